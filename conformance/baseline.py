@@ -1,0 +1,111 @@
+"""Known failures of a target: what is expected to go wrong, exactly, and why.
+
+A baseline is strict both ways: a case that goes wrong differently, a case that no longer goes wrong, and an entry for a
+case that does not exist all make the run fail.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from conformance import schemas
+from conformance.runner import CaseResult
+from conformance.verdicts import Verdict
+
+GOOD = (Verdict.PASS, Verdict.WARN, Verdict.UNSUPPORTED)
+
+
+@dataclass(frozen=True)
+class Known:
+    """One foreseen outcome: the verdict, a part of its message, and the reason for it."""
+
+    verdict: Verdict
+    message: str
+    reason: str
+
+    def foresees(self, result: CaseResult) -> bool:
+        """Tell whether ``result`` is the outcome that this entry describes."""
+        return result.verdict == self.verdict and self.message in result.message
+
+
+class Baseline:
+    """The known failures of one target, by case id."""
+
+    def __init__(self, entries: Mapping[str, Known]) -> None:
+        self.entries = dict(entries)
+
+    @classmethod
+    def read(cls, path: Path, case_ids: Iterable[str]) -> Baseline:
+        """Read a baseline file (TOML; schema ``tools/known-failures``).
+
+        Args:
+            path: the file.
+            case_ids: the ids of all cases that exist.
+
+        Raises:
+            ValueError: the file cannot be read, breaks its schema, or names a case that does not exist or twice.
+        """
+        try:
+            content = tomllib.loads(path.read_text("utf-8"))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise ValueError(f"known failures {path}: {error}") from None
+        wrong = schemas.problem("tools/known-failures", content)
+        if wrong:
+            raise ValueError(f"known failures {path}: {wrong}")
+        existing, entries = set(case_ids), dict[str, Known]()
+        for group in content["known"]:
+            known = Known(Verdict(group["verdict"]), group["message"], group["reason"])
+            for case in group["cases"]:
+                if case not in existing:
+                    raise ValueError(f"known failures {path}: there is no case {case!r}; remove the stale entry")
+                if case in entries:
+                    raise ValueError(f"known failures {path}: case {case!r} is listed twice")
+                entries[case] = known
+        return cls(entries)
+
+    def judge(self, result: CaseResult) -> None:
+        """Set ``result.expected``, and say in its message what is unexpected about a known case."""
+        known = self.entries.get(result.case)
+        if known is None:
+            result.expected = result.verdict in GOOD
+            return
+        result.expected = known.foresees(result)
+        if not result.expected:
+            foreseen = f"{known.verdict} with {known.message!r}"
+            result.message = f"known failure went differently: foreseen was {foreseen}. {result.message}".rstrip()
+
+
+def write(path: Path, results: Iterable[CaseResult], old: Baseline) -> int:
+    """Write the outcomes that are not good as the new baseline, keeping the reasons of entries that still hold.
+
+    Returns:
+        how many entries need a reason to be written by a person.
+    """
+    groups = defaultdict[Known, list[str]](list)
+    for result in results:
+        if result.verdict in GOOD:
+            continue
+        known = old.entries.get(result.case)
+        reason = known.reason if known and known.verdict == result.verdict else ""
+        message = known.message if known and known.foresees(result) else result.message.splitlines()[0]
+        groups[Known(result.verdict, message, reason)].append(result.case)
+    path.write_text("\n".join(_as_toml(known, sorted(cases)) for known, cases in sorted_groups(groups)), "utf-8")
+    return sum(len(cases) for known, cases in groups.items() if not known.reason)
+
+
+def sorted_groups(groups: Mapping[Known, list[str]]) -> list[tuple[Known, list[str]]]:
+    """Return the groups in an order that keeps the file's differences small."""
+    return sorted(groups.items(), key=lambda item: min(item[1]))
+
+
+def _as_toml(known: Known, cases: list[str]) -> str:
+    quoted = "".join(f"  {json.dumps(case)},\n" for case in cases)
+    return (
+        f"[[known]]\nverdict = {json.dumps(str(known.verdict))}\nmessage = {json.dumps(known.message)}\n"
+        f"reason = {json.dumps(known.reason or 'FILL IN: why does the target do this?')}\ncases = [\n{quoted}]\n"
+    )

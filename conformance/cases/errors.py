@@ -1,0 +1,149 @@
+"""ERR: what happens around an error. Which error a message gets is in the golden vectors too."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from conformance import wire
+from conformance.case import Case, add, case
+from conformance.peer import Ended
+from conformance.scene import Scene
+from conformance.verdicts import Violation
+
+MALFORMED = b'{"message_id": '
+AFTER_FATAL_OCTETS = 1_048_576
+
+
+@case("errors/fatal-error-then-end", "ERR-001", "ERR-006", "ERR-007")
+def fatal_error_then_end(scene: Scene) -> None:
+    """Behind a malformed frame nothing is processed or answered, and the connection is closed."""
+    bystander, peer = scene.connect(), scene.connect()
+    channel = scene.name("channel")
+    bystander.subscribe(channel)
+    late = peer.message("publish", channel, "late")
+    peer.send_octets(
+        wire.frame(MALFORMED) + wire.frame(wire.encode(late)) + wire.frame(wire.encode(peer.ping_message()))
+    )
+    peer.expect_error("malformed_frame", None)
+    bystander.expect_silence("a message behind a fatal error was processed")
+    scene.check_alive()
+
+
+@case("errors/what-came-first-is-processed", "ERR-008")
+def what_came_first_is_processed(scene: Scene) -> None:
+    """Ahead of a malformed frame in the same write, a publish is delivered and pings are answered before the error."""
+    bystander, peer = scene.connect(), scene.connect()
+    channel = scene.name("channel")
+    bystander.subscribe(channel)
+    first, publish, second = peer.ping_message(), peer.message("publish", channel, "in time"), peer.ping_message()
+    whole = b"".join(wire.frame(wire.encode(message)) for message in (first, publish, second))
+    peer.send_octets(whole + wire.frame(MALFORMED))
+    for ping in (first, second):
+        if peer.receive_through_pong(ping):
+            raise Violation("something else arrived ahead of a pong")
+    peer.expect_error("malformed_frame", None)
+    bystander.expect_deliveries([publish])
+
+
+@case("errors/subscriptions-end-with-a-fatal-error", "SUB-009", "ERR-006")
+def subscriptions_end(scene: Scene) -> None:
+    """A connection that got a fatal error hears nothing more of what it subscribed to."""
+    peer, publisher = scene.connect(), scene.connect()
+    channel = scene.name("channel")
+    peer.subscribe(channel)
+    peer.send_body(MALFORMED)
+    publisher.publish(channel, 1)
+    peer.expect_error("malformed_frame", None)
+
+
+@case("errors/error-survives-a-client-that-keeps-sending", "ERR-009", seconds=0.2)
+def error_survives(scene: Scene) -> None:
+    """A client that goes on sending after the bad frame can still read the error."""
+    peer = scene.connect()
+    peer.send_octets(wire.frame(MALFORMED))
+    for _ in range(16):
+        peer.send_octets(bytes(AFTER_FATAL_OCTETS // 16))
+    try:
+        peer.expect_error("malformed_frame", None)
+    except Ended as end:
+        raise Violation("the connection was reset before the error could be read", received=str(end)) from None
+
+
+@case("errors/peer-that-never-closes", "ERR-006", "ISO-006")
+def peer_that_never_closes(scene: Scene) -> None:
+    """The server ends its side after a fatal error although the client keeps its own open, and serves others."""
+    peers = [scene.connect() for _ in range(10)]
+    for peer in peers:
+        peer.send_body(b"[]")
+        peer.expect_error("malformed_frame", None)
+    scene.check_alive()
+
+
+def not_fatal(scene: Scene, code: str) -> None:
+    """Cause an error that is not fatal, twice, and use the connection afterwards."""
+    peer = scene.connect()
+    channel = scene.name("channel")
+    peer.subscribe(channel)
+    for _ in range(2):
+        message = {
+            "invalid_message": lambda: peer.message("publish", channel, 1, extra=1),
+            "app_mismatch": lambda: peer.message("publish", channel, 1, app_id="elsewhere"),
+            "forbidden": lambda: peer.message("subscribe", channel, {"connection_id": "somebody"}),
+            "reserved_channel": lambda: peer.message("publish", "system", 1),
+            "already_connected": peer.connect_message,
+            "unknown_action": lambda: peer.request_message("system", {"action": "no-such-action"}),
+            "no_handler": lambda: peer.request_message("no-such-channel", 1),
+        }[code]()
+        peer.send(message)
+        peer.expect_error(code, message)
+    peer.publish_and_get(channel, "still here")
+
+
+for _code in (
+    "invalid_message",
+    "app_mismatch",
+    "forbidden",
+    "reserved_channel",
+    "already_connected",
+    "unknown_action",
+    "no_handler",
+):
+    add(
+        Case(
+            f"errors/{_code.replace('_', '-')}-is-not-fatal",
+            ("ERR-005",),
+            f"After {_code} the connection works as before, subscriptions included.",
+            partial(not_fatal, code=_code),
+        )
+    )
+
+
+ADDRESSES = {
+    "channel-that-is-not-valid": {"channel_id": "a\x07"},
+    "channel-missing": {"channel_id": ...},
+    "message-id-that-is-not-valid": {"message_id": "m" * 129},
+    "message-id-a-number": {"message_id": 12},
+    "message-id-missing": {"message_id": ...},
+    "everything-valid-but-a-member-too-many": {"extra": None},
+    "foreign-application": {"app_id": "elsewhere", "extra": 1},
+}
+
+
+def addressed(scene: Scene, members: dict[str, object]) -> None:
+    """Send a message with a bad envelope and look at the address of the error answer."""
+    peer = scene.connect()
+    whole = peer.message("publish", "some-channel", 1) | members
+    message = {name: value for name, value in whole.items() if value is not ...}
+    peer.send(message)
+    peer.expect_error("invalid_message", message)
+
+
+for _name, _members in ADDRESSES.items():
+    add(
+        Case(
+            f"errors/address-with-{_name}",
+            ("ERR-002", "ERR-003", "ERR-004"),
+            f"The error about a message with {_name.replace('-', ' ')} has the reply_to, channel and application it has to.",
+            partial(addressed, members=_members),
+        )
+    )

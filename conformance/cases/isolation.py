@@ -1,0 +1,141 @@
+"""ISO: what one connection cannot do to another."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from conformance import wire
+from conformance.case import Case, add, case
+from conformance.scene import Scene
+
+
+def foreign_application(scene: Scene, message_type: str, channel: str | None, payload: Any) -> None:
+    """Send a message with the app_id of another application, where somebody listens."""
+    foreign_app = scene.name("app")
+    peer, victim = scene.connect(), scene.connect(app=foreign_app)
+    channel = channel or scene.name("channel")
+    victim.subscribe(channel)
+    own_payload = {"connection_id": peer.connection_id} if payload == "OWN" else payload
+    message = peer.message(message_type, channel, own_payload, app_id=foreign_app)
+    peer.send(message)
+    peer.expect_error("app_mismatch", message)
+    victim.expect_silence("a message with a foreign app_id was delivered")
+    if channel != "system":
+        victim.publish_and_get(channel, "still mine")
+    peer.expect_silence("a message with a foreign app_id took effect")
+
+
+for _type, _channel, _payload in (
+    ("request", None, {"a": 1}),
+    ("request", "system", {"action": "ping"}),
+    ("notification", None, 1),
+    ("subscribe", None, "OWN"),
+    ("unsubscribe", None, "OWN"),
+    ("publish", None, 1),
+):
+    add(
+        Case(
+            f"isolation/{'ping' if _channel else _type}-in-another-application",
+            ("ISO-001", "ISO-002"),
+            f"A {_type} with another application's app_id is refused and has no effect there.",
+            partial(foreign_application, message_type=_type, channel=_channel, payload=_payload),
+        )
+    )
+
+
+@case("isolation/same-channel-in-two-applications", "ISO-003")
+def same_channel_in_two_applications(scene: Scene) -> None:
+    """A publish in one application does not reach the channel of the same name in another."""
+    here, there = scene.connect(), scene.connect(app=scene.name("app"))
+    channel = scene.name("channel")
+    for peer in (here, there):
+        peer.subscribe(channel)
+    here.publish_and_get(channel, "here")
+    there.expect_silence("a publish crossed from one application to another")
+    there.publish_and_get(channel, "there")
+    here.expect_silence("a publish crossed from one application to another")
+
+
+@case("isolation/publish-on-system", "ISO-004")
+def publish_on_system(scene: Scene) -> None:
+    """A publish on the system channel is refused and reaches nobody, not even who asked for that channel."""
+    peer, listener = scene.connect(), scene.connect()
+    listener.send(listener.message("subscribe", "system", {"connection_id": listener.connection_id}))
+    listener.barrier()
+    for payload in ({"status": "connected"}, {"status": "pong"}, 1):
+        message = peer.message("publish", "system", payload)
+        peer.send(message)
+        peer.expect_error("reserved_channel", message)
+    listener.expect_silence("a publish on the system channel was delivered")
+
+
+HOSTILE: dict[str, tuple[str, bytes]] = {
+    "random-octets": ("random octets", bytes((number * 167 + 89) % 251 for number in range(4096))),
+    "zeros": ("zeros", bytes(4096)),
+    "tls-client-hello": ("a TLS ClientHello", bytes.fromhex("16030100c8010000c40303") + bytes(200)),
+    "smtp-greeting": ("an SMTP greeting", b"EHLO example\r\nMAIL FROM:<a@example>\r\n"),
+    "ssh-banner": ("an SSH banner", b"SSH-2.0-kit\r\n"),
+    "newline-json": ("JSON lines without headers", b'{"message_type": "request"}\n' * 100),
+}
+
+
+def hostile_octets(scene: Scene, octets: bytes) -> None:
+    """Send octets that are not this protocol, before and after a handshake; a bystander is served all along."""
+    bystander = scene.connect()
+    for peer in (scene.open(), scene.connect()):
+        peer.send_octets(octets)
+        bystander.expect_silence()
+        peer.reset()
+    bystander.expect_silence()
+    scene.check_alive()
+
+
+for _name, (_what, _octets) in HOSTILE.items():
+    add(
+        Case(
+            f"isolation/{_name}",
+            ("ISO-006",),
+            f"A connection that sends {_what} does not disturb others.",
+            partial(hostile_octets, octets=_octets),
+        )
+    )
+
+
+@case("isolation/reset-at-every-moment", "ISO-006", "ISO-007", seconds=0.1)
+def reset_at_every_moment(scene: Scene) -> None:
+    """Connections that are reset before, in and after the handshake, and inside a frame, do not disturb others."""
+    bystander = scene.connect()
+    for cut in (0, 2, 4, 20, None):
+        peer = scene.open()
+        peer.send_octets(wire.frame(wire.encode(peer.connect_message()))[:cut])
+        peer.reset()
+        bystander.expect_silence()
+    for ending in (b"", b"\x00\x00", wire.header(1000) + b'{"message_id'):
+        peer = scene.connect()
+        peer.send_octets(ending)
+        peer.reset()
+        bystander.expect_silence()
+
+
+@case("isolation/subscriber-dies-in-the-middle", "ISO-007", seconds=0.2)
+def subscriber_dies(scene: Scene) -> None:
+    """While messages are published, one subscriber is reset; the other gets every one of them."""
+    stays, dies, publisher = scene.connect(), scene.connect(), scene.connect()
+    channel = scene.name("channel")
+    for peer in (dies, stays):
+        peer.subscribe(channel)
+    messages = [publisher.message("publish", channel, number) for number in range(200)]
+    publisher.send(*messages[:100])
+    dies.reset()
+    publisher.send(*messages[100:])
+    publisher.expect_silence()
+    stays.expect_deliveries(messages)
+
+
+@case("isolation/many-silent-connections", "ISO-006", "LIM-008", seconds=0.3)
+def many_silent_connections(scene: Scene) -> None:
+    """With sixty connections that say nothing, another one is served."""
+    for _ in range(60):
+        scene.open()
+    scene.check_alive()

@@ -1,0 +1,198 @@
+"""LIM: sizes, slow consumers, times, shutdown."""
+
+from __future__ import annotations
+
+import time
+
+from conformance import wire
+from conformance.case import case
+from conformance.connection import Connection
+from conformance.peer import Ended
+from conformance.scene import Scene
+from conformance.verdicts import TargetError, Unsupported, Violation
+
+MEBIBYTE = 1_048_576
+CUSTOMARY_OUTBOUND_BYTES = 64 * MEBIBYTE
+KERNEL_BYTES = 32 * MEBIBYTE
+"""More than the operating systems hold for one connection on the loopback interface."""
+IDLE_SECONDS = 90.0
+SHORT_IDLE_SECONDS = 1.5
+MANY_CONNECTIONS = 2000
+
+
+@case("limits/answer-over-the-limit", "LIM-001", needs=("echo",), seconds=1.0)
+def answer_over_the_limit(scene: Scene) -> None:
+    """A request at the limit whose echo could exceed it gets an answer within the limit, or an error."""
+    peer = scene.connect()
+    if peer.limit("max_frame_bytes") is None:
+        raise Unsupported("the server announces no max_frame_bytes")
+    request = peer.message("request", "conformance.echo", "", message_id="m") | {"timestamp": 0}
+    del request["reply_to"]
+    request["payload"] = "x" * (peer.max_frame_bytes - len(wire.encode(request)))
+    peer.send(request)
+    answer = peer.receive()
+    if answer["payload"] != request["payload"]:
+        peer.check_error(answer, "handler_failed", request)
+    peer.expect_silence()
+
+
+@case("limits/slow-consumer-is-dropped", "LIM-004", "LIM-005", "LIM-006", seconds=3.0)
+def slow_consumer_is_dropped(scene: Scene) -> None:
+    """A subscriber that never reads is dropped, while another one gets every message."""
+    slow, quick, publisher = scene.connect(), scene.connect(), scene.connect()
+    channel = scene.name("flood")
+    for peer in (slow, quick):
+        peer.subscribe(channel)
+    bound = slow.limit("max_outbound_bytes") or CUSTOMARY_OUTBOUND_BYTES
+    rounds = (bound + KERNEL_BYTES) // MEBIBYTE + 1
+    for _ in range(rounds):
+        message = publisher.publish(channel, "x" * (MEBIBYTE - 1000))
+        quick.expect_deliveries([message])
+    received = _read_out(slow)
+    if received is None or received >= rounds:
+        raise Violation(
+            "a subscriber that does not read is not dropped",
+            expected=f"the end of the connection with at most {bound} octets held",
+            received=f"{received} of {rounds} messages of 1 MiB were held and delivered",
+        )
+    quick.expect_silence()
+
+
+def _read_out(peer: Connection) -> int | None:
+    """Return how many publishes a dropped connection still brings; None when it goes on after all of them."""
+    number = 0
+    while True:
+        try:
+            answer = peer.receive()
+        except Ended:
+            return number
+        except Violation:
+            return None
+        if answer["message_type"] == "publish":
+            number += 1
+        else:
+            peer.check_error(answer, "slow_consumer", None)
+
+
+@case("limits/slow-reader-of-its-own-answers", "LIM-007", needs=("echo",), seconds=2.0)
+def slow_reader_of_its_own_answers(scene: Scene) -> None:
+    """A client that asks for more than it reads is made to wait, not dropped."""
+    peer = scene.connect()
+    bound = peer.limit("max_outbound_bytes") or CUSTOMARY_OUTBOUND_BYTES
+    number = (bound + KERNEL_BYTES) // MEBIBYTE
+    requests = [peer.request_message("conformance.echo", "x" * (MEBIBYTE - 1000)) for _ in range(number)]
+    octets = b"".join(wire.frame(wire.encode(request)) for request in requests)
+    taken = peer.send_without_reading(octets, stall_seconds=0.3 * scene.time_scale)
+    peer.send_octets(octets[taken:])
+    try:
+        answered = {peer.receive()["reply_to"] for _ in requests}
+    except Ended as end:
+        raise Violation("a client that read its answers late was dropped", received=str(end)) from None
+    if answered != {request["message_id"] for request in requests}:
+        raise Violation("a client that read its answers late did not get all of them", received=f"{len(answered)}")
+
+
+@case("limits/hundred-connections", "LIM-008", seconds=0.3)
+def hundred_connections(scene: Scene) -> None:
+    """A hundred connections are served at the same time."""
+    peers = [scene.connect() for _ in range(100 - _in_use(scene))]
+    for peer in peers:
+        peer.expect_silence()
+
+
+def _in_use(scene: Scene) -> int:
+    """Connections that other workers may hold on a shared server; none on one of the kit's own."""
+    return 0 if scene.target.process else 20
+
+
+@case("limits/too-many-connections", "LIM-009", spawned=True, seconds=1.0)
+def too_many_connections(scene: Scene) -> None:
+    """A connection over the announced limit is told so and closed; when another one leaves, there is room again."""
+    with scene.own_server():
+        first = scene.connect()
+        limit = first.limit("max_connections")
+        if limit is None or limit > MANY_CONNECTIONS:
+            raise Unsupported(f"the server announces no limit of at most {MANY_CONNECTIONS} connections")
+        others = [scene.connect() for _ in range(limit - 1)]
+        scene.open().expect_error("too_many_connections", None)
+        first.expect_silence()
+        others[0].end_sending()
+        others[0].expect_end()
+        scene.connect().expect_silence()
+
+
+@case("limits/idle-connection-stays-open", "LIM-010", seconds=SHORT_IDLE_SECONDS)
+def idle_connection_stays_open(scene: Scene) -> None:
+    """A connection that is silent is not closed: for 1.5 s by default, for the whole 90 s with --soak."""
+    peer = scene.connect()
+    time.sleep(IDLE_SECONDS if scene.soak else SHORT_IDLE_SECONDS)
+    try:
+        peer.expect_silence()
+    except Ended as end:
+        raise Violation("an idle connection was closed before 90 s had passed", received=str(end)) from None
+
+
+@case("limits/answers-after-the-end-of-the-stream", "LIM-011", needs=("delay",), seconds=0.2)
+def answers_after_the_end(scene: Scene) -> None:
+    """A client that ends its sending side still gets the answers to what it sent."""
+    peer = scene.connect()
+    requests = {
+        "ping": peer.ping_message(),
+        "conformance.delay": peer.request_message("conformance.delay", {"delay_ms": 100, "value": "owed"}),
+    }
+    peer.send(*requests.values())
+    peer.end_sending()
+    answered = {answer.get("reply_to") for answer in peer.receive_until_end()}
+    missing = [name for name, request in requests.items() if request["message_id"] not in answered]
+    if missing:
+        raise Violation(
+            "after the client's end of stream an answer that was owed did not come",
+            expected="the answers to both requests",
+            received=f"none to {', '.join(missing)}",
+        )
+
+
+@case("limits/shutdown-says-so", "LIM-014", spawned=True, seconds=1.0)
+def shutdown_says_so(scene: Scene) -> None:
+    """A server that is asked to stop tells every connection and closes it."""
+    with scene.own_server() as process:
+        peers = [scene.connect() for _ in range(3)]
+        process.ask_to_stop()
+        for peer in peers:
+            peer.expect_error("shutting_down", None)
+
+
+@case("limits/shutdown-refuses-new-connections", "LIM-012", needs=("delay",), spawned=True, seconds=1.0)
+def shutdown_refuses_new_connections(scene: Scene) -> None:
+    """Soon after a shutdown has begun, while a request is still in flight, nobody new gets a handshake."""
+    with scene.own_server() as process:
+        peer = scene.connect()
+        peer.send(peer.request_message("conformance.delay", {"delay_ms": int(1500 * scene.time_scale), "value": 1}))
+        peer.expect_silence()
+        process.ask_to_stop()
+        deadline = time.monotonic() + 0.7 * scene.time_scale
+        while _gets_in(scene):
+            if time.monotonic() > deadline:
+                raise Violation("a server that is shutting down still accepts new connections")
+            time.sleep(0.02)
+
+
+def _gets_in(scene: Scene) -> bool:
+    try:
+        scene.connect()
+    except (Violation, TargetError):
+        return False
+    return True
+
+
+@case("limits/shutdown-answers-what-is-in-flight", "LIM-013", needs=("delay",), spawned=True, seconds=1.0)
+def shutdown_answers_what_is_in_flight(scene: Scene) -> None:
+    """A request in flight when the shutdown begins is answered before shutting_down."""
+    with scene.own_server() as process:
+        peer = scene.connect()
+        request = peer.request_message("conformance.delay", {"delay_ms": 300, "value": "owed"})
+        peer.send(request)
+        peer.expect_silence()
+        process.ask_to_stop()
+        peer.expect_payload(request, {"value": "owed"}, "a shutdown changed the answer to a request in flight")
+        peer.expect_error("shutting_down", None)

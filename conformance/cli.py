@@ -1,0 +1,33 @@
+"""The command ``ipc-conformance``."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from conformance import PROTOCOL_VERSION, __version__
+from conformance.list_command import list_cases
+from conformance.requirements_command import requirements
+from conformance.run_command import run
+from conformance.serve_command import serve
+from conformance.spec_command import spec
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, message=f"ipc-conformance %(version)s, protocol {PROTOCOL_VERSION}")
+def main() -> None:
+    """Test servers and clients of the IPC Framework Wire Protocol.
+
+    \b
+    A server that is running:      ipc-conformance run --server localhost:8888
+    One the kit is to start:       ipc-conformance run --server-cmd 'python my_server.py --port {port}'
+    What would be tried:           ipc-conformance list
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+for command in (run, list_cases, serve, requirements, spec):
+    main.add_command(command)

@@ -1,0 +1,254 @@
+"""A kit connection that has completed the handshake, with the verbs that cases are written in."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from typing import Any
+
+from conformance import schemas, wire
+from conformance.peer import Ended, Peer
+from conformance.verdicts import Violation
+from conformance.wire import Message
+
+FATAL = frozenset(schemas.document("error-code")["oneOf"][0]["enum"])
+"""The codes of errors that end the connection (spec, chapter ERR)."""
+
+
+class Connection(Peer):
+    """A peer that speaks the protocol.
+
+    ``app_id`` and ``connection_id`` are what it uses in messages; both are set before :meth:`handshake`.
+    """
+
+    app_id: str
+    connection_id: str
+    acknowledgement: Message | None = None
+
+    def __init__(self, *args: Any, **keywords: Any) -> None:
+        super().__init__(*args, **keywords)
+        self._numbers = itertools.count(1)
+
+    # -- making messages -------------------------------------------------------------------------------------------
+
+    def message(self, message_type: str, channel: str, payload: Any = None, **members: Any) -> Message:
+        """Return an envelope with a fresh id; ``members`` replace or add members as they are."""
+        return {
+            "message_id": f"{self.label}-{next(self._numbers)}",
+            "app_id": self.app_id,
+            "channel_id": channel,
+            "message_type": message_type,
+            "payload": payload,
+            "timestamp": time.time(),
+            "reply_to": None,
+        } | members
+
+    def connect_message(self, **payload: Any) -> Message:
+        """Return a valid connect message (HSK-001); ``payload`` replaces or adds members of its payload."""
+        return self.message(
+            "request", "system", {"action": "connect", "connection_id": self.connection_id, "protocol": "1.0"} | payload
+        )
+
+    def ping_message(self) -> Message:
+        """Return a ping request (SYS-003)."""
+        return self.request_message("system", {"action": "ping"})
+
+    def request_message(self, channel: str, payload: Any) -> Message:
+        """Return a request; an object payload gets the ``connection_id`` as clients do (REQ-006)."""
+        if isinstance(payload, dict):
+            payload = {"connection_id": self.connection_id} | payload
+        return self.message("request", channel, payload)
+
+    # -- doing things ----------------------------------------------------------------------------------------------
+
+    def handshake(self, **payload: Any) -> Message:
+        """Connect and return the acknowledgement (HSK-004, HSK-005).
+
+        Raises:
+            Violation: the server answered something else.
+        """
+        self.send(self.connect_message(**payload))
+        answer = self.receive()
+        self.acknowledge(answer)
+        return answer
+
+    def acknowledge(self, answer: Message) -> None:
+        """Check that ``answer`` is this connection's acknowledgement and take its limits over."""
+        wrong = schemas.problem("acknowledgement-message", answer)
+        expected = {"app_id": self.app_id, "payload.connection_id": self.connection_id}
+        if wrong or answer["app_id"] != self.app_id or answer["payload"]["connection_id"] != self.connection_id:
+            raise Violation(
+                "the answer to a valid connect message is not its acknowledgement (HSK-004, HSK-005)",
+                expected=f"an acknowledgement with {wire.shorten(expected)}",
+                received=f"{wire.shorten(answer)} {wrong or ''}",
+            )
+        self.acknowledgement = answer
+        self.max_frame_bytes = self.limit("max_frame_bytes") or self.max_frame_bytes
+
+    def limit(self, name: str) -> int | None:
+        """Return a limit that the acknowledgement announces, or None."""
+        payload = self.acknowledgement["payload"] if self.acknowledgement else {}
+        value: int | None = payload.get("limits", {}).get(name)
+        return value
+
+    def request(self, channel: str, payload: Any) -> Message:
+        """Send a request and return the next frame, which has to be its response (REQ-001 to REQ-003)."""
+        request = self.request_message(channel, payload)
+        self.send(request)
+        return self.expect_response(request)
+
+    def subscribe(self, channel: str) -> None:
+        """Subscribe and wait until the subscription is in force (SUB-004, SUB-015)."""
+        self.send(self.message("subscribe", channel, {"connection_id": self.connection_id}))
+        self.expect_silence()
+
+    def unsubscribe(self, channel: str) -> None:
+        """Unsubscribe and wait until it is in force (SUB-006, SUB-015)."""
+        self.send(self.message("unsubscribe", channel, {"connection_id": self.connection_id}))
+        self.expect_silence()
+
+    def publish(self, channel: str, payload: Any, **members: Any) -> Message:
+        """Publish, wait until the server has queued it to every subscriber (SUB-016), and return the message."""
+        message = self.message("publish", channel, payload, **members)
+        self.send(message)
+        self.expect_silence()
+        return message
+
+    def publish_and_get(self, channel: str, payload: Any) -> Message:
+        """Publish on a channel that this connection is subscribed to, and return the message as it came back.
+
+        Raises:
+            Violation: not exactly that message arrived (SUB-010, SUB-012).
+        """
+        message = self.message("publish", channel, payload)
+        self.send(message)
+        self.expect_deliveries([message])
+        return message
+
+    # -- expecting things ------------------------------------------------------------------------------------------
+
+    def barrier(self) -> list[Message]:
+        """Ping, and return everything that arrived ahead of the pong (SUB-016).
+
+        Raises:
+            Violation: no pong came, or the answer to the ping is not one.
+        """
+        ping = self.ping_message()
+        self.send(ping)
+        return self.receive_through_pong(ping)
+
+    def receive_through_pong(self, ping: Message) -> list[Message]:
+        """Return what arrives ahead of the pong to ``ping``, which was sent already."""
+        before = []
+        while (answer := self.receive()).get("reply_to") != ping["message_id"]:
+            before.append(answer)
+        self._check_response(ping, answer)
+        if schemas.problem("pong", answer["payload"]):
+            raise Violation("a ping got something else than a pong (SYS-003)", received=wire.shorten(answer))
+        return before
+
+    def expect_silence(self, why: str = "") -> None:
+        """Show with a ping barrier that the server had nothing to send.
+
+        Raises:
+            Violation: something arrived.
+        """
+        arrived = self.barrier()
+        if arrived:
+            raise Violation(
+                why or "the server sent something where nothing is to be sent",
+                expected="nothing ahead of the pong",
+                received=f"{len(arrived)} message(s), first {wire.shorten(arrived[0])}",
+            )
+
+    def expect_deliveries(self, messages: list[Message]) -> None:
+        """Show with a ping barrier that exactly ``messages`` arrived, unchanged and in order (SUB-010 to SUB-014).
+
+        Raises:
+            Violation: something is missing, too much, changed or out of order.
+        """
+        arrived = [{"reply_to": None} | each for each in self.barrier()]
+        wanted = [{"reply_to": None} | each for each in messages]
+        if not wire.same(arrived, wanted):
+            raise Violation(
+                "the subscriber did not get exactly what was published",
+                expected=f"{len(wanted)} message(s): {wire.shorten(wanted)}",
+                received=f"{len(arrived)} message(s): {wire.shorten(arrived)}",
+            )
+
+    def expect_response(self, request: Message) -> Message:
+        """Return the next frame, which has to be the response to ``request`` (REQ-002, REQ-003)."""
+        answer = self.receive()
+        self._check_response(request, answer)
+        return answer
+
+    def expect_payload(self, request: Message, payload: Any, why: str) -> None:
+        """Receive the response to ``request`` and compare its payload."""
+        answer = self.expect_response(request)
+        if not wire.same(answer["payload"], payload):
+            raise Violation(why, expected=wire.shorten(payload), received=wire.shorten(answer["payload"]))
+
+    def expect_error(self, code: str, about: Message | None) -> Message:
+        """Receive an error answer with ``code`` and the address the rules give it (ERR-001 to ERR-004).
+
+        Args:
+            code: the expected error code. When it is fatal, the end of the stream has to follow (ERR-006).
+            about: the offending message; None when it could not be read or there is none.
+        """
+        try:
+            answer = self.receive()
+        except Ended as end:
+            raise Violation(
+                f"the server ended the connection without the error {code}",
+                expected=f"the error {code}",
+                received=str(end),
+            ) from None
+        self.check_error(answer, code, about)
+        if code in FATAL:
+            self.expect_end()
+        return answer
+
+    def check_error(self, answer: Message, code: str, about: Message | None) -> None:
+        """Check a message that has to be the error ``code`` about the message ``about``."""
+        wrong = schemas.problem("error-message", answer)
+        if wrong or answer["payload"]["error"]["code"] != code:
+            raise Violation(
+                f"expected the error {code} and got something else",
+                expected=f"the error {code}",
+                received=f"{wire.shorten(answer)} {wrong or ''}",
+            )
+        address = {name: answer.get(name) for name in ("reply_to", "channel_id", "app_id")}
+        expected = self._error_address(about)
+        if address != expected:
+            raise Violation(
+                f"the error {code} is addressed wrongly (ERR-002 to ERR-004)",
+                expected=wire.shorten(expected),
+                received=wire.shorten(address),
+            )
+
+    def _error_address(self, about: Message | None) -> dict[str, Any]:
+        readable = about is not None and _valid("message_id", about.get("message_id"))
+        channel = about.get("channel_id") if about is not None and readable else None
+        return {
+            "reply_to": about["message_id"] if about is not None and readable else None,
+            "channel_id": channel if _valid("channel_id", channel) else "system",
+            "app_id": self.app_id if self.acknowledgement else "system",
+        }
+
+    def _check_response(self, request: Message, answer: Message) -> None:
+        expected = {
+            "message_type": "response",
+            "reply_to": request["message_id"],
+            "app_id": request["app_id"],
+            "channel_id": request["channel_id"],
+        }
+        if any(answer.get(name) != value for name, value in expected.items()):
+            raise Violation(
+                "the next frame is not the response to the request (REQ-001 to REQ-003)",
+                expected=wire.shorten(expected),
+                received=wire.shorten(answer),
+            )
+
+
+def _valid(name: str, value: Any) -> bool:
+    return schemas.problem(f"common#/$defs/{name}", value) is None

@@ -1,0 +1,106 @@
+"""Run the suite with pytest, in this process or on several workers, and collect what comes of it."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from conformance import suite
+from conformance.plugin import UNREACHABLE, result_of
+from conformance.report.progress import RunProgress
+from conformance.results import Run
+
+
+class Collector:
+    """A pytest plugin of the controlling process: fills a :class:`Run` and shows progress.
+
+    Args:
+        run: what to fill.
+        progress: what to show it on.
+    """
+
+    def __init__(self, run: Run, progress: RunProgress) -> None:
+        self._run = run
+        self._progress = progress
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        """Show the case that begins."""
+        self._progress.running(nodeid.partition("[")[2].rstrip("]"))
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Take in one report of a test phase."""
+        carried = result_of(report)
+        if carried:
+            result, target = carried
+            self._run.results.append(result)
+            self._run.target_name, self._run.profiles = target["name"], tuple(target["profiles"])
+            self._progress.finished(result)
+        elif report.failed:
+            self._take_failure(str(report.longrepr))
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Take in a failed collection, which is always the kit's fault."""
+        if report.failed:
+            self._run.kit_errors.append(str(report.longrepr))
+
+    def pytest_internalerror(self, excrepr: object) -> None:
+        """Take in a crash of pytest or of a plugin."""
+        self._run.kit_errors.append(str(excrepr))
+
+    def _take_failure(self, text: str) -> None:
+        _, marker, reason = text.partition(UNREACHABLE)
+        if marker:
+            self._run.unreachable = reason.strip()
+        elif text not in self._run.kit_errors:
+            self._run.kit_errors.append(text)
+
+
+@dataclass(frozen=True)
+class PytestPlan:
+    """How pytest is to run: the suite's options in the plugin's spelling, the workers, a JUnit file."""
+
+    options: Sequence[str]
+    workers: int
+    junit: Path | None = None
+
+    def arguments(self, scratch: str) -> list[str]:
+        """Return pytest's arguments; nothing of the caller's own pytest configuration gets in."""
+        parallel = ["-n", str(self.workers), "--dist", "worksteal", "-p", "xdist"] if self.workers > 1 else []
+        junit = [f"--junitxml={self.junit}", "-o", "junit_suite_name=ipc-conformance"] if self.junit else []
+        return [
+            str(Path(suite.__file__)),
+            *("-c", os.devnull, "--rootdir", scratch, "--import-mode=importlib"),
+            *("-p", "conformance.plugin", "-p", "no:cacheprovider", "-p", "no:terminalreporter", "-p", "no:logging"),
+            *parallel,
+            *junit,
+            *self.options,
+        ]
+
+
+def execute(plan: PytestPlan, run: Run, progress: RunProgress) -> None:
+    """Run the plan and fill ``run``.
+
+    Raises:
+        KeyboardInterrupt: the person asked to stop; everything that was started is ended.
+    """
+    own = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": "", "PYTEST_PLUGINS": ""}
+    before = {name: os.environ.get(name) for name in own}
+    os.environ |= own
+    try:
+        with tempfile.TemporaryDirectory(prefix="ipc-conformance-") as scratch:
+            status = pytest.main(plan.arguments(scratch), plugins=[Collector(run, progress)])
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+    if status == pytest.ExitCode.INTERRUPTED:
+        raise KeyboardInterrupt
+    if status in (pytest.ExitCode.INTERNAL_ERROR, pytest.ExitCode.USAGE_ERROR) and not run.kit_errors:
+        run.kit_errors.append(f"pytest ended with status {int(status)}")

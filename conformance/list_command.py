@@ -1,0 +1,37 @@
+"""``ipc-conformance list``: every case there is."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from conformance.catalogue import select
+from conformance.requirements import section_link
+
+
+@click.command("list")
+@click.option("--case", "globs", metavar="GLOB", multiple=True, help="Only cases whose id matches; repeatable.")
+@click.option("--profile", "profiles", metavar="NAME", multiple=True, help="Only this profile's cases; core for the rest.")
+@click.option("--level", type=click.Choice(["must", "should"]), help="Only cases of this level.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, with the sentences of the requirements.")
+def list_cases(globs: tuple[str, ...], profiles: tuple[str, ...], level: str | None, *, as_json: bool) -> None:
+    """List the cases: id, level, requirements, what each shows."""
+    chosen = sorted(select(globs, level=level, profiles=profiles), key=lambda each: each.id)
+    if as_json:
+        entries = [
+            {
+                "case": each.id,
+                "level": each.level,
+                "profile": each.profile,
+                "needs": list(each.needs),
+                "summary": each.summary,
+                "requirements": [{"id": rule.id, "text": rule.text, "link": section_link(rule)} for rule in each.checked],
+            }
+            for each in chosen
+        ]
+        click.echo(json.dumps(entries, indent=1))
+        return
+    for each in chosen:
+        click.echo(f"{each.id:56} {each.level:6} {' '.join(each.requirements)}")
+    click.echo(f"{len(chosen)} cases")

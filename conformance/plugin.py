@@ -1,0 +1,129 @@
+"""The pytest plugin: options, one test per case, results that survive pytest-xdist.
+
+It stays out of the way until a test asks for the fixture ``ipc_case``. A repository of its own uses it so::
+
+    # test_server.py
+    from conformance.suite import test_conformance
+
+    $ pytest test_server.py --ipc-server-cmd 'python my_server.py --port {port}' -n 2
+
+or overrides the session fixture ``ipc_target_options`` to say in code how its server is reached.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conformance.baseline import GOOD, Baseline
+from conformance.case import Case
+from conformance.catalogue import all_cases, select
+from conformance.report.failure import describe
+from conformance.runner import CaseResult, run_case
+from conformance.target import Target, TargetOptions
+from conformance.verdicts import TargetError, Verdict
+
+RESULT = "ipc_result"
+TARGET = "ipc_target"
+UNREACHABLE = "the target cannot be tested: "
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options, each the twin of one of ``ipc-conformance run``."""
+    group = parser.getgroup("ipc-conformance", "IPC Framework conformance")
+    group.addoption("--ipc-server", metavar="HOST:PORT", help="a running server to test")
+    group.addoption("--ipc-server-cmd", metavar="CMD", help="a command that starts the server; {port} is replaced")
+    group.addoption("--ipc-target", metavar="FILE", type=Path, help="a target file (TOML)")
+    group.addoption("--ipc-case", metavar="GLOB", action="append", default=[], help="only these cases; repeatable")
+    group.addoption("--ipc-level", choices=("must", "should"), help="only cases of this level")
+    group.addoption("--ipc-profile", metavar="NAME", action="append", default=[], help="only this profile; repeatable")
+    group.addoption("--ipc-time-scale", type=float, default=1.0, metavar="FACTOR", help="factor on every deadline")
+    group.addoption("--ipc-seed", type=int, default=None, help="seed of cases that use chance")
+    group.addoption("--ipc-soak", action="store_true", help="let cases that watch time take their full time")
+    group.addoption("--ipc-known-failures", metavar="FILE", type=Path, help="a baseline file (TOML)")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Make one test of every chosen case."""
+    if "ipc_case" not in metafunc.fixturenames:
+        return
+    option = metafunc.config.option
+    chosen = select(option.ipc_case, level=option.ipc_level, profiles=option.ipc_profile)
+    metafunc.parametrize("ipc_case", chosen, ids=[each.id for each in chosen])
+
+
+@pytest.fixture(scope="session")
+def ipc_target_options(pytestconfig: pytest.Config) -> TargetOptions:
+    """Say how the server is reached; override it to say so in code."""
+    option = pytestconfig.option
+    try:
+        if option.ipc_target:
+            chosen = TargetOptions.from_file(option.ipc_target)
+        else:
+            chosen = TargetOptions(server=option.ipc_server, command=option.ipc_server_cmd)
+    except ValueError as error:
+        raise pytest.UsageError(f"{error}; see --ipc-server, --ipc-server-cmd, --ipc-target") from None
+    return replace(chosen, profiles=(*chosen.profiles, *(each for each in option.ipc_profile if each != "core")))
+
+
+@pytest.fixture(scope="session")
+def ipc_target(ipc_target_options: TargetOptions, pytestconfig: pytest.Config) -> Iterator[Target]:
+    """Start or reach the server; end it when the session does."""
+    try:
+        with Target(ipc_target_options, time_scale=pytestconfig.option.ipc_time_scale) as target:
+            yield target
+    except TargetError as error:
+        pytest.fail(f"{UNREACHABLE}{error}", pytrace=False)
+
+
+@dataclass
+class Judge:
+    """Runs cases and tells pytest, and whoever collects results, what came of them."""
+
+    seed: int
+    soak: bool
+    baseline: Baseline
+
+    def run(self, case: Case, target: Target, node: pytest.Item) -> None:
+        """Run ``case`` and end the test in the way that fits its verdict."""
+        try:
+            result = run_case(case, target, seed=self.seed, soak=self.soak)
+        except TargetError as error:
+            pytest.fail(f"{UNREACHABLE}{error}", pytrace=False)
+        self.baseline.judge(result)
+        node.user_properties.append((RESULT, result.as_json()))
+        node.user_properties.append((TARGET, {"name": target.name, "profiles": list(target.profiles)}))
+        if not result.expected:
+            pytest.fail("\n".join(describe(result)), pytrace=False)
+        if result.verdict is Verdict.UNSUPPORTED:
+            pytest.skip(result.message)
+        if result.verdict not in GOOD:
+            pytest.xfail(result.message)
+
+
+@pytest.fixture(scope="session")
+def ipc_judge(pytestconfig: pytest.Config) -> Judge:
+    """Know the run's seed and its known failures."""
+    option = pytestconfig.option
+    baseline = Baseline({})
+    if option.ipc_known_failures:
+        try:
+            baseline = Baseline.read(option.ipc_known_failures, all_cases())
+        except ValueError as error:
+            raise pytest.UsageError(str(error)) from None
+    seed = random.getrandbits(32) if option.ipc_seed is None else option.ipc_seed
+    return Judge(seed=seed, soak=option.ipc_soak, baseline=baseline)
+
+
+def result_of(report: pytest.TestReport) -> tuple[CaseResult, dict[str, Any]] | None:
+    """Return the case result and the target's description that a test report carries, if it is one of ours."""
+    carried = dict(report.user_properties)
+    if report.when != "call" or RESULT not in carried:
+        return None
+    content = dict(carried[RESULT])  # type: ignore[call-overload] # user_properties are typed as objects
+    return CaseResult(**content | {"verdict": Verdict(content["verdict"])}), carried[TARGET]  # type: ignore[return-value]

@@ -1,0 +1,49 @@
+"""One failed case, explained: the rule, what was wanted, what came, the wire trace, the command that repeats it."""
+
+from __future__ import annotations
+
+import textwrap
+
+from conformance.requirements import load, section_link
+from conformance.runner import CaseResult
+from conformance.trace import render
+
+WIDTH = 116
+TRACE_LINES = 40
+
+
+def describe(result: CaseResult, *, whole_trace: bool = False) -> list[str]:
+    """Return the lines that explain ``result``.
+
+    Args:
+        result: a case that ended in anything but pass.
+        whole_trace: give every line of the trace instead of the last ones.
+    """
+    lines = [f"{result.verdict.upper()} {result.case}"]
+    for identity in result.requirements:
+        requirement = load()[identity]
+        lines += _wrapped(f"[{identity}]", f"{requirement.text} ({section_link(requirement)})")
+    lines += _wrapped("what", result.message)
+    lines += _wrapped("wanted", result.wanted)
+    lines += _wrapped("received", result.received)
+    lines += _trace(result, whole_trace)
+    lines += ["  again     " + result.reproduce]
+    return lines
+
+
+def _trace(result: CaseResult, whole: bool) -> list[str]:
+    entries = render(result.trace)
+    hidden = 0 if whole else max(0, len(entries) - TRACE_LINES)
+    skipped = [f"    ... {hidden} earlier lines: --trace shows them"] if hidden else []
+    return ["  trace     seconds peer octets", *skipped, *(f"    {line[:400]}" for line in entries[hidden:])]
+
+
+def _wrapped(label: str, text: str) -> list[str]:
+    if not text:
+        return []
+    paragraphs = [
+        line
+        for paragraph in text.splitlines()
+        for line in textwrap.wrap(paragraph, WIDTH - 12, break_long_words=False, break_on_hyphens=False) or [""]
+    ]
+    return [f"  {label if number == 0 else '':9} {line}" for number, line in enumerate(paragraphs)]

@@ -1,0 +1,59 @@
+"""What is seen while a run goes on: a bar on a terminal, a line now and then elsewhere."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from conformance.runner import CaseResult
+from conformance.verdicts import Verdict
+
+PLAIN_EVERY = 100
+
+
+class RunProgress:
+    """Shows how far a run is; use it as a context manager.
+
+    Args:
+        console: where to.
+        total: how many cases will run.
+    """
+
+    def __init__(self, console: Console, total: int) -> None:
+        self._console = console
+        self._total = total
+        self._done = 0
+        self._bad = 0
+        self._bar = Progress(
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("[red]{task.fields[bad]} not passed[/]"),
+            TimeElapsedColumn(),
+            TextColumn("{task.description}"),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._task = self._bar.add_task("starting", total=total, bad=0)
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._bar.stop()
+
+    def running(self, case: str) -> None:
+        """Show which case has just begun."""
+        self._bar.update(self._task, description=case)
+
+    def finished(self, result: CaseResult) -> None:
+        """Count a finished case."""
+        self._done += 1
+        self._bad += result.verdict not in (Verdict.PASS, Verdict.UNSUPPORTED)
+        self._bar.update(self._task, advance=1, bad=self._bad)
+        if not self._console.is_terminal and (self._done % PLAIN_EVERY == 0 or self._done == self._total):
+            self._console.print(f"{self._done} of {self._total} cases, {self._bad} not passed", highlight=False)

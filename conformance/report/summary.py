@@ -1,0 +1,76 @@
+"""The end of a run on the terminal: a table by chapter, the failures explained, the verdict in a line."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from rich.console import Console
+from rich.table import Table
+
+from conformance.report.failure import describe
+from conformance.results import Run, count
+from conformance.runner import CaseResult
+from conformance.verdicts import Verdict
+
+STYLES = {"pass": "green", "fail": "bold red", "warn": "yellow", "unsupported": "cyan", "error": "bold magenta"}
+
+
+def print_report(console: Console, run: Run, *, traces: bool = False) -> None:
+    """Print everything a person needs after ``run``.
+
+    Args:
+        console: where to.
+        run: a finished run.
+        traces: print the wire trace of every case, not only of those that went wrong.
+    """
+    for result in sorted(run.results, key=lambda result: result.case):
+        if traces or not result.expected or result.verdict is Verdict.WARN:
+            style = STYLES[result.verdict]
+            head, *rest = describe(result, whole_trace=traces)
+            console.print(head, style=style, markup=False, highlight=False)
+            console.print("\n".join(rest), markup=False, highlight=False, soft_wrap=True)
+            console.print()
+    if run.results:
+        console.print(_table(run.results))
+    for line in _closing_lines(run):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _table(results: list[CaseResult]) -> Table:
+    chapters = defaultdict[str, list[CaseResult]](list)
+    for result in results:
+        chapters[result.case.partition("/")[0]].append(result)
+    table = Table("chapter", box=None, pad_edge=False)
+    for verdict in Verdict:
+        table.add_column(str(verdict), justify="right")
+    for chapter, members in sorted(chapters.items()):
+        table.add_row(chapter, *_cells(members))
+    table.add_section()
+    table.add_row("all", *_cells(results), style="bold")
+    return table
+
+
+def _cells(results: list[CaseResult]) -> list[str]:
+    return [f"[{STYLES[name]}]{number}[/]" if number else "-" for name, number in count(results).items()]
+
+
+def _closing_lines(run: Run) -> list[str]:
+    lines = list(run.kit_errors)
+    if run.unreachable:
+        return [*lines, run.unreachable]
+    missing = sorted({result.message for result in run.results if result.verdict is Verdict.UNSUPPORTED})
+    lines += [f"unsupported: {reason}" for reason in missing]
+    if any("no handler on conformance." in reason for reason in missing):
+        lines.append("docs/responder.md has the responder to paste into a server, in Python and in Node.js.")
+    unforeseen = sum(not result.expected for result in run.results)
+    foreseen = sum(result.expected and result.verdict in (Verdict.FAIL, Verdict.ERROR) for result in run.results)
+    if run.is_conformant:
+        verdict = "conformant"
+    elif not run.executed:
+        verdict = "no case was executed, so nothing is known about the target"
+    else:
+        verdict = f"not conformant: {unforeseen} unexpected, {foreseen} known failures"
+    lines.append(
+        f"{run.target_name}: {verdict}. {run.executed} cases executed in {run.duration_s:.1f} s, seed {run.seed}."
+    )
+    return lines

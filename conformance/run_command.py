@@ -1,0 +1,178 @@
+"""``ipc-conformance run``: the suite on one target."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+from conformance import baseline
+from conformance.catalogue import all_cases, select
+from conformance.execute import PytestPlan, execute
+from conformance.report.progress import RunProgress
+from conformance.report.summary import print_report
+from conformance.results import Run
+from conformance.target import TargetOptions
+from conformance.verdicts import ExitCode
+
+FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which cases to run and how; the options of the command that are not about the target or the output."""
+
+    globs: tuple[str, ...]
+    profiles: tuple[str, ...]
+    level: str | None
+    time_scale: float
+    seed: int
+    soak: bool
+    known_failures: Path | None
+
+    @property
+    def is_filtered(self) -> bool:
+        """Whether some of the cases are left out."""
+        return bool(self.globs or self.profiles or self.level)
+
+    def as_pytest_options(self) -> list[str]:
+        """Return the choice in the spelling of the pytest plugin."""
+        options = [f"--ipc-case={glob}" for glob in self.globs]
+        options += [f"--ipc-profile={name}" for name in self.profiles]
+        options += [f"--ipc-level={self.level}"] if self.level else []
+        options += ["--ipc-soak"] if self.soak else []
+        options += [f"--ipc-known-failures={self.known_failures}"] if self.known_failures else []
+        return [*options, f"--ipc-time-scale={self.time_scale}", f"--ipc-seed={self.seed}"]
+
+
+def _target_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in (
+        click.option("--target", "target_file", type=FILE, metavar="FILE", help="A target file (TOML) that says either."),
+        click.option("--server-cmd", metavar="CMD", help="Start this for the run; {port} becomes a free port."),
+        click.option("--server", metavar="HOST:PORT", help="Test the server that runs there."),
+    ):
+        command = option(command)
+    return command
+
+
+@click.command()
+@_target_options
+@click.option("--case", "globs", metavar="GLOB", multiple=True, help="Only cases whose id matches; repeatable.")
+@click.option("--profile", "profiles", metavar="NAME", multiple=True, help="Only this profile's cases; core for the rest.")
+@click.option("--level", type=click.Choice(["must", "should"]), help="Only cases of this level.")
+@click.option("--time-scale", type=click.FloatRange(0.01, 1000), default=1.0, help="Factor on every deadline.")
+@click.option("--seed", type=int, help="Seed of the cases that use chance; printed at the end of each run.")
+@click.option("-n", "workers", type=click.IntRange(1, 64), help="Worker processes. [default: 2 with --server-cmd, else 1]")
+@click.option("--soak", is_flag=True, help="Let cases that watch time take it in full; adds 90 seconds.")
+@click.option("--json", "json_file", type=FILE, metavar="FILE", help="Write the results file.")
+@click.option("--junit", type=FILE, metavar="FILE", help="Write a JUnit XML file.")
+@click.option("--format", "output", type=click.Choice(["text", "json"]), default="text", help="What goes to stdout.")
+@click.option("--trace", is_flag=True, help="Print the wire trace of every case.")
+@click.option("--known-failures", type=FILE, metavar="FILE", help="Foreseen failures (TOML), strict both ways.")
+@click.option("--update-known-failures", is_flag=True, help="Rewrite that file from this run, which must be unfiltered.")
+@click.option("--dry-run", is_flag=True, help="List the chosen cases and run none.")
+def run(
+    server: str | None,
+    server_cmd: str | None,
+    target_file: Path | None,
+    workers: int | None,
+    json_file: Path | None,
+    junit: Path | None,
+    output: str,
+    *,
+    trace: bool,
+    update_known_failures: bool,
+    dry_run: bool,
+    **choice: Any,
+) -> None:
+    """Run the conformance suite on a server.
+
+    \b
+    Exit status:
+      0  conformant, or not conformant exactly as --known-failures foresees
+      1  not conformant
+      2  wrong use
+      3  the server could not be started or reached
+      4  no case was executed
+      5  the kit itself failed
+    """
+    options, target_arguments = _read_target(server, server_cmd, target_file)
+    choice["seed"] = random.getrandbits(31) if choice["seed"] is None else choice["seed"]
+    chosen = Choice(**choice)
+    cases = select(chosen.globs, level=chosen.level, profiles=chosen.profiles)
+    old = _read_baseline(chosen, update=update_known_failures)
+    if not cases:
+        raise click.UsageError("the selection matches no case; 'ipc-conformance list' shows them all")
+    if dry_run:
+        click.echo("\n".join(sorted(each.id for each in cases)))
+        return
+    console = Console(stderr=output == "json", soft_wrap=False)
+    outcome = Run(role="server", seed=chosen.seed, target_name=options.name or options.server or options.command or "")
+    plan = PytestPlan(
+        [*target_arguments, *chosen.as_pytest_options()],
+        workers or (1 if options.server else min(2, os.cpu_count() or 1)),
+        junit,
+    )
+    with RunProgress(Console(stderr=True), len(cases)) as progress:
+        try:
+            execute(plan, outcome, progress)
+        except KeyboardInterrupt:
+            progress.__exit__(None, None, None)
+            click.echo("interrupted; everything that was started has been ended", err=True)
+            sys.exit(130)
+    _check_completeness(outcome, len(cases))
+    print_report(console, outcome, traces=trace)
+    if json_file:
+        _write(json_file, outcome)
+    if output == "json":
+        click.echo(json.dumps(outcome.as_json(), indent=1))
+    if update_known_failures and chosen.known_failures and not outcome.unreachable:
+        open_reasons = baseline.write(chosen.known_failures, outcome.results, old)
+        click.echo(f"{chosen.known_failures} rewritten; {open_reasons} cases wait for a reason", err=True)
+    sys.exit(outcome.exit_code())
+
+
+def _read_target(server: str | None, command: str | None, file: Path | None) -> tuple[TargetOptions, list[str]]:
+    """Return the target's options and the arguments that say the same to the pytest plugin."""
+    given = {"--ipc-server": server, "--ipc-server-cmd": command, "--ipc-target": file}
+    arguments = [f"{name}={value}" for name, value in given.items() if value]
+    if len(arguments) != 1:
+        raise click.UsageError("say which server: one of --server HOST:PORT, --server-cmd 'CMD {port}', --target FILE")
+    try:
+        return TargetOptions.from_file(file) if file else TargetOptions(server=server, command=command), arguments
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+
+
+def _read_baseline(choice: Choice, *, update: bool) -> baseline.Baseline:
+    if update and (choice.is_filtered or not choice.known_failures):
+        raise click.UsageError("--update-known-failures needs --known-failures FILE and a run of all cases")
+    if not choice.known_failures or (update and not choice.known_failures.exists()):
+        return baseline.Baseline({})
+    try:
+        return baseline.Baseline.read(choice.known_failures, all_cases())
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+
+
+def _check_completeness(outcome: Run, chosen: int) -> None:
+    """A case that was chosen and never reported must not pass unnoticed."""
+    missing = chosen - len(outcome.results)
+    if missing and not outcome.unreachable and not outcome.kit_errors:
+        outcome.kit_errors.append(f"{missing} of {chosen} chosen cases were never run")
+
+
+def _write(path: Path, outcome: Run) -> None:
+    try:
+        outcome.write(path)
+    except OSError as error:
+        click.echo(f"cannot write the results file {path}: {error.strerror}", err=True)
+        sys.exit(ExitCode.USAGE)

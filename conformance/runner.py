@@ -1,0 +1,98 @@
+"""Run one case on a target and say what came of it. No test runner in here."""
+
+from __future__ import annotations
+
+import time
+import traceback
+import zlib
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from conformance.case import Case
+from conformance.scene import Scene
+from conformance.target import Target
+from conformance.verdicts import TargetError, Unsupported, Verdict, Violation
+
+
+@dataclass
+class CaseResult:
+    """What came of one case; also the shape of an entry of the results file."""
+
+    case: str
+    requirements: list[str]
+    level: str
+    verdict: Verdict
+    expected: bool
+    duration_ms: float
+    message: str = ""
+    wanted: str = ""
+    received: str = ""
+    reproduce: str = ""
+    trace: list[dict[str, Any]] = field(default_factory=list)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the entry as plain JSON values."""
+        return asdict(self) | {"verdict": str(self.verdict)}
+
+
+def run_case(case: Case, target: Target, *, seed: int, soak: bool = False) -> CaseResult:
+    """Run ``case`` on ``target``.
+
+    Whatever the case or the server does, the connections of the case are closed, a server process that died is
+    replaced, and one that no longer serves is too.
+
+    Args:
+        case: the case.
+        target: an entered target.
+        seed: the run's seed; the case gets one derived from it and its id.
+        soak: whether cases that watch time take the full time.
+    """
+    scene = Scene(target, seed=zlib.crc32(case.id.encode()) ^ seed, soak=soak)
+    result = CaseResult(case.id, list(case.requirements), case.level, Verdict.PASS, expected=True, duration_ms=0.0)
+    start = time.monotonic()
+    try:
+        _check_needs(case, target)
+        case.run(scene)
+    except Violation as violation:
+        result.verdict = Verdict.FAIL if case.level == "must" else Verdict.WARN
+        result.message, result.received = violation.message, violation.received
+        result.wanted = violation.expected
+    except Unsupported as reason:
+        result.verdict, result.message = Verdict.UNSUPPORTED, str(reason)
+    except TargetError as error:
+        result.verdict, result.message = Verdict.FAIL, str(error)
+    except Exception:  # noqa: BLE001 - the kit's own fault must show as such, and the run goes on
+        result.verdict, result.message = Verdict.ERROR, traceback.format_exc()
+    finally:
+        scene.close()
+    result.duration_ms = round((time.monotonic() - start) * 1000, 3)
+    _look_after(target, result)
+    result.expected = result.verdict in (Verdict.PASS, Verdict.UNSUPPORTED, Verdict.WARN)
+    result.trace = scene.trace.as_json()
+    result.reproduce = f"ipc-conformance run {target.options.reproduce} --case '{case.id}' --seed {seed}"
+    return result
+
+
+def _check_needs(case: Case, target: Target) -> None:
+    if case.profile and case.profile not in target.profiles:
+        raise Unsupported(f"the server does not announce the profile {case.profile}")
+    missing = [name for name in case.needs if name not in target.responder]
+    if missing:
+        channels = ", ".join(f"conformance.{name}" for name in missing)
+        raise Unsupported(f"the server has no handler on {channels} in the application conformance")
+    if case.spawned and not target.process:
+        raise Unsupported("needs a server that the kit starts itself (--server-cmd)")
+
+
+def _look_after(target: Target, result: CaseResult) -> None:
+    """Replace a server process that this case killed or hung, and let the verdict say so."""
+    process = target.process
+    if process is None:
+        return
+    if not process.is_alive:
+        result.verdict, result.received = Verdict.FAIL, process.obituary()
+        result.message = "the server process ended during the case"
+        target.restart()
+    elif result.verdict not in (Verdict.PASS, Verdict.UNSUPPORTED) and not target.is_serving():
+        result.received += f"\nAfterwards the server served nobody and was restarted; its last output:\n{process.tail()}"
+        target.restart()

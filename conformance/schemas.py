@@ -1,0 +1,75 @@
+"""The published schemas as the kit uses them: with the ``jsonschema`` package, offline."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from functools import cache
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from typing import Any
+
+from jsonschema import Draft202012Validator
+from referencing import Registry, Resource
+from referencing._core import Resolver
+
+BASE = "https://ipc-framework.example/schemas/1/"
+
+
+def problem(schema: str, instance: Any) -> str | None:
+    """Return what is wrong with ``instance`` under the schema of that name, or None.
+
+    Args:
+        schema: file name without ``.schema.json``, such as ``"envelope"`` or ``"tools/results"``, and if wanted
+            ``#`` with a pointer into it.
+        instance: a decoded JSON value.
+    """
+    error = next(iter(validator(schema).iter_errors(instance)), None)
+    if error is None:
+        return None
+    while error.context:
+        error = max(error.context, key=lambda each: len(each.absolute_path))
+    place = "/".join(map(str, error.absolute_path)) or "the root"
+    return f"{error.message[:300]} (at {place}, schema {schema})"
+
+
+@cache
+def validator(schema: str) -> Draft202012Validator:
+    """Return the validator of a schema by the name that :func:`problem` takes."""
+    name, mark, pointer = schema.partition("#")
+    found = _registry().resolver().lookup(f"{BASE}{name}.schema.json{mark}{pointer}")
+    return Draft202012Validator(_inlined(found.contents, found.resolver))
+
+
+def document(schema: str) -> dict[str, Any]:
+    """Return a schema file's content by the name that :func:`problem` takes."""
+    content: dict[str, Any] = _registry().contents(f"{BASE}{schema}.schema.json")
+    return content
+
+
+def _inlined(schema: Any, resolver: Resolver[Any]) -> Any:
+    """Return ``schema`` with every reference replaced by what it refers to.
+
+    Looking references up takes most of the validator's time, and no schema here refers to itself.
+    """
+    if isinstance(schema, list):
+        return [_inlined(each, resolver) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    rest = {name: _inlined(value, resolver) for name, value in schema.items() if name not in ("$ref", "$id")}
+    if "$ref" not in schema:
+        return rest
+    found = resolver.lookup(schema["$ref"])
+    return rest | {"allOf": [_inlined(found.contents, found.resolver), *rest.get("allOf", [])]}
+
+
+@cache
+def _registry() -> Registry[Any]:
+    resources = (Resource.from_contents(json.loads(file.read_text("utf-8"))) for file in _schema_files())
+    return Registry().with_resources((str(resource.id()), resource) for resource in resources)
+
+
+def _schema_files() -> Iterator[Traversable]:
+    folder = files("ipc_schemas")
+    for place in (folder, folder / "tools"):
+        yield from (file for file in place.iterdir() if file.name.endswith(".schema.json"))

@@ -1,0 +1,150 @@
+"""The spec's Markdown as blocks: headings, paragraphs, tables and fenced code, each with the line it begins on.
+
+This reads as much Markdown as the chapters use: a block ends at an empty line or where another kind of line begins.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+
+_CHAPTERS = "[0-9][0-9]-*.md"
+_FENCE = re.compile(r"\s*(`{3,}|~{3,})")
+_CODE_SPAN = re.compile(r"(?<!`)(`+)(?!`).+?(?<!`)\1(?!`)", re.DOTALL)
+_FAMILY = re.compile(r"\(([A-Z]{3})\)$")
+_NOT_IN_ANCHOR = re.compile(r"[^\w\- ]")
+
+
+class SpecError(Exception):
+    """A spec folder or a file in it cannot be read; the message is one line that names it."""
+
+
+class Kind(Enum):
+    """What a block is."""
+
+    HEADING = "heading"
+    PARAGRAPH = "paragraph"
+    TABLE = "table"
+    FENCE = "fence"
+
+
+@dataclass(slots=True)
+class Block:
+    """Lines of one kind that belong together; ``line`` is the number of the first, counted from 1."""
+
+    kind: Kind
+    line: int
+    lines: list[str] = field(default_factory=list)
+
+    @property
+    def text(self) -> str:
+        """The lines, unchanged."""
+        return "\n".join(self.lines)
+
+    @property
+    def sentence(self) -> str:
+        """The lines as one, with single spaces."""
+        return " ".join(self.text.split())
+
+    @property
+    def prose(self) -> str:
+        """The lines with every code span replaced by as much space, so that offsets stay what they are in ``text``."""
+        return _CODE_SPAN.sub(lambda span: re.sub(r"[^\n]", " ", span[0]), self.text)
+
+    @property
+    def anchor(self) -> str:
+        """The fragment by which a Markdown renderer links to this heading."""
+        title = self.text.lstrip("#").strip().lower()
+        return _NOT_IN_ANCHOR.sub("", title).replace(" ", "-")
+
+    def line_at(self, offset: int) -> int:
+        """Find the line that holds the character at an offset of ``text``."""
+        return self.line + self.text.count("\n", 0, offset)
+
+
+@dataclass(frozen=True, slots=True)
+class Chapter:
+    """A file of the spec. ``name`` is that of the file without its suffix."""
+
+    path: Path
+    blocks: list[Block]
+
+    @property
+    def name(self) -> str:
+        """The file's name without its suffix, which is how a requirement's section names it."""
+        return self.path.stem
+
+    @property
+    def family(self) -> str | None:
+        """The family of ids that the chapter's title gives in parentheses, if any."""
+        title = next((block for block in self.blocks if block.kind is Kind.HEADING), None)
+        found = title and _FAMILY.search(title.text)
+        return found[1] if found else None
+
+
+def read_chapters(folder: Path) -> list[Chapter]:
+    """Read the chapters of the spec in a folder, in their order.
+
+    Raises SpecError when there is none or one cannot be read.
+    """
+    paths = sorted(folder.glob(_CHAPTERS))
+    if not paths:
+        raise SpecError(f"{folder}: no chapter of the spec ({_CHAPTERS}) can be found here")
+    return [read_chapter(path) for path in paths]
+
+
+def read_chapter(path: Path) -> Chapter:
+    """Read one Markdown file. Raises SpecError when it cannot be read."""
+    try:
+        return Chapter(path, list(blocks(path.read_text(encoding="utf-8"))))
+    except (OSError, UnicodeDecodeError) as error:
+        raise SpecError(f"{path}: cannot be read ({error})") from error
+
+
+def blocks(markdown: str) -> Iterator[Block]:
+    """Split a text into its blocks. A fence that is never closed reaches to the end of the text."""
+    block: Block | None = None
+    for number, line in enumerate(markdown.splitlines(), start=1):
+        if block and _is_open_fence(block):
+            block.lines.append(line)
+            continue
+        kind = _kind(line)
+        if block and _ends(block, kind):
+            yield block
+            block = None
+        if kind:
+            block = block or Block(kind, number)
+            block.lines.append(line)
+    if block:
+        yield block
+
+
+def is_closed_fence(block: Block) -> bool:
+    """Whether a fence ends with a line that closes it: as many marks as opened it, or more, and nothing else."""
+    opening, last = _FENCE.match(block.lines[0]), block.lines[-1].strip()
+    if not opening or len(block.lines) == 1:
+        return False
+    marks = opening[1]
+    return last.startswith(marks) and not last.strip(marks[0])
+
+
+def _is_open_fence(block: Block) -> bool:
+    return block.kind is Kind.FENCE and not is_closed_fence(block)
+
+
+def _ends(block: Block, following: Kind | None) -> bool:
+    return following is not block.kind or block.kind in (Kind.HEADING, Kind.FENCE)
+
+
+def _kind(line: str) -> Kind | None:
+    """Kind of block that a line outside a fence belongs to; None for an empty line."""
+    if not line.strip():
+        return None
+    if _FENCE.match(line):
+        return Kind.FENCE
+    if line.startswith("#"):
+        return Kind.HEADING
+    return Kind.TABLE if line.lstrip().startswith("|") else Kind.PARAGRAPH

@@ -1,0 +1,269 @@
+"""A server under test: attached to at an address, or spawned and owned; and what is known about it."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import time
+import tomllib
+from collections.abc import Mapping
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from conformance import schemas
+from conformance.connection import Connection
+from conformance.peer import Ended
+from conformance.process import ServerProcess
+from conformance.trace import Trace
+from conformance.verdicts import TargetError, Violation
+
+RESPONDER_APP = "conformance"
+RESPONDER = ("echo", "delay", "fail", "silent", "emit", "seen", "close")
+"""The request channels of the responder, without the prefix ``conformance.`` (spec, chapter 13)."""
+
+
+@dataclass(frozen=True)
+class TargetOptions:
+    """How to reach a target; exactly one of ``server`` and ``command`` is set.
+
+    Attributes:
+        server: ``HOST:PORT`` of a running server.
+        command: a command line with ``{port}`` that starts one.
+        name: what reports call it.
+        folder: working directory of the command.
+        environment: variables added for the command.
+        start_seconds: time until the command accepts connections.
+        profiles: profiles to test although the server does not announce them.
+    """
+
+    server: str | None = None
+    command: str | None = None
+    name: str = ""
+    folder: Path | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+    start_seconds: float = 15.0
+    profiles: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if bool(self.server) == bool(self.command):
+            raise ValueError("a target is either a server address or a server command")
+        if self.server:
+            parse_address(self.server)
+        if self.command and "{port}" not in self.command:
+            raise ValueError("the server command has no {port}; write it where the port number belongs")
+
+    @classmethod
+    def from_file(cls, path: Path) -> Self:
+        """Read a target file (TOML; schema ``tools/target``).
+
+        Raises:
+            ValueError: the file cannot be read or is not a target file; the text says why.
+        """
+        try:
+            content = tomllib.loads(path.read_text("utf-8"))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise ValueError(f"target file {path}: {error}") from None
+        wrong = schemas.problem("tools/target", content)
+        if wrong:
+            raise ValueError(f"target file {path}: {wrong}")
+        return cls(
+            server=content.get("server"),
+            command=content.get("command"),
+            name=content.get("name", ""),
+            folder=path.parent / content.get("folder", "."),
+            environment=content.get("environment", {}),
+            start_seconds=content.get("start_seconds", 15.0),
+            profiles=tuple(content.get("profiles", ())),
+        )
+
+    @property
+    def reproduce(self) -> str:
+        """The options of ``ipc-conformance run`` that reach this target."""
+        return f"--server {self.server}" if self.server else f"--server-cmd '{self.command}'"
+
+
+class Target:
+    """The server under test during a run.
+
+    Use as a context manager: entering starts or reaches the server, leaving ends what was started.
+
+    Args:
+        options: how to reach it.
+        time_scale: factor on every deadline.
+        nonce: makes the names of this run's connections and channels differ from those of any other run.
+    """
+
+    BASE_PATIENCE_SECONDS = 3.0
+    PROBE_PATIENCE_SECONDS = 1.0
+
+    def __init__(self, options: TargetOptions, *, time_scale: float = 1.0, nonce: str = "") -> None:
+        self.options = options
+        self.time_scale = time_scale
+        self.nonce = nonce or f"{random.getrandbits(32):08x}"
+        self.process: ServerProcess | None = None
+        self.address = parse_address(options.server) if options.server else ("", 0)
+        self.acknowledgement: dict[str, Any] = {}
+        self.responder: frozenset[str] = frozenset()
+        self._names = itertools.count(1)
+
+    def __enter__(self) -> Self:
+        self.start()
+        try:
+            self._explore()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    @property
+    def patience(self) -> float:
+        """Seconds to wait for anything the server has to do."""
+        return self.BASE_PATIENCE_SECONDS * self.time_scale
+
+    @property
+    def profiles(self) -> tuple[str, ...]:
+        """The profiles that the server announces or that the options name."""
+        announced = self.acknowledgement.get("profiles", ())
+        return tuple(dict.fromkeys((*announced, *self.options.profiles)))
+
+    @property
+    def name(self) -> str:
+        """What reports call the target."""
+        return self.options.name or self.options.server or self.options.command or ""
+
+    def start(self) -> None:
+        """Start the server, if it is ours to start.
+
+        Raises:
+            TargetError: it did not start.
+        """
+        if self.options.command:
+            self.process = self.spawn()
+            self.address = self.process.address
+
+    def spawn(self) -> ServerProcess:
+        """Start one more server process of the same command, for a case that ends it; the caller stops it.
+
+        Raises:
+            TargetError: it did not start.
+        """
+        assert self.options.command, "only a target with a command can be spawned"  # noqa: S101
+        return ServerProcess(
+            self.options.command,
+            folder=self.options.folder,
+            environment=self.options.environment,
+            start_seconds=self.options.start_seconds * self.time_scale,
+        )
+
+    def stop(self) -> None:
+        """End the server if it is ours; safe to call again."""
+        if self.process:
+            self.process.stop()
+            self.process = None
+
+    def restart(self) -> None:
+        """Replace a server of ours by a fresh one."""
+        self.stop()
+        self.start()
+
+    def fresh(self, kind: str) -> str:
+        """Return a name that no other case, worker or run uses."""
+        return f"{kind}-{self.nonce}-{next(self._names)}"
+
+    def is_serving(self) -> bool:
+        """Tell whether the server completes a handshake right now."""
+        try:
+            self.probe().close()
+        except (TargetError, Violation):
+            return False
+        return True
+
+    def probe(self) -> Connection:
+        """Return a new connection of the kit's own, outside any case, after its handshake.
+
+        Raises:
+            TargetError: nobody accepts connections.
+            Violation: the handshake failed.
+        """
+        label = self.fresh("probe")
+        probe = Connection(label, self.address, Trace(), self.PROBE_PATIENCE_SECONDS * self.time_scale)
+        probe.app_id, probe.connection_id = RESPONDER_APP, label
+        try:
+            probe.handshake()
+        except Violation:
+            probe.close()
+            raise
+        return probe
+
+    def _explore(self) -> None:
+        """Learn what the server announces and which responder channels it has.
+
+        Raises:
+            TargetError: nothing there answers a connect message.
+        """
+        try:
+            with closing(self.probe()) as probe:
+                self.acknowledgement = probe.acknowledgement["payload"] if probe.acknowledgement else {}
+        except Violation as violation:
+            raise TargetError(
+                f"{self.name}: something listens on {self.address[0]}:{self.address[1]}, but it did not complete the "
+                f"handshake of the IPC Framework protocol: {violation} {violation.received}".rstrip()
+            ) from None
+        self.responder = find_responder(self)
+
+
+def find_responder(target: Target) -> frozenset[str]:
+    """Return the names of the responder's handlers that the target has.
+
+    All handlers are asked at once, each on a connection of its own, so that a server that answers none of them costs
+    one wait. ``silent`` shows itself by not answering, ``close`` by ending the connection.
+    """
+    anything = {"delay_ms": 0, "value": 0, "detail": "", "channel": "x", "count": 0, "message_type": "publish"}
+    with ExitStack() as stack:
+        probes = {name: stack.enter_context(closing(target.probe())) for name in RESPONDER}
+        for name, probe in probes.items():
+            probe.send(probe.request_message(f"conformance.{name}", anything | {"payload": None}))
+        deadline = time.monotonic() + target.PROBE_PATIENCE_SECONDS * target.time_scale
+        found = {name for name in RESPONDER if name != "silent" and _answers(probes[name], name, deadline)}
+        if found and _is_silent(probes["silent"], deadline):
+            found.add("silent")
+    return frozenset(found)
+
+
+def _answers(probe: Connection, name: str, deadline: float) -> bool:
+    probe.patience = max(0.01, deadline - time.monotonic())
+    try:
+        answer = probe.receive()
+    except Ended:
+        return name == "close"
+    except Violation:
+        return False
+    payload = answer["payload"]
+    return not (isinstance(payload, dict) and payload.get("error", {}).get("code") == "no_handler")
+
+
+def _is_silent(probe: Connection, deadline: float) -> bool:
+    probe.patience = max(0.01, deadline - time.monotonic())
+    try:
+        return not probe.barrier()
+    except Ended:
+        return False
+    except Violation:
+        return True
+
+
+def parse_address(text: str) -> tuple[str, int]:
+    """Return host and port of ``HOST:PORT`` (an IPv6 host in brackets).
+
+    Raises:
+        ValueError: the text has another form.
+    """
+    host, colon, port = text.rpartition(":")
+    if not colon or not host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
+        raise ValueError(f"{text!r} is not HOST:PORT, such as localhost:8888")
+    return host.strip("[]"), int(port)

@@ -1,0 +1,51 @@
+"""The golden vectors, as data."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Vector:
+    """One golden vector: a body, and what any server makes of it.
+
+    Attributes:
+        id: ``topic/name``.
+        description: what it is, in a sentence.
+        requirements: the rules that decide the outcome.
+        state: the connection's state when it arrives, ``open`` or ``awaiting_connect``.
+        connection_id: the id that the body relies on, if it does.
+        body: the octets.
+        expect: the outcome, as in the file.
+    """
+
+    id: str
+    description: str
+    requirements: tuple[str, ...]
+    state: str
+    connection_id: str | None
+    body: bytes
+    expect: dict[str, Any]
+
+
+def load() -> list[Vector]:
+    """Return all golden vectors, file by file."""
+    folder = files("ipc_schemas") / "vectors"
+    texts = [file.read_text("utf-8") for file in sorted(folder.iterdir(), key=lambda file: file.name)]
+    return [_vector(entry) for text in texts for entry in json.loads(text)["vectors"]]
+
+
+def _vector(entry: dict[str, Any]) -> Vector:
+    body = entry["body"]
+    return Vector(
+        entry["id"],
+        entry["description"],
+        tuple(entry["requirements"]),
+        entry["state"],
+        entry.get("connection_id"),
+        bytes.fromhex(body["hex"]) if "hex" in body else body["text"].encode(),
+        entry["expect"],
+    )

@@ -1,0 +1,55 @@
+"""What a case can end with, and what a whole run can."""
+
+from __future__ import annotations
+
+from enum import IntEnum, StrEnum
+
+
+class Verdict(StrEnum):
+    """The outcome of one case."""
+
+    PASS = "pass"
+    """The target did what the requirements ask."""
+    FAIL = "fail"
+    """The target broke a MUST."""
+    WARN = "warn"
+    """The target went against a SHOULD."""
+    UNSUPPORTED = "unsupported"
+    """The case needs something optional that the target or the way it is reached does not offer."""
+    ERROR = "error"
+    """The kit itself failed; says nothing about the target."""
+
+
+class ExitCode(IntEnum):
+    """The exit status of ``ipc-conformance``."""
+
+    CONFORMANT = 0
+    NOT_CONFORMANT = 1
+    USAGE = 2
+    UNREACHABLE = 3
+    NOTHING_RAN = 4
+    KIT_ERROR = 5
+
+
+class Violation(Exception):  # noqa: N818 - it is a finding about the target, not an error of this program
+    """The target did something that a requirement rules out.
+
+    Args:
+        message: what went wrong, in words that are the same each time it goes wrong.
+        expected: what the requirement asks for, if the message alone does not say.
+        received: what came instead, as text.
+    """
+
+    def __init__(self, message: str, *, expected: str = "", received: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.expected = expected
+        self.received = received
+
+
+class Unsupported(Exception):  # noqa: N818 - a finding as well
+    """The case cannot be tried on this target; the text says what is missing."""
+
+
+class TargetError(Exception):
+    """The target could not be started or reached; the text says what happened and what to do."""

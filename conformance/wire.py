@@ -1,0 +1,107 @@
+"""The kit's own codec: frames and strict JSON, sharing nothing with any server.
+
+Slow and literal on purpose: it is the oracle, so each rule of the chapters FRM and ENC is spelled out.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from typing import Any, NoReturn
+
+HEADER_BYTES = 4
+SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
+
+Message = dict[str, Any]
+
+
+class BadBody(ValueError):
+    """A received body breaks a rule of the chapter ENC; the text says which."""
+
+
+def frame(body: bytes) -> bytes:
+    """Return ``body`` behind its header (FRM-001)."""
+    return header(len(body)) + body
+
+
+def header(length: int) -> bytes:
+    """Return the header that states ``length`` octets, true or not (FRM-001)."""
+    return length.to_bytes(HEADER_BYTES, "big")
+
+
+def stated_length(head: bytes) -> int:
+    """Return the length that a header of four octets states."""
+    return int.from_bytes(head, "big")
+
+
+def encode(message: Any) -> bytes:
+    """Return a body: compact JSON in UTF-8, nothing escaped that need not be (ENC-001, ENC-002)."""
+    return json.dumps(message, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+
+
+def decode(body: bytes) -> Message:
+    """Return the message that a body holds.
+
+    Raises:
+        BadBody: the body breaks ENC-001, ENC-002 or ENC-003.
+    """
+    try:
+        text = body.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise BadBody(f"the body is not UTF-8 (ENC-002): {error}") from None
+    try:
+        value = json.loads(text, object_pairs_hook=_object, parse_constant=_constant, parse_float=_float)
+    except json.JSONDecodeError as error:
+        raise BadBody(f"the body is not one JSON text (ENC-001): {error}") from None
+    except RecursionError:
+        raise BadBody("the body is nested too deep for the kit to read") from None
+    if not isinstance(value, dict):
+        raise BadBody(f"the root of the body is not an object (ENC-001): {shorten(value)}")
+    if SURROGATE_ESCAPE.search(text) and _has_lone_surrogate(value):
+        raise BadBody("the body has an escape of a lone surrogate (ENC-003)")
+    return value
+
+
+def shorten(value: Any, limit: int = 300) -> str:
+    """Return ``value`` as JSON, cut in the middle when it is longer than ``limit`` characters."""
+    text = json.dumps(value, ensure_ascii=True)
+    if len(text) <= limit:
+        return text
+    half = (limit - 20) // 2
+    return f"{text[:half]} ... {len(text) - 2 * half} more ... {text[-half:]}"
+
+
+def same(left: Any, right: Any) -> bool:
+    """Tell whether two decoded values are the same JSON value: 1 and 1.0 are, 1 and true are not."""
+    if isinstance(left, dict) and isinstance(right, dict):
+        return left.keys() == right.keys() and all(same(left[name], right[name]) for name in left)
+    if isinstance(left, list) and isinstance(right, list):
+        return len(left) == len(right) and all(map(same, left, right))
+    return isinstance(left, bool) == isinstance(right, bool) and bool(left == right)
+
+
+def _has_lone_surrogate(value: Any) -> bool:
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise BadBody("an object has a member name twice (ENC-003)")
+    return members
+
+
+def _constant(name: str) -> NoReturn:
+    raise BadBody(f"the body has the token {name}, which is not JSON (ENC-001)")
+
+
+def _float(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise BadBody(f"the number {text[:40]} is outside the range of binary64 (ENC-003)")
+    return value
