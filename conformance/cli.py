@@ -17,7 +17,7 @@ from conformance.spec_command import spec
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, message=f"ipc-conformance %(version)s, protocol {PROTOCOL_VERSION}")
 def main() -> None:
-    """Test servers and clients of the IPC Framework Wire Protocol.
+    r"""Test servers and clients of the IPC Framework Wire Protocol.
 
     \b
     A server that is running:      ipc-conformance run --server localhost:8888

@@ -1,9 +1,10 @@
 """Keep a target's processes from outliving the kit.
 
-Runs as a process of its own between the kit and the target: ``python guardian.py COMMAND [ARGUMENT ...]``, in a process group
-of its own. It ends the whole group, and on Linux every descendant even in other groups, when the target ends or when its
-standard input closes, which happens however the kit ends. It exits with the target's status and passes SIGTERM on
-to the target. It imports nothing of the kit, so that it starts in a few milliseconds.
+Runs as a process of its own between the kit and the target, ``python guardian.py COMMAND [ARGUMENT ...]``, in a
+process group of its own. It ends every descendant of the target (on Linux even those in other groups; elsewhere the
+kit ends the group) when the target ends or when its standard input closes, which happens however the kit ends. It
+exits with the target's status and passes SIGTERM on to the target. It imports nothing of the kit, so that it starts
+in a few milliseconds.
 """
 
 from __future__ import annotations

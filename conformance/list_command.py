@@ -12,7 +12,9 @@ from conformance.requirements import section_link
 
 @click.command("list")
 @click.option("--case", "globs", metavar="GLOB", multiple=True, help="Only cases whose id matches; repeatable.")
-@click.option("--profile", "profiles", metavar="NAME", multiple=True, help="Only this profile's cases; core for the rest.")
+@click.option(
+    "--profile", "profiles", metavar="NAME", multiple=True, help="Only this profile's cases; core for the rest."
+)
 @click.option("--level", type=click.Choice(["must", "should"]), help="Only cases of this level.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with the sentences of the requirements.")
 def list_cases(globs: tuple[str, ...], profiles: tuple[str, ...], level: str | None, *, as_json: bool) -> None:
@@ -26,7 +28,9 @@ def list_cases(globs: tuple[str, ...], profiles: tuple[str, ...], level: str | N
                 "profile": each.profile,
                 "needs": list(each.needs),
                 "summary": each.summary,
-                "requirements": [{"id": rule.id, "text": rule.text, "link": section_link(rule)} for rule in each.checked],
+                "requirements": [
+                    {"id": rule.id, "text": rule.text, "link": section_link(rule)} for rule in each.checked
+                ],
             }
             for each in chosen
         ]

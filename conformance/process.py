@@ -76,7 +76,7 @@ class ServerProcess:
     def obituary(self) -> str:
         """Describe how the server ended and what it printed last."""
         status = self._guardian.poll()
-        how = f"exit status {status}" if status is None or status < 128 else f"signal {status - 128}"  # noqa: PLR2004
+        how = f"exit status {status}" if status is None or status < 128 else f"signal {status - 128}"
         return f"the server process ended ({how}); its last output:\n{self.tail() or '(none)'}"
 
     def pids(self) -> list[int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections import defaultdict
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -17,9 +18,11 @@ WORST = ("error", "fail", "warn", "unsupported", "pass")
 
 @click.command()
 @click.argument("results_file", required=False, type=click.Path(dir_okay=False, path_type=Path))
-@click.option("--target", type=click.Choice(["server", "client"]), default="server", help="Whose requirements.")
-@click.option("--strict", is_flag=True, help="Exit with 1 when an active MUST lacks a case, or lacks evidence in RESULTS_FILE.")
-def requirements(results_file: Path | None, target: str, *, strict: bool) -> None:
+@click.option("--role", type=click.Choice(["server", "client"]), default="server", help="Whose requirements.")
+@click.option(
+    "--strict", is_flag=True, help="Exit with 1 when an active MUST lacks a case, or lacks evidence in RESULTS_FILE."
+)
+def requirements(results_file: Path | None, role: Literal["server", "client"], *, strict: bool) -> None:
     """Print each requirement with its cases and, given RESULTS_FILE, the worst verdict among them."""
     try:
         outcome = _verdicts(results_file) if results_file else None
@@ -28,7 +31,7 @@ def requirements(results_file: Path | None, target: str, *, strict: bool) -> Non
     cases = _cases_by_requirement()
     without = []
     for rule in load().values():
-        if rule.target not in (target, "both") or rule.status != "active":
+        if not rule.binds(role) or not rule.is_active:
             continue
         verdict = _evidence(rule, outcome, bool(cases[rule.id]))
         click.echo(f"{rule.id}  {rule.level:6}  {len(cases[rule.id]):3} cases  {verdict}")

@@ -55,7 +55,9 @@ class Choice:
 
 def _target_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
-        click.option("--target", "target_file", type=FILE, metavar="FILE", help="A target file (TOML) that says either."),
+        click.option(
+            "--target", "target_file", type=FILE, metavar="FILE", help="A target file (TOML) that says either."
+        ),
         click.option("--server-cmd", metavar="CMD", help="Start this for the run; {port} becomes a free port."),
         click.option("--server", metavar="HOST:PORT", help="Test the server that runs there."),
     ):
@@ -66,18 +68,24 @@ def _target_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.command()
 @_target_options
 @click.option("--case", "globs", metavar="GLOB", multiple=True, help="Only cases whose id matches; repeatable.")
-@click.option("--profile", "profiles", metavar="NAME", multiple=True, help="Only this profile's cases; core for the rest.")
+@click.option(
+    "--profile", "profiles", metavar="NAME", multiple=True, help="Only this profile's cases; core for the rest."
+)
 @click.option("--level", type=click.Choice(["must", "should"]), help="Only cases of this level.")
 @click.option("--time-scale", type=click.FloatRange(0.01, 1000), default=1.0, help="Factor on every deadline.")
 @click.option("--seed", type=int, help="Seed of the cases that use chance; printed at the end of each run.")
-@click.option("-n", "workers", type=click.IntRange(1, 64), help="Worker processes. [default: 2 with --server-cmd, else 1]")
+@click.option(
+    "-n", "workers", type=click.IntRange(1, 64), help="Worker processes. [default: 2 with --server-cmd, else 1]"
+)
 @click.option("--soak", is_flag=True, help="Let cases that watch time take it in full; adds 90 seconds.")
 @click.option("--json", "json_file", type=FILE, metavar="FILE", help="Write the results file.")
 @click.option("--junit", type=FILE, metavar="FILE", help="Write a JUnit XML file.")
 @click.option("--format", "output", type=click.Choice(["text", "json"]), default="text", help="What goes to stdout.")
 @click.option("--trace", is_flag=True, help="Print the wire trace of every case.")
 @click.option("--known-failures", type=FILE, metavar="FILE", help="Foreseen failures (TOML), strict both ways.")
-@click.option("--update-known-failures", is_flag=True, help="Rewrite that file from this run, which must be unfiltered.")
+@click.option(
+    "--update-known-failures", is_flag=True, help="Rewrite that file from this run, which must be unfiltered."
+)
 @click.option("--dry-run", is_flag=True, help="List the chosen cases and run none.")
 def run(
     server: str | None,
@@ -93,7 +101,7 @@ def run(
     dry_run: bool,
     **choice: Any,
 ) -> None:
-    """Run the conformance suite on a server.
+    r"""Run the conformance suite on a server.
 
     \b
     Exit status:
@@ -164,7 +172,7 @@ def _read_baseline(choice: Choice, *, update: bool) -> baseline.Baseline:
 
 
 def _check_completeness(outcome: Run, chosen: int) -> None:
-    """A case that was chosen and never reported must not pass unnoticed."""
+    """Note when a chosen case was never reported; it must not pass unnoticed."""
     missing = chosen - len(outcome.results)
     if missing and not outcome.unreachable and not outcome.kit_errors:
         outcome.kit_errors.append(f"{missing} of {chosen} chosen cases were never run")

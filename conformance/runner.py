@@ -94,5 +94,7 @@ def _look_after(target: Target, result: CaseResult) -> None:
         result.message = "the server process ended during the case"
         target.restart()
     elif result.verdict not in (Verdict.PASS, Verdict.UNSUPPORTED) and not target.is_serving():
-        result.received += f"\nAfterwards the server served nobody and was restarted; its last output:\n{process.tail()}"
+        result.received += (
+            f"\nAfterwards the server served nobody and was restarted; its last output:\n{process.tail()}"
+        )
         target.restart()

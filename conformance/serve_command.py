@@ -1,4 +1,5 @@
 """``ipc-conformance serve``: a server to develop a client against."""
+
 from __future__ import annotations
 
 import click

@@ -8,7 +8,7 @@ from enum import IntEnum, StrEnum
 class Verdict(StrEnum):
     """The outcome of one case."""
 
-    PASS = "pass"
+    PASS = "pass"  # noqa: S105 - a verdict, no password
     """The target did what the requirements ask."""
     FAIL = "fail"
     """The target broke a MUST."""
@@ -31,7 +31,7 @@ class ExitCode(IntEnum):
     KIT_ERROR = 5
 
 
-class Violation(Exception):  # noqa: N818 - it is a finding about the target, not an error of this program
+class Violation(Exception):
     """The target did something that a requirement rules out.
 
     Args:
@@ -47,7 +47,7 @@ class Violation(Exception):  # noqa: N818 - it is a finding about the target, no
         self.received = received
 
 
-class Unsupported(Exception):  # noqa: N818 - a finding as well
+class Unsupported(Exception):
     """The case cannot be tried on this target; the text says what is missing."""
 
 

@@ -30,7 +30,7 @@ def header(length: int) -> bytes:
     return length.to_bytes(HEADER_BYTES, "big")
 
 
-def stated_length(head: bytes) -> int:
+def stated_length(head: bytes | bytearray) -> int:
     """Return the length that a header of four octets states."""
     return int.from_bytes(head, "big")
 

@@ -46,7 +46,9 @@ def kept_by_echo(scene: Scene, value: Any) -> None:
     payload = {"connection_id": peer.connection_id, "value": value}
     answer = peer.request("conformance.echo", payload)
     if not wire.same(answer["payload"], payload):
-        raise Violation("an echo changed the payload", expected=wire.shorten(payload), received=wire.shorten(answer["payload"]))
+        raise Violation(
+            "an echo changed the payload", expected=wire.shorten(payload), received=wire.shorten(answer["payload"])
+        )
 
 
 def _compare(arrived: list[wire.Message], value: Any) -> None:
@@ -60,7 +62,14 @@ def _compare(arrived: list[wire.Message], value: Any) -> None:
 
 for _name, (_rule, _value) in KEPT.items():
     _what = _name.replace("-", " ")
-    add(Case(f"encoding/publish-keeps-{_name}", (_rule,), f"A publish keeps {_what}.", partial(kept_by_publish, value=_value)))
+    add(
+        Case(
+            f"encoding/publish-keeps-{_name}",
+            (_rule,),
+            f"A publish keeps {_what}.",
+            partial(kept_by_publish, value=_value),
+        )
+    )
     add(
         Case(
             f"encoding/echo-keeps-{_name}",
@@ -99,7 +108,9 @@ def too_deep(scene: Scene, levels: int | None) -> None:
     try:
         answer = peer.receive()
     except Ended as end:
-        raise Violation("the server ended the connection without the error malformed_frame", received=str(end)) from None
+        raise Violation(
+            "the server ended the connection without the error malformed_frame", received=str(end)
+        ) from None
     if announced is not None or answer["payload"].get("status") != "pong":
         peer.check_error(answer, "malformed_frame", None)
         peer.expect_end()

@@ -53,6 +53,46 @@ for _name, _members in POISON.items():
     )
 
 
+@case(
+    "envelope/every-kind-of-frame-keeps-the-rules",
+    *("ENC-001", "ENC-002", "ENC-003", "ENV-001", "ENV-002", "ENV-003", "ERR-001"),
+)
+def every_kind_of_frame(scene: Scene) -> None:
+    """Acknowledgement, answers, errors and deliveries are valid bodies and envelopes (the kit checks every frame)."""
+    peer = scene.connect()
+    channel = scene.name("channel")
+    peer.subscribe(channel)
+    peer.publish_and_get(channel, {"text": "äöü€😀\x00", "numbers": [0, -1.5, 1e300]})
+    peer.request("system", {"action": "get_time"})
+    for message in (
+        peer.request_message(scene.name("nobody"), 1),
+        peer.message("request", "system", 1),
+        peer.message("publish", "system", 1),
+        peer.message("publish", channel, 1, app_id="elsewhere"),
+        peer.message("publish", channel, 1, extra="\ufffe"),
+        peer.message("publish", "bad\nchannel", 1),
+    ):
+        peer.send(message)
+        if "error" not in peer.receive()["payload"]:
+            raise Violation("a message that breaks a rule got something else than an error")
+    if "emit" in scene.target.responder:
+        emit = {"channel": channel, "count": 1, "message_type": "notification", "payload": "äöü€😀\x00"}
+        peer.send(peer.request_message("conformance.emit", emit))
+        if {peer.receive()["message_type"], peer.receive()["message_type"]} != {"notification", "response"}:
+            raise Violation("a message from the server did not arrive next to the answer that announces it")
+
+
+@case("envelope/lone-surrogates-are-not-given-back", "ENC-003", needs=("echo",))
+def lone_surrogates(scene: Scene) -> None:
+    """An escape of a lone surrogate is refused, or at least not put into a message that the server makes."""
+    peer = scene.connect()
+    request = peer.request_message("conformance.echo", {"text": "@"})
+    peer.send_body(wire.encode(request).replace(b"@", b"\\ud800"))
+    answer = peer.receive()
+    if answer["payload"].get("status") == "error":
+        peer.check_error(answer, "malformed_frame", None)
+
+
 @case("envelope/lengths-count-code-points", "ENV-007")
 def lengths_count_code_points(scene: Scene) -> None:
     """Names of full length in astral characters are accepted, with one more they are not."""
@@ -61,7 +101,12 @@ def lengths_count_code_points(scene: Scene) -> None:
     channel = name + "😀" * (255 - len(name))
     peer.subscribe(channel)
     peer.publish_and_get(channel, 1)
-    for members in ({"channel_id": "😀" * 256}, {"message_id": "😀" * 129}, {"reply_to": "😀" * 129}, {"app_id": "😀" * 256}):
+    for members in (
+        {"channel_id": "😀" * 256},
+        {"message_id": "😀" * 129},
+        {"reply_to": "😀" * 129},
+        {"app_id": "😀" * 256},
+    ):
         message = peer.message("publish", channel, 1, **members)
         peer.send(message)
         peer.expect_error("invalid_message", message)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from conformance import wire
 from conformance.case import Case, add, case
+from conformance.connection import Connection
 from conformance.peer import Ended
 from conformance.scene import Scene
 from conformance.verdicts import Violation
@@ -14,7 +17,7 @@ MALFORMED = b'{"message_id": '
 AFTER_FATAL_OCTETS = 1_048_576
 
 
-@case("errors/fatal-error-then-end", "ERR-001", "ERR-006", "ERR-007")
+@case("errors/fatal-error-then-end", "ERR-001", "ERR-006", "ERR-007", "ERR-012")
 def fatal_error_then_end(scene: Scene) -> None:
     """Behind a malformed frame nothing is processed or answered, and the connection is closed."""
     bystander, peer = scene.connect(), scene.connect()
@@ -29,7 +32,7 @@ def fatal_error_then_end(scene: Scene) -> None:
     scene.check_alive()
 
 
-@case("errors/what-came-first-is-processed", "ERR-008")
+@case("errors/what-came-first-is-processed", "ERR-008", "ERR-013")
 def what_came_first_is_processed(scene: Scene) -> None:
     """Ahead of a malformed frame in the same write, a publish is delivered and pings are answered before the error."""
     bystander, peer = scene.connect(), scene.connect()
@@ -69,7 +72,7 @@ def error_survives(scene: Scene) -> None:
         raise Violation("the connection was reset before the error could be read", received=str(end)) from None
 
 
-@case("errors/peer-that-never-closes", "ERR-006", "ISO-006")
+@case("errors/peer-that-never-closes", "ERR-012", "ISO-006")
 def peer_that_never_closes(scene: Scene) -> None:
     """The server ends its side after a fatal error although the client keeps its own open, and serves others."""
     peers = [scene.connect() for _ in range(10)]
@@ -79,35 +82,30 @@ def peer_that_never_closes(scene: Scene) -> None:
     scene.check_alive()
 
 
+NOT_FATAL: dict[str, Callable[[Connection], wire.Message]] = {
+    "invalid_message": lambda peer: peer.message("publish", "some-channel", 1, extra=1),
+    "app_mismatch": lambda peer: peer.message("publish", "some-channel", 1, app_id="elsewhere"),
+    "forbidden": lambda peer: peer.message("subscribe", "some-channel", {"connection_id": "somebody"}),
+    "reserved_channel": lambda peer: peer.message("publish", "system", 1),
+    "already_connected": lambda peer: peer.connect_message(),
+    "unknown_action": lambda peer: peer.request_message("system", {"action": "no-such-action"}),
+    "no_handler": lambda peer: peer.request_message("no-such-channel", 1),
+}
+
+
 def not_fatal(scene: Scene, code: str) -> None:
     """Cause an error that is not fatal, twice, and use the connection afterwards."""
     peer = scene.connect()
     channel = scene.name("channel")
     peer.subscribe(channel)
     for _ in range(2):
-        message = {
-            "invalid_message": lambda: peer.message("publish", channel, 1, extra=1),
-            "app_mismatch": lambda: peer.message("publish", channel, 1, app_id="elsewhere"),
-            "forbidden": lambda: peer.message("subscribe", channel, {"connection_id": "somebody"}),
-            "reserved_channel": lambda: peer.message("publish", "system", 1),
-            "already_connected": peer.connect_message,
-            "unknown_action": lambda: peer.request_message("system", {"action": "no-such-action"}),
-            "no_handler": lambda: peer.request_message("no-such-channel", 1),
-        }[code]()
+        message = NOT_FATAL[code](peer)
         peer.send(message)
         peer.expect_error(code, message)
     peer.publish_and_get(channel, "still here")
 
 
-for _code in (
-    "invalid_message",
-    "app_mismatch",
-    "forbidden",
-    "reserved_channel",
-    "already_connected",
-    "unknown_action",
-    "no_handler",
-):
+for _code in NOT_FATAL:
     add(
         Case(
             f"errors/{_code.replace('_', '-')}-is-not-fatal",
@@ -118,7 +116,7 @@ for _code in (
     )
 
 
-ADDRESSES = {
+ADDRESSES: dict[str, dict[str, Any]] = {
     "channel-that-is-not-valid": {"channel_id": "a\x07"},
     "channel-missing": {"channel_id": ...},
     "message-id-that-is-not-valid": {"message_id": "m" * 129},
@@ -129,7 +127,7 @@ ADDRESSES = {
 }
 
 
-def addressed(scene: Scene, members: dict[str, object]) -> None:
+def addressed(scene: Scene, members: dict[str, Any]) -> None:
     """Send a message with a bad envelope and look at the address of the error answer."""
     peer = scene.connect()
     whole = peer.message("publish", "some-channel", 1) | members
@@ -143,7 +141,7 @@ for _name, _members in ADDRESSES.items():
         Case(
             f"errors/address-with-{_name}",
             ("ERR-002", "ERR-003", "ERR-004"),
-            f"The error about a message with {_name.replace('-', ' ')} has the reply_to, channel and application it has to.",
+            f"The error about a message with {_name.replace('-', ' ')} is addressed as it has to be.",
             partial(addressed, members=_members),
         )
     )

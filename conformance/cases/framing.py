@@ -64,7 +64,10 @@ CUTS: dict[str, tuple[str, Callable[[bytes], Iterator[int]]]] = {
     "cut-after-header-octet-2": ("with a cut in the middle of the header", lambda _: iter((2,))),
     "cut-after-header-octet-3": ("with a cut before the last octet of the header", lambda _: iter((3,))),
     "header-then-body": ("header first, body later", lambda _: iter((4,))),
-    "cut-inside-a-character": ("with a cut inside a UTF-8 sequence", lambda octets: iter((octets.index("€".encode()) + 1,))),
+    "cut-inside-a-character": (
+        "with a cut inside a UTF-8 sequence",
+        lambda octets: iter((octets.index("€".encode()) + 1,)),
+    ),
     "cut-before-the-last-octet": ("with the last octet alone", lambda octets: iter((len(octets) - 1,))),
 }
 for _name, (_how, _cuts) in CUTS.items():
@@ -208,7 +211,7 @@ for _name, _stated in {
     add(
         Case(
             f"framing/stated-length-{_name}",
-            ("FRM-010", "ERR-006"),
+            ("FRM-010", "ERR-012"),
             f"A stated length of {_name.replace('-', ' ')} is refused on the header alone.",
             partial(oversize_header, length=_stated),
         )

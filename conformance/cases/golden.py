@@ -83,4 +83,11 @@ def _expect_answer(peer: Connection, kind: str) -> None:
 
 
 for _vector in load():
-    add(Case(f"golden/{_vector.id.replace('/', '-')}", _vector.requirements, _vector.description, partial(golden, vector=_vector)))
+    add(
+        Case(
+            f"golden/{_vector.id.replace('/', '-')}",
+            _vector.requirements,
+            _vector.description,
+            partial(golden, vector=_vector),
+        )
+    )

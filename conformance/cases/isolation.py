@@ -57,7 +57,7 @@ def same_channel_in_two_applications(scene: Scene) -> None:
     here.expect_silence("a publish crossed from one application to another")
 
 
-@case("isolation/publish-on-system", "ISO-004")
+@case("isolation/publish-on-system", "ISO-004", "ISO-008")
 def publish_on_system(scene: Scene) -> None:
     """A publish on the system channel is refused and reaches nobody, not even who asked for that channel."""
     peer, listener = scene.connect(), scene.connect()

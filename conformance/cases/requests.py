@@ -37,7 +37,7 @@ for _name, _payload in SHAPES.items():
         Case(
             f"requests/echo-of-{_name}",
             ("REQ-001", "REQ-002", "REQ-003", "ENV-010"),
-            f"A request whose payload is {_name.replace('-', ' ')} gets exactly one response, with the ids of the request.",
+            f"A request with {_name.replace('-', ' ')} gets exactly one response, under the ids of the request.",
             partial(echoed, payload=_payload),
             needs=("echo",),
         )
@@ -73,7 +73,9 @@ def foreign_connection_id(scene: Scene, kind: str) -> None:
     """Put somebody else's id into the payload, and get the answer oneself."""
     bystander, peer = scene.connect(), scene.connect()
     payload: dict[str, Any] = {"value": 1}
-    payload |= {"foreign": {"connection_id": bystander.connection_id}, "forged": {"connection_id": "nobody"}}.get(kind, {})
+    payload |= {"foreign": {"connection_id": bystander.connection_id}, "forged": {"connection_id": "nobody"}}.get(
+        kind, {}
+    )
     payload |= {"of the wrong type": {"connection_id": 5}}.get(kind, {})
     request = peer.message("request", "conformance.echo", payload)
     peer.send(request)
@@ -98,7 +100,9 @@ def two_connections_interleaved(scene: Scene) -> None:
     """Two connections that use the same message ids at the same time each get their own answers."""
     peers = [scene.connect(), scene.connect()]
     requests = {
-        peer.label: [peer.message("request", "conformance.echo", [peer.label, n], message_id=f"m-{n}") for n in range(50)]
+        peer.label: [
+            peer.message("request", "conformance.echo", [peer.label, n], message_id=f"m-{n}") for n in range(50)
+        ]
         for peer in peers
     }
     for pair in zip(*requests.values(), strict=True):
@@ -121,7 +125,9 @@ def same_message_id_twice(scene: Scene) -> None:
     peer.send(*twins)
     values = sorted(peer.expect_response(twins[0])["payload"]["value"] for _ in twins)
     if values != [1, 2]:
-        raise Violation("two requests with one message_id were not both answered", expected="[1, 2]", received=str(values))
+        raise Violation(
+            "two requests with one message_id were not both answered", expected="[1, 2]", received=str(values)
+        )
 
 
 @case("requests/reply-to-of-a-request-is-ignored", "REQ-008")
@@ -158,7 +164,10 @@ def handlers_start_in_order(scene: Scene) -> None:
 def thousand_in_flight(scene: Scene) -> None:
     """A thousand requests written at once get a thousand responses, each with its own payload."""
     peer = scene.connect()
-    requests = {request["message_id"]: request for request in (peer.request_message("conformance.echo", [n]) for n in range(1000))}
+    requests = {
+        request["message_id"]: request
+        for request in (peer.request_message("conformance.echo", [n]) for n in range(1000))
+    }
     peer.send(*requests.values())
     for _ in range(1000):
         answer = peer.receive()
@@ -253,7 +262,9 @@ def failure_tells_no_internals(scene: Scene) -> None:
     peer.send(peer.request_message("conformance.fail", {"detail": secret}))
     answer = peer.receive()
     text = wire.encode(answer["payload"]).decode()
-    leaked = [mark for mark in (secret, "Traceback", "Error", "Exception", ".py", ".js", "site-packages") if mark in text]
+    leaked = [
+        mark for mark in (secret, "Traceback", "Error", "Exception", ".py", ".js", "site-packages") if mark in text
+    ]
     if leaked or answer["payload"].get("status") != "error":
         raise Violation(
             "the answer to a failing handler tells internals",
