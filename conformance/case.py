@@ -4,25 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from conformance.requirements import Requirement, load
 
 if TYPE_CHECKING:
+    from conformance.client_scene import ClientScene
     from conformance.scene import Scene
 
+Role = Literal["server", "client"]
 CaseFunction = Callable[["Scene"], None]
+ClientCaseFunction = Callable[["ClientScene"], None]
 
 
 @dataclass(frozen=True)
 class Case:
-    """One thing to try on a server.
+    """One thing to try on a server, or on a client.
 
     Attributes:
         id: ``chapter/what-it-tries``; stable for ever.
         requirements: ids of the requirements that it checks.
         summary: what it shows, in a sentence.
-        run: the case itself: a function of a scene that returns when all is well.
+        run: the case itself: a function of a scene (a client's case: of a client scene) that returns when all is well.
+        role: what is under test.
         needs: responder handlers that it uses, without the prefix ``conformance.``.
         profile: the profile that it belongs to; None for the core.
         spawned: whether the kit must have started the server, to look at its process or end it.
@@ -32,7 +36,8 @@ class Case:
     id: str
     requirements: tuple[str, ...]
     summary: str
-    run: CaseFunction
+    run: Callable[[Any], None]
+    role: Role = "server"
     needs: tuple[str, ...] = ()
     profile: str | None = None
     spawned: bool = False
@@ -69,6 +74,18 @@ def case(identity: str, *requirements: str, **options: Any) -> Callable[[CaseFun
 
     def decorate(function: CaseFunction) -> CaseFunction:
         add(Case(identity, requirements, (function.__doc__ or "").strip(), function, **options))
+        return function
+
+    return decorate
+
+
+def client_case(
+    identity: str, *requirements: str, **options: Any
+) -> Callable[[ClientCaseFunction], ClientCaseFunction]:
+    """Register the decorated function as a client's case; as :func:`case`."""
+
+    def decorate(function: ClientCaseFunction) -> ClientCaseFunction:
+        add(Case(identity, requirements, (function.__doc__ or "").strip(), function, role="client", **options))
         return function
 
     return decorate

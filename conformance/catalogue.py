@@ -8,30 +8,35 @@ from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
 
-from conformance import cases
-from conformance.case import Case, registered
+from conformance import cases, client_cases
+from conformance.case import Case, Role, registered
 
 
 @cache
 def all_cases() -> dict[str, Case]:
-    """Return every server case by id, in the order of their ids' chapters and definition."""
-    for module in iter_modules(cases.__path__):
-        import_module(f"conformance.cases.{module.name}")
+    """Return every case by id, servers' and clients'."""
+    for package in (cases, client_cases):
+        for module in iter_modules(package.__path__):
+            import_module(f"{package.__name__}.{module.name}")
     return registered()
 
 
-def select(globs: Sequence[str] = (), *, level: str | None = None, profiles: Sequence[str] = ()) -> list[Case]:
+def select(
+    globs: Sequence[str] = (), *, role: Role = "server", level: str | None = None, profiles: Sequence[str] = ()
+) -> list[Case]:
     """Return the chosen cases, the long ones first.
 
     Args:
         globs: patterns for ids, with ``*`` and ``?``; none means all.
+        role: what is under test.
         level: ``"must"`` or ``"should"`` to choose by what a failure means.
         profiles: only the cases of these profiles, where ``"core"`` stands for those of no profile; none means all.
     """
     chosen = [
         each
         for each in all_cases().values()
-        if (not globs or any(fnmatchcase(each.id, glob) for glob in globs))
+        if each.role == role
+        and (not globs or any(fnmatchcase(each.id, glob) for glob in globs))
         and level in (None, each.level)
         and (not profiles or (each.profile or "core") in profiles)
     ]

@@ -1,10 +1,10 @@
 """Keep a target's processes from outliving the kit.
 
-Runs as a process of its own between the kit and the target, ``python guardian.py COMMAND [ARGUMENT ...]``, in a
-process group of its own. It ends every descendant of the target (on Linux even those in other groups; elsewhere the
-kit ends the group) when the target ends or when its standard input closes, which happens however the kit ends. It
-exits with the target's status and passes SIGTERM on to the target. It imports nothing of the kit, so that it starts
-in a few milliseconds.
+Runs as a process of its own between the kit and the target, ``python guardian.py INPUT COMMAND [ARGUMENT ...]``, in a
+process group of its own; INPUT is the number of the descriptor that becomes the target's standard input. It ends
+every descendant of the target (on Linux even those in other groups; elsewhere the kit ends the group) when the target
+ends or when its own standard input closes, which happens however the kit ends. It exits with the target's status and
+passes SIGTERM on to the target. It imports nothing of the kit, so that it starts in a few milliseconds.
 """
 
 from __future__ import annotations
@@ -19,12 +19,18 @@ import threading
 from pathlib import Path
 
 PR_SET_CHILD_SUBREAPER = 36
+CANNOT_RUN = 127
 
 
-def main(command: list[str]) -> int:
+def main(target_input: int, command: list[str]) -> int:
     """Run ``command`` to its end and return the status to exit with."""
     adopt_orphans()
-    child = subprocess.Popen(command, stdin=subprocess.DEVNULL)  # noqa: S603 - the command is the user's own
+    try:
+        child = subprocess.Popen(command, stdin=target_input)  # noqa: S603 - the command is the user's own
+    except OSError as error:
+        sys.stderr.write(f"cannot run {command[0]}: {error.strerror}\n")
+        return CANNOT_RUN
+    os.close(target_input)
     signal.signal(signal.SIGTERM, lambda *_: child.terminate())
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=end_all_when_input_closes, daemon=True).start()
@@ -41,7 +47,8 @@ def adopt_orphans() -> None:
 
 def end_all_when_input_closes() -> None:
     """Wait until the kit is gone or has closed the pipe, then end everything, this process included."""
-    sys.stdin.buffer.read()
+    while os.read(0, 1):  # not sys.stdin: its lock, held by this thread, would abort the interpreter's shutdown
+        pass
     end_descendants()
     os._exit(0)
 
@@ -67,4 +74,4 @@ def descendants(pid: int) -> list[int]:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(int(sys.argv[1]), sys.argv[2:]))

@@ -6,6 +6,7 @@ import json
 
 import click
 
+from conformance.case import Role
 from conformance.catalogue import select
 from conformance.requirements import section_link
 
@@ -16,10 +17,13 @@ from conformance.requirements import section_link
     "--profile", "profiles", metavar="NAME", multiple=True, help="Only this profile's cases; core for the rest."
 )
 @click.option("--level", type=click.Choice(["must", "should"]), help="Only cases of this level.")
+@click.option("--role", type=click.Choice(["server", "client"]), default="server", help="Whose cases.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with the sentences of the requirements.")
-def list_cases(globs: tuple[str, ...], profiles: tuple[str, ...], level: str | None, *, as_json: bool) -> None:
+def list_cases(
+    globs: tuple[str, ...], profiles: tuple[str, ...], level: str | None, role: Role, *, as_json: bool
+) -> None:
     """List the cases: id, level, requirements, what each shows."""
-    chosen = sorted(select(globs, level=level, profiles=profiles), key=lambda each: each.id)
+    chosen = sorted(select(globs, role=role, level=level, profiles=profiles), key=lambda each: each.id)
     if as_json:
         entries = [
             {

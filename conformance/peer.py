@@ -111,6 +111,15 @@ class Peer:
     def reset(self) -> None:
         """Drop the connection with a reset (RST)."""
         self._trace.event(self.label, "resets the connection")
+        self.discard()
+
+    def discard(self) -> None:
+        """Drop the connection without a trace, when a case is over; safe to call again.
+
+        A reset and not an end of stream: the server shall not wait for handlers whose answers nobody wants.
+        """
+        if self._socket.fileno() < 0:
+            return
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._socket.close()
 

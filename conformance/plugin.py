@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 
 from conformance.baseline import GOOD, Baseline
-from conformance.case import Case
+from conformance.case import Case, Role
 from conformance.catalogue import all_cases, select
 from conformance.report.failure import describe
 from conformance.runner import CaseResult, run_case
@@ -38,6 +38,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("ipc-conformance", "IPC Framework conformance")
     group.addoption("--ipc-server", metavar="HOST:PORT", help="a running server to test")
     group.addoption("--ipc-server-cmd", metavar="CMD", help="a command that starts the server; {port} is replaced")
+    group.addoption("--ipc-client-cmd", metavar="CMD", help="a driver: test its client, with the server as counterpart")
     group.addoption("--ipc-target", metavar="FILE", type=Path, help="a target file (TOML)")
     group.addoption("--ipc-case", metavar="GLOB", action="append", default=[], help="only these cases; repeatable")
     group.addoption("--ipc-level", choices=("must", "should"), help="only cases of this level")
@@ -53,7 +54,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "ipc_case" not in metafunc.fixturenames:
         return
     option = metafunc.config.option
-    chosen = select(option.ipc_case, level=option.ipc_level, profiles=option.ipc_profile)
+    role: Role = "client" if option.ipc_client_cmd else "server"
+    chosen = select(option.ipc_case, role=role, level=option.ipc_level, profiles=option.ipc_profile)
     metafunc.parametrize("ipc_case", chosen, ids=[each.id for each in chosen])
 
 
@@ -66,6 +68,7 @@ def ipc_target_options(pytestconfig: pytest.Config) -> TargetOptions:
             chosen = TargetOptions.from_file(option.ipc_target)
         else:
             chosen = TargetOptions(server=option.ipc_server, command=option.ipc_server_cmd)
+        chosen = replace(chosen, client=option.ipc_client_cmd)
     except ValueError as error:
         raise pytest.UsageError(f"{error}; see --ipc-server, --ipc-server-cmd, --ipc-target") from None
     return replace(chosen, profiles=(*chosen.profiles, *(each for each in option.ipc_profile if each != "core")))
@@ -97,7 +100,7 @@ class Judge:
             pytest.fail(f"{UNREACHABLE}{error}", pytrace=False)
         self.baseline.judge(result)
         node.user_properties.append((RESULT, result.as_json()))
-        node.user_properties.append((TARGET, {"name": target.name, "profiles": list(target.profiles)}))
+        node.user_properties.append((TARGET, {"name": target.options.title, "profiles": list(target.profiles)}))
         if not result.expected:
             pytest.fail("\n".join(describe(result)), pytrace=False)
         if result.verdict is Verdict.UNSUPPORTED:

@@ -1,4 +1,4 @@
-"""Start a server command on a free port, know whether it lives, show what it said, and leave nothing of it behind."""
+"""Start processes of a target, know whether they live, show what they said, and leave nothing of them behind."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import IO
 
 from conformance import guardian
 from conformance.verdicts import TargetError
@@ -20,10 +21,107 @@ from conformance.verdicts import TargetError
 TAIL_BYTES = 4000
 POLL_SECONDS = 0.01
 STOP_GRACE_SECONDS = 3.0
+FIRST_SIGNAL_STATUS = 128
+"""The guardian exits with 128 plus the number of the signal that ended the target, as shells do."""
 
 
-class ServerProcess:
-    """A running server that the kit started.
+class GuardedProcess:
+    """A process under a guardian that ends it, and all it started, however the kit itself ends.
+
+    Args:
+        command: program and arguments.
+        folder: the working directory, or None for the present one.
+        environment: variables to add.
+        talks: whether the kit writes to the process's standard input and reads its standard output; otherwise the
+            input is empty and the output kept for :meth:`tail`.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        folder: Path | None = None,
+        environment: Mapping[str, str] | None = None,
+        talks: bool = False,
+    ) -> None:
+        self.command = list(command)
+        # Deliberately not a pipe: a process that prints megabytes must neither block nor fill the kit's memory.
+        self._output = tempfile.TemporaryFile()  # noqa: SIM115 - closed in stop()
+        read_end, write_end = os.pipe()
+        self._guardian = subprocess.Popen(  # noqa: S603 - the command is the user's own
+            [sys.executable, "-I", "-S", guardian.__file__, str(read_end), *self.command],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE if talks else self._output,
+            stderr=self._output,
+            pass_fds=(read_end,),
+            cwd=folder,
+            env=os.environ | dict(environment or {}),
+            start_new_session=True,
+        )
+        os.close(read_end)
+        self.input: IO[bytes] = os.fdopen(write_end, "wb", buffering=0)
+        if not talks:
+            self.input.close()
+
+    @property
+    def output(self) -> IO[bytes]:
+        """The standard output of a process that talks."""
+        assert self._guardian.stdout, "only a process that talks has an output to read"  # noqa: S101
+        return self._guardian.stdout
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the process has not ended."""
+        return self._guardian.poll() is None
+
+    def wait(self, seconds: float) -> int | None:
+        """Wait for the end of the process and return its status, or None when it is still running."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return self._guardian.wait(seconds)
+        return None
+
+    def tail(self) -> str:
+        """Return the last of what the process printed, its talk on standard output aside."""
+        size = self._output.seek(0, os.SEEK_END)
+        self._output.seek(max(0, size - TAIL_BYTES))
+        return self._output.read().decode("utf-8", "replace").strip()
+
+    def obituary(self) -> str:
+        """Describe how the process ended and what it printed last."""
+        status = self._guardian.poll() or 0
+        how = f"exit status {status}" if status <= FIRST_SIGNAL_STATUS else f"signal {status - FIRST_SIGNAL_STATUS}"
+        return f"the process ended ({how}); its last output:\n{self.tail() or '(none)'}"
+
+    def pids(self) -> list[int]:
+        """Return the process ids of the process and its descendants (Linux; elsewhere empty)."""
+        return guardian.descendants(self._guardian.pid)
+
+    def ask_to_stop(self) -> None:
+        """Ask for an orderly end (SIGTERM)."""
+        self._guardian.terminate()
+
+    def stop(self) -> None:
+        """End the process and everything it started, politely first; safe to call again."""
+        self.input.close()
+        if self.is_alive:
+            self.ask_to_stop()
+            self.wait(STOP_GRACE_SECONDS)
+        if self._guardian.stdin and not self._guardian.stdin.closed:
+            self._guardian.stdin.close()
+            self.wait(STOP_GRACE_SECONDS)
+        if os.name == "posix":
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._guardian.pid, signal.SIGKILL)
+        else:
+            self._guardian.kill()
+        self._guardian.wait()
+        if self._guardian.stdout:
+            self._guardian.stdout.close()
+        self._output.close()
+
+
+class ServerProcess(GuardedProcess):
+    """A server that the kit started on a free port, accepting connections.
 
     Args:
         command: the command line with the placeholder ``{port}`` and, if wanted, ``{host}``.
@@ -43,67 +141,14 @@ class ServerProcess:
         environment: Mapping[str, str] | None = None,
         start_seconds: float = 15.0,
     ) -> None:
-        self.address = ("127.0.0.1", _free_port())
-        self.command = [part.format(host=self.address[0], port=self.address[1]) for part in shlex.split(command)]
-        # Deliberately not a pipe: a server that prints megabytes must neither block nor fill the kit's memory.
-        self._output = tempfile.TemporaryFile()  # noqa: SIM115 - closed in stop()
-        self._guardian = subprocess.Popen(  # noqa: S603 - the command is the user's own
-            [sys.executable, "-I", "-S", guardian.__file__, *self.command],
-            stdin=subprocess.PIPE,
-            stdout=self._output,
-            stderr=subprocess.STDOUT,
-            cwd=folder,
-            env=os.environ | dict(environment or {}),
-            start_new_session=True,
-        )
+        self.address = ("127.0.0.1", free_port())
+        places = {"{host}": self.address[0], "{port}": str(self.address[1])}
+        super().__init__(filled_in(command, places), folder=folder, environment=environment)
         try:
             self._wait_until_it_accepts(start_seconds)
         except BaseException:
             self.stop()
             raise
-
-    @property
-    def is_alive(self) -> bool:
-        """Whether the server process has not ended."""
-        return self._guardian.poll() is None
-
-    def tail(self) -> str:
-        """Return the last of what the server printed."""
-        size = self._output.seek(0, os.SEEK_END)
-        self._output.seek(max(0, size - TAIL_BYTES))
-        return self._output.read().decode("utf-8", "replace").strip()
-
-    def obituary(self) -> str:
-        """Describe how the server ended and what it printed last."""
-        status = self._guardian.poll()
-        how = f"exit status {status}" if status is None or status < 128 else f"signal {status - 128}"
-        return f"the server process ended ({how}); its last output:\n{self.tail() or '(none)'}"
-
-    def pids(self) -> list[int]:
-        """Return the process ids of the server and its descendants (Linux; elsewhere empty)."""
-        return guardian.descendants(self._guardian.pid)
-
-    def ask_to_stop(self) -> None:
-        """Ask for an orderly shutdown (SIGTERM)."""
-        self._guardian.terminate()
-
-    def stop(self) -> None:
-        """End every process of the server, politely first; safe to call again."""
-        if self.is_alive:
-            self.ask_to_stop()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._guardian.wait(STOP_GRACE_SECONDS)
-        if self._guardian.stdin and not self._guardian.stdin.closed:
-            self._guardian.stdin.close()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._guardian.wait(STOP_GRACE_SECONDS)
-        if os.name == "posix":
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._guardian.pid, signal.SIGKILL)
-        else:
-            self._guardian.kill()
-        self._guardian.wait()
-        self._output.close()
 
     def _wait_until_it_accepts(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds
@@ -119,7 +164,23 @@ class ServerProcess:
         )
 
 
-def _free_port() -> int:
+def filled_in(command: str, places: Mapping[str, str]) -> list[str]:
+    """Split a command line as a shell does and replace the placeholders; other braces stay as they are.
+
+    Raises:
+        TargetError: a quotation mark is not closed.
+    """
+    try:
+        parts = shlex.split(command)
+    except ValueError as error:
+        raise TargetError(f"cannot read the command line {command!r}: {error}") from None
+    for place, value in places.items():
+        parts = [part.replace(place, value) for part in parts]
+    return parts
+
+
+def free_port() -> int:
+    """Return a port of the loopback interface that nobody listens on right now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

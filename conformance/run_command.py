@@ -7,7 +7,7 @@ import os
 import random
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +67,9 @@ def _target_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @click.command()
 @_target_options
+@click.option(
+    "--client-cmd", metavar="CMD", help="Test the client that this driver drives; the server is its counterpart."
+)
 @click.option("--case", "globs", metavar="GLOB", multiple=True, help="Only cases whose id matches; repeatable.")
 @click.option(
     "--profile", "profiles", metavar="NAME", multiple=True, help="Only this profile's cases; core for the rest."
@@ -91,6 +94,7 @@ def run(
     server: str | None,
     server_cmd: str | None,
     target_file: Path | None,
+    client_cmd: str | None,
     workers: int | None,
     json_file: Path | None,
     junit: Path | None,
@@ -101,7 +105,7 @@ def run(
     dry_run: bool,
     **choice: Any,
 ) -> None:
-    r"""Run the conformance suite on a server.
+    r"""Run the conformance suite on a server, or on a client.
 
     \b
     Exit status:
@@ -112,10 +116,10 @@ def run(
       4  no case was executed
       5  the kit itself failed
     """
-    options, target_arguments = _read_target(server, server_cmd, target_file)
+    options, target_arguments = _read_target(server, server_cmd, target_file, client_cmd)
     choice["seed"] = random.getrandbits(31) if choice["seed"] is None else choice["seed"]
     chosen = Choice(**choice)
-    cases = select(chosen.globs, level=chosen.level, profiles=chosen.profiles)
+    cases = select(chosen.globs, role=options.role, level=chosen.level, profiles=chosen.profiles)
     old = _read_baseline(chosen, update=update_known_failures)
     if not cases:
         raise click.UsageError("the selection matches no case; 'ipc-conformance list' shows them all")
@@ -123,7 +127,7 @@ def run(
         click.echo("\n".join(sorted(each.id for each in cases)))
         return
     console = Console(stderr=output == "json", soft_wrap=False)
-    outcome = Run(role="server", seed=chosen.seed, target_name=options.name or options.server or options.command or "")
+    outcome = Run(role=options.role, seed=chosen.seed, target_name=options.title)
     plan = PytestPlan(
         [*target_arguments, *chosen.as_pytest_options()],
         workers or (1 if options.server else min(2, os.cpu_count() or 1)),
@@ -148,16 +152,19 @@ def run(
     sys.exit(outcome.exit_code())
 
 
-def _read_target(server: str | None, command: str | None, file: Path | None) -> tuple[TargetOptions, list[str]]:
+def _read_target(
+    server: str | None, command: str | None, file: Path | None, client: str | None
+) -> tuple[TargetOptions, list[str]]:
     """Return the target's options and the arguments that say the same to the pytest plugin."""
     given = {"--ipc-server": server, "--ipc-server-cmd": command, "--ipc-target": file}
     arguments = [f"{name}={value}" for name, value in given.items() if value]
     if len(arguments) != 1:
         raise click.UsageError("say which server: one of --server HOST:PORT, --server-cmd 'CMD {port}', --target FILE")
     try:
-        return TargetOptions.from_file(file) if file else TargetOptions(server=server, command=command), arguments
+        options = TargetOptions.from_file(file) if file else TargetOptions(server=server, command=command)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
+    return replace(options, client=client), [*arguments, *([f"--ipc-client-cmd={client}"] if client else [])]
 
 
 def _read_baseline(choice: Choice, *, update: bool) -> baseline.Baseline:

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from conformance.case import Case
+from conformance.client_scene import ClientScene
 from conformance.scene import Scene
 from conformance.target import Target
 from conformance.verdicts import TargetError, Unsupported, Verdict, Violation
@@ -43,11 +44,15 @@ def run_case(case: Case, target: Target, *, seed: int, soak: bool = False) -> Ca
 
     Args:
         case: the case.
-        target: an entered target.
+        target: an entered target; a client's case needs one with a driver command.
         seed: the run's seed; the case gets one derived from it and its id.
         soak: whether cases that watch time take the full time.
+
+    Raises:
+        TargetError: the server, or the client's driver, cannot be started or started again.
     """
-    scene = Scene(target, seed=zlib.crc32(case.id.encode()) ^ seed, soak=soak)
+    kind = ClientScene if case.role == "client" else Scene
+    scene = kind(target, seed=zlib.crc32(case.id.encode()) ^ seed, soak=soak)
     result = CaseResult(case.id, list(case.requirements), case.level, Verdict.PASS, expected=True, duration_ms=0.0)
     start = time.monotonic()
     try:

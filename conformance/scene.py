@@ -95,7 +95,7 @@ class Scene:
     def close(self) -> None:
         """Close every connection of the scene."""
         for connection in self._connections:
-            connection.close()
+            connection.discard()
 
     def _next_label(self) -> str:
         number, letter = divmod(len(self._connections), 26)

@@ -1,10 +1,70 @@
-"""``ipc-conformance serve``: a server to develop a client against."""
+"""``ipc-conformance serve``: a server to develop a client against, that says what the client does wrong."""
 
 from __future__ import annotations
 
+import contextlib
+import signal
+import sys
+import threading
+
 import click
+
+from conformance.process import ServerProcess
+from conformance.relay import Relay
+from conformance.target import parse_address
+from conformance.trace import Entry, Trace
+from conformance.verdicts import ExitCode, TargetError
+
+REFERENCE = "{python} -m reference_server --host {host} --port {port} --responder"
+
+
+class LiveTrace(Trace):
+    """A trace that prints each entry as it comes and keeps none."""
+
+    def note(self, entry: Entry) -> None:
+        """Print ``entry``."""
+        click.echo(str(entry))
 
 
 @click.command()
-def serve() -> None:
-    """Placeholder while the relay is written."""
+@click.option(
+    "--port", type=click.IntRange(0, 65_535), default=8888, show_default=True, help="Listen here; 0 for a free port."
+)
+@click.option("--server", metavar="HOST:PORT", help="Pass on to this server instead of the reference server.")
+@click.option("--server-cmd", metavar="CMD", help="Pass on to a server that this command starts; {port} is replaced.")
+def serve(port: int, server: str | None, server_cmd: str | None) -> None:
+    """Serve clients, print every frame, and name the rule that a client's frame breaks.
+
+    Behind the listening port stands the reference server with the responder, or the server of your choice. Ends with
+    Ctrl-C; the exit status is then 1 if a frame of a client broke a rule.
+    """
+    if server and server_cmd:
+        raise click.UsageError("say --server or --server-cmd, not both")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with contextlib.ExitStack() as stack:
+            upstream = parse_address(server) if server else _start(stack, server_cmd)
+            relay = stack.enter_context(Relay(upstream, LiveTrace(), port=port, on_finding=_complain))
+            click.echo(f"listening on {relay.address[0]}:{relay.address[1]}; end with Ctrl-C")
+            with contextlib.suppress(KeyboardInterrupt):
+                threading.Event().wait()
+            findings = len(relay.findings)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    except OSError as error:
+        raise click.UsageError(f"cannot listen on port {port}: {error.strerror}; choose another with --port") from None
+    except TargetError as error:
+        click.echo(str(error), err=True)
+        sys.exit(ExitCode.UNREACHABLE)
+    click.echo(f"{findings} frames of clients broke a rule")
+    sys.exit(ExitCode.NOT_CONFORMANT if findings else ExitCode.CONFORMANT)
+
+
+def _start(stack: contextlib.ExitStack, command: str | None) -> tuple[str, int]:
+    process = ServerProcess(command or REFERENCE.replace("{python}", f"'{sys.executable}'"))
+    stack.callback(process.stop)
+    return process.address
+
+
+def _complain(finding: str) -> None:
+    click.secho(f"          {finding}", fg="red")

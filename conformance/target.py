@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import itertools
 import random
+import shlex
 import time
 import tomllib
 from collections.abc import Mapping
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
 from conformance import schemas
+from conformance.case import Role
 from conformance.connection import Connection
 from conformance.peer import Ended
 from conformance.process import ServerProcess
@@ -31,6 +33,7 @@ class TargetOptions:
     Attributes:
         server: ``HOST:PORT`` of a running server.
         command: a command line with ``{port}`` that starts one.
+        client: the command line of a driver, when the client is under test and the server its counterpart.
         name: what reports call it.
         folder: working directory of the command.
         environment: variables added for the command.
@@ -40,6 +43,7 @@ class TargetOptions:
 
     server: str | None = None
     command: str | None = None
+    client: str | None = None
     name: str = ""
     folder: Path | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -79,9 +83,20 @@ class TargetOptions:
         )
 
     @property
+    def role(self) -> Role:
+        """What is under test."""
+        return "client" if self.client else "server"
+
+    @property
+    def title(self) -> str:
+        """What reports call what is under test."""
+        return self.name or self.client or self.server or self.command or ""
+
+    @property
     def reproduce(self) -> str:
         """The options of ``ipc-conformance run`` that reach this target."""
-        return f"--server {self.server}" if self.server else f"--server-cmd '{self.command}'"
+        server = f"--server {self.server}" if self.server else f"--server-cmd {shlex.quote(self.command or '')}"
+        return f"{server} --client-cmd {shlex.quote(self.client)}" if self.client else server
 
 
 class Target:
@@ -131,11 +146,6 @@ class Target:
         announced = self.acknowledgement.get("profiles", ())
         return tuple(dict.fromkeys((*announced, *self.options.profiles)))
 
-    @property
-    def name(self) -> str:
-        """What reports call the target."""
-        return self.options.name or self.options.server or self.options.command or ""
-
     def start(self) -> None:
         """Start the server, if it is ours to start.
 
@@ -178,7 +188,7 @@ class Target:
     def is_serving(self) -> bool:
         """Tell whether the server completes a handshake right now."""
         try:
-            self.probe().close()
+            self.probe().discard()
         except (TargetError, Violation):
             return False
         return True
@@ -196,7 +206,7 @@ class Target:
         try:
             probe.handshake()
         except Violation:
-            probe.close()
+            probe.discard()
             raise
         return probe
 
@@ -207,13 +217,14 @@ class Target:
             TargetError: nothing there answers a connect message.
         """
         try:
-            with closing(self.probe()) as probe:
-                self.acknowledgement = probe.acknowledgement["payload"] if probe.acknowledgement else {}
+            probe = self.probe()
         except Violation as violation:
             raise TargetError(
-                f"{self.name}: something listens on {self.address[0]}:{self.address[1]}, but it did not complete the "
-                f"handshake of the IPC Framework protocol: {violation} {violation.received}".rstrip()
+                f"{self.options.title}: something listens on {self.address[0]}:{self.address[1]}, but it did not "
+                f"complete the handshake of the IPC Framework protocol: {violation} {violation.received}".rstrip()
             ) from None
+        self.acknowledgement = probe.acknowledgement["payload"] if probe.acknowledgement else {}
+        probe.discard()
         self.responder = find_responder(self)
 
 
@@ -223,11 +234,14 @@ def find_responder(target: Target) -> frozenset[str]:
     All handlers are asked at once, each on a connection of its own, so that a server that answers none of them costs
     one wait. ``silent`` shows itself by not answering, ``close`` by ending the connection.
     """
-    anything = {"delay_ms": 0, "value": 0, "detail": "", "channel": "x", "count": 0, "message_type": "publish"}
+    anything = {"delay_ms": 0, "value": 0, "detail": "", "channel": "x", "count": 0}
+    anything |= {"message_type": "publish", "payload": None}
     with ExitStack() as stack:
-        probes = {name: stack.enter_context(closing(target.probe())) for name in RESPONDER}
+        probes = {name: target.probe() for name in RESPONDER}
+        for probe in probes.values():
+            stack.callback(probe.discard)
         for name, probe in probes.items():
-            probe.send(probe.request_message(f"conformance.{name}", anything | {"payload": None}))
+            probe.send(probe.request_message(f"conformance.{name}", anything))
         deadline = time.monotonic() + target.PROBE_PATIENCE_SECONDS * target.time_scale
         found = {name for name in RESPONDER if name != "silent" and _answers(probes[name], name, deadline)}
         if found and _is_silent(probes["silent"], deadline):

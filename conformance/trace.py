@@ -41,19 +41,22 @@ class Trace:
 
     def octets(self, peer: str, direction: Direction, data: bytes) -> None:
         """Note octets that crossed the wire; a whole frame is shown as its JSON."""
-        self._add(peer, direction, len(data), _hex(data), _readable(data))
+        self.note(Entry(self._now(), peer, direction, len(data), _hex(data), _readable(data)))
 
     def event(self, peer: str, text: str) -> None:
         """Note something that is not octets, such as an end of stream."""
-        self._add(peer, "event", 0, "", text)
+        self.note(Entry(self._now(), peer, "event", 0, "", text))
+
+    def note(self, entry: Entry) -> None:
+        """Take an entry in."""
+        self.entries.append(entry)
 
     def as_json(self) -> list[dict[str, Any]]:
         """Return the entries for the results file."""
         return [asdict(entry) for entry in self.entries]
 
-    def _add(self, peer: str, direction: Direction, octets: int, hexed: str, text: str) -> None:
-        at = round(time.monotonic() - self._start, 6)
-        self.entries.append(Entry(at, peer, direction, octets, hexed, text))
+    def _now(self) -> float:
+        return round(time.monotonic() - self._start, 6)
 
 
 def _hex(data: bytes) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import partial
 from typing import Any
 
@@ -27,9 +28,9 @@ def golden(scene: Scene, vector: Vector) -> None:
     if vector.expect["outcome"] == "error":
         _expect_error(peer, vector.expect)
     elif vector.expect["answer"] == "acknowledgement":
-        _expect_acknowledgement(peer)
+        _expect_acknowledgement(peer, json.loads(vector.body))
     elif vector.expect["answer"] != "none":
-        _expect_answer(peer, vector.expect["answer"])
+        _expect_answer(peer, vector.expect["answer"], json.loads(vector.body))
     if vector.expect.get("code") in FATAL:
         scene.check_alive()
     else:
@@ -61,24 +62,19 @@ def _expect_error(peer: Connection, expect: dict[str, Any]) -> None:
         peer.expect_end()
 
 
-def _expect_acknowledgement(peer: Connection) -> None:
-    answer = peer.receive()
-    problem = schemas.problem("acknowledgement-message", answer)
-    if problem:
-        raise Violation("a valid connect message got no acknowledgement", received=f"{wire.shorten(answer)} {problem}")
-    peer.connection_id = answer["payload"]["connection_id"]
-    peer.app_id = answer["app_id"]
-    peer.acknowledgement = answer
+def _expect_acknowledgement(peer: Connection, connect: wire.Message) -> None:
+    peer.app_id, peer.connection_id = connect["app_id"], connect["payload"]["connection_id"]
+    peer.acknowledge(peer.receive())
 
 
-def _expect_answer(peer: Connection, kind: str) -> None:
-    answer = peer.receive()
+def _expect_answer(peer: Connection, kind: str, request: wire.Message) -> None:
+    answer = peer.expect_response(request)
     problem = schemas.problem(ANSWERS[kind], answer["payload"])
-    if answer["message_type"] != "response" or problem:
+    if problem:
         raise Violation(
             f"a body that has to be accepted did not get its {kind}",
             expected=kind,
-            received=f"{wire.shorten(answer)} {problem or ''}",
+            received=f"{wire.shorten(answer)} {problem}",
         )
 
 

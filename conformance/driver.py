@@ -1,0 +1,139 @@
+"""A client under test, driven in its own language: commands and events as JSON lines (schemas/tools/driver-*)."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import queue
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from conformance import schemas
+from conformance.process import GuardedProcess, filled_in
+from conformance.trace import Trace
+from conformance.verdicts import TargetError, Unsupported, Violation
+
+Event = dict[str, Any]
+CLIENT = "client"
+"""The name of the driver in the trace."""
+
+
+class Driver:
+    """A running driver.
+
+    Args:
+        command: the command line that starts it.
+        trace: where every line is noted.
+        patience: seconds to wait for an answer or an event.
+
+    Raises:
+        TargetError: the driver does not answer the command ``capabilities``.
+    """
+
+    def __init__(self, command: str, trace: Trace, patience: float) -> None:
+        self._process = GuardedProcess(filled_in(command, {}), talks=True)
+        self._trace = trace
+        self.patience = patience
+        self._ids = itertools.count(1)
+        self._lines: queue.Queue[str | None] = queue.Queue()
+        self._waiting: list[Event] = []
+        threading.Thread(target=self._read, daemon=True).start()
+        try:
+            self.capabilities: dict[str, Any] = self.ask("capabilities")
+        except Violation as violation:
+            tail = self._process.tail()
+            self.stop()
+            raise TargetError(f"{command}: no driver answers: {violation} {violation.received}\n{tail}") from None
+
+    def begin(self, command: str, **members: Any) -> int:
+        """Send a command and return its id; :meth:`finish` takes the answer."""
+        identity = next(self._ids)
+        line = json.dumps({"id": identity, "command": command} | members)
+        self._trace.event(CLIENT, f"told {line}")
+        with contextlib.suppress(OSError):
+            self._process.input.write(line.encode() + b"\n")
+        return identity
+
+    def finish(self, identity: int) -> dict[str, Any]:
+        """Return the result of the command with that id.
+
+        Raises:
+            Unsupported: the driver skipped it.
+            Violation: the client failed at it, or no answer came.
+        """
+        answer = self._next(lambda event: event.get("id") == identity, "an answer to a command")
+        if "skipped" in answer:
+            raise Unsupported(f"the driver skipped a command: {answer['skipped']}")
+        if "error" in answer:
+            raise Violation("the client failed at what it was told to do", received=answer["error"]["message"])
+        result: dict[str, Any] = answer["result"]
+        return result
+
+    def ask(self, command: str, **members: Any) -> dict[str, Any]:
+        """Send a command and return its result; raises as :meth:`finish`."""
+        return self.finish(self.begin(command, **members))
+
+    def failure(self, identity: int) -> str:
+        """Return the message of the error that the command with that id ended in.
+
+        Raises:
+            Violation: it succeeded.
+        """
+        answer = self._next(lambda event: event.get("id") == identity, "an error answer to a command")
+        if "error" not in answer:
+            raise Violation("the client succeeded where it had to fail", received=json.dumps(answer))
+        message: str = answer["error"]["message"]
+        return message
+
+    def expect(self, name: str) -> Event:
+        """Wait for an event and return it, passing over others until then.
+
+        Raises:
+            Violation: it did not come, or the client crashed.
+        """
+        return self._next(lambda event: event.get("event") == name, f"the event {name}")
+
+    def stop(self) -> None:
+        """End the driver."""
+        self._process.stop()
+
+    def exit_status(self) -> int | None:
+        """Tell the driver to exit, and return its status once the process has ended by itself; None if it does not."""
+        self.begin("exit")
+        return self._process.wait(self.patience)
+
+    def _next(self, wanted: Callable[[Event], bool], what: str) -> Event:
+        deadline = time.monotonic() + self.patience
+        while True:
+            for event in self._waiting:
+                if wanted(event):
+                    self._waiting.remove(event)
+                    return event
+            self._waiting.append(self._receive(deadline, what))
+
+    def _receive(self, deadline: float, what: str) -> Event:
+        try:
+            line = self._lines.get(timeout=max(0.0, deadline - time.monotonic()))
+        except queue.Empty:
+            raise Violation(f"{what} did not come in time", received=json.dumps(self._waiting[-5:])) from None
+        if line is None:
+            raise Violation("the client's process ended", expected=what, received=self._process.obituary())
+        self._trace.event(CLIENT, f"said {line[:2000]}")
+        try:
+            event: Event = json.loads(line)
+        except ValueError:
+            raise TargetError(f"the driver wrote a line that is not JSON: {line[:200]!r}") from None
+        problem = schemas.problem("tools/driver-event", event)
+        if problem:
+            raise TargetError(f"the driver wrote a line that is no driver event: {problem}")
+        if event.get("event") == "crash":
+            raise Violation("the client crashed", received=json.dumps(event))
+        return event
+
+    def _read(self) -> None:
+        for line in self._process.output:
+            self._lines.put(line.decode("utf-8", "replace").rstrip("\n"))
+        self._lines.put(None)

@@ -1,0 +1,163 @@
+"""Every vector's expectation, found a second time: strict JSON, the schemas, and the precedence list (ERR-011)."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+APPLICATION = "conformance"
+NO_APPLICATION = "system"
+CONNECTION = "a fresh connection_id of the runner"
+ANSWERS = {"ping": "pong", "get_time": "time"}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What becomes of a body: an error with the requirement that decides it, or an answer."""
+
+    code: str | None = None
+    rule: str | None = None
+    answer: str = "none"
+
+
+class MalformedError(Exception):
+    """The body is no message; the argument is the requirement that says so."""
+
+
+def decode(vector: Any) -> dict[str, Any]:
+    """Return the message that a body encodes, or raise :exc:`MalformedError`: stages 2 to 4."""
+    body = vector["body"]
+    octets = body["text"].encode() if "text" in body else bytes.fromhex(body["hex"])
+    if not octets:
+        raise MalformedError("ENC-006")
+    try:
+        text = octets.decode("utf-8")
+    except UnicodeDecodeError:
+        raise MalformedError("ENC-004") from None
+    doubts: list[str] = []
+    root = parse(text, doubts)
+    if not isinstance(root, dict):
+        raise MalformedError("ENC-007")
+    if doubts:
+        raise MalformedError(doubts[0])
+    return root
+
+
+def parse(text: str, doubts: list[str]) -> Any:
+    """Return the value of a JSON text; add the requirement of each break of I-JSON to ``doubts``."""
+
+    def members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        if len(pairs) != len(dict(pairs)):
+            doubts.append("ENC-013")
+        return dict(pairs)
+
+    def number(digits: str) -> float | int:
+        if not math.isfinite(float(digits)):
+            doubts.append("ENC-012")
+            return 0
+        return float(digits) if set(digits) & set(".eE") else int(digits)
+
+    def literal(name: str) -> Any:
+        raise ValueError(name)
+
+    try:
+        root = json.loads(text, object_pairs_hook=members, parse_float=number, parse_int=number, parse_constant=literal)
+    except ValueError:
+        raise MalformedError("ENC-005") from None
+    if any("\ud800" <= character <= "\udfff" for character in json.dumps(root, ensure_ascii=False)):
+        doubts.append("ENC-011")
+    return root
+
+
+def judge_first(message: Any, own: str, validators: Any) -> Verdict:
+    """Stage 5: before the handshake."""
+    if not validators.accept("connect-message", message):
+        return Verdict("handshake_required", "HSK-013")
+    if message["payload"].get("protocol", "1.0").partition(".")[0] != "1":
+        return Verdict("unsupported_protocol", "HSK-014")
+    assert message["payload"]["connection_id"] == own, "the vector does not name the connection it makes"
+    return Verdict(answer="acknowledgement")
+
+
+def judge(message: Any, own: str, validators: Any) -> Verdict:
+    """Stages 6 to 10: on an open connection."""
+    if not validators.accept("envelope", message):
+        return Verdict("invalid_message", "ENV-005")
+    kind = message["message_type"]
+    if kind == "response":
+        return Verdict()
+    if message["app_id"] != APPLICATION:
+        return Verdict("app_mismatch", "ISO-001")
+    if not validators.accept(kind, message):
+        return Verdict("invalid_message", "SYS-001" if kind == "request" else "SUB-002")
+    if kind.endswith("subscribe"):
+        return Verdict() if message["payload"]["connection_id"] == own else Verdict("forbidden", "SUB-003")
+    return judge_channel(kind, message)
+
+
+def judge_channel(kind: str, message: Any) -> Verdict:
+    """Stage 10: reserved, then the action, then the handler, of which there is none."""
+    if kind == "publish":
+        return Verdict("reserved_channel", "ISO-004") if message["channel_id"] == "system" else Verdict()
+    if kind == "notification":
+        return Verdict()
+    if message["channel_id"] != "system":
+        return Verdict("no_handler", "REQ-012")
+    if message["payload"]["action"] == "connect":
+        return Verdict("already_connected", "HSK-019")
+    answer = ANSWERS.get(message["payload"]["action"])
+    return Verdict(answer=answer) if answer else Verdict("unknown_action", "SYS-002")
+
+
+def verdict_of(vector: Any, validators: Any) -> tuple[Verdict, Any]:
+    """Return what becomes of the vector's body, and the message in it (an empty one when there is none)."""
+    try:
+        message = decode(vector)
+    except MalformedError as malformed:
+        return Verdict("malformed_frame", str(malformed)), {}
+    stage = judge_first if vector["state"] == "awaiting_connect" else judge
+    return stage(message, vector.get("connection_id", CONNECTION), validators), message
+
+
+def address(message: Any, validators: Any) -> dict[str, Any]:
+    """Return where an error answer to the message points (ERR-002, ERR-003)."""
+
+    def readable(member: str) -> bool:
+        return member in message and validators.accept("common", message[member], fragment=f"#/$defs/{member}")
+
+    if not readable("message_id"):
+        return {"reply_to": None, "channel_id": "system"}
+    return {
+        "reply_to": message["message_id"],
+        "channel_id": message["channel_id"] if readable("channel_id") else "system",
+    }
+
+
+def test_expectation_follows_from_the_specification(vector: Any, validators: Any, fatal_codes: frozenset[str]) -> None:
+    verdict, message = verdict_of(vector, validators)
+    if verdict.code is None:
+        assert vector["expect"] == {"outcome": "accepted", "answer": verdict.answer}
+        return
+    assert vector["expect"] == {
+        "outcome": "error",
+        "code": verdict.code,
+        "fatal": verdict.code in fatal_codes,
+        "app_id": NO_APPLICATION if vector["state"] == "awaiting_connect" else APPLICATION,
+        **address(message, validators),
+    }
+    assert vector["requirements"][0] == verdict.rule
+
+
+@pytest.mark.parametrize("topic", ["precedence", "subscriptions", "system"])
+def test_schema_of_client_messages_draws_the_same_line(topic: str, vectors: list[Any], validators: Any) -> None:
+    """The topics are those in which payload rules decide."""
+    for vector in vectors:
+        if vector["state"] == "awaiting_connect" or not vector["id"].startswith(f"{topic}/"):
+            continue
+        verdict, message = verdict_of(vector, validators)
+        if verdict.code not in {"malformed_frame", "app_mismatch"}:
+            assert validators.accept("client-message", message) is (verdict.code != "invalid_message"), vector["id"]
