@@ -19,10 +19,11 @@ WORST = ("error", "fail", "warn", "unsupported", "pass")
 @click.command()
 @click.argument("results_file", required=False, type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--role", type=click.Choice(["server", "client"]), default="server", help="Whose requirements.")
+@click.option("--missing", is_flag=True, help="Print only requirements without evidence.")
 @click.option(
     "--strict", is_flag=True, help="Exit with 1 when an active MUST lacks a case, or lacks evidence in RESULTS_FILE."
 )
-def requirements(results_file: Path | None, role: Literal["server", "client"], *, strict: bool) -> None:
+def requirements(results_file: Path | None, role: Literal["server", "client"], *, missing: bool, strict: bool) -> None:
     """Print each requirement with its cases and, given RESULTS_FILE, the worst verdict among them."""
     try:
         outcome = _verdicts(results_file) if results_file else None
@@ -34,8 +35,10 @@ def requirements(results_file: Path | None, role: Literal["server", "client"], *
         if not rule.binds(role) or not rule.is_active:
             continue
         verdict = _evidence(rule, outcome, bool(cases[rule.id]))
-        click.echo(f"{rule.id}  {rule.level:6}  {len(cases[rule.id]):3} cases  {verdict}")
-        if rule.is_must and rule.verify != "excluded" and verdict in ("no case", "not executed"):
+        lacks = rule.verify != "excluded" and verdict in ("no case", "not executed")
+        if lacks or not missing:
+            click.echo(f"{rule.id}  {rule.level:6}  {len(cases[rule.id]):3} cases  {verdict}")
+        if lacks and rule.is_must:
             without.append(rule.id)
     click.echo(f"active MUSTs without evidence: {', '.join(without) or 'none'}")
     if strict and without:

