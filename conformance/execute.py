@@ -76,6 +76,7 @@ class PytestPlan:
             str(Path(suite.__file__)),
             *("-c", os.devnull, "--rootdir", scratch, "--import-mode=importlib"),
             *("-p", "conformance.plugin", "-p", "no:cacheprovider", "-p", "no:terminalreporter", "-p", "no:logging"),
+            "--capture=no",
             *parallel,
             *junit,
             *self.options,

@@ -46,6 +46,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--ipc-time-scale", type=float, default=1.0, metavar="FACTOR", help="factor on every deadline")
     group.addoption("--ipc-seed", type=int, default=None, help="seed of cases that use chance")
     group.addoption("--ipc-soak", action="store_true", help="let cases that watch time take their full time")
+    group.addoption("--ipc-trace", action="store_true", help="keep the wire traces of cases that pass, too")
     group.addoption("--ipc-known-failures", metavar="FILE", type=Path, help="a baseline file (TOML)")
 
 
@@ -90,12 +91,13 @@ class Judge:
 
     seed: int
     soak: bool
+    traces: bool
     baseline: Baseline
 
     def run(self, case: Case, target: Target, node: pytest.Item) -> None:
         """Run ``case`` and end the test in the way that fits its verdict."""
         try:
-            result = run_case(case, target, seed=self.seed, soak=self.soak)
+            result = run_case(case, target, seed=self.seed, soak=self.soak, traces=self.traces)
         except TargetError as error:
             pytest.fail(f"{UNREACHABLE}{error}", pytrace=False)
         self.baseline.judge(result)
@@ -120,7 +122,7 @@ def ipc_judge(pytestconfig: pytest.Config) -> Judge:
         except ValueError as error:
             raise pytest.UsageError(str(error)) from None
     seed = random.getrandbits(32) if option.ipc_seed is None else option.ipc_seed
-    return Judge(seed=seed, soak=option.ipc_soak, baseline=baseline)
+    return Judge(seed=seed, soak=option.ipc_soak, traces=option.ipc_trace, baseline=baseline)
 
 
 def result_of(report: pytest.TestReport) -> tuple[CaseResult, dict[str, Any]] | None:

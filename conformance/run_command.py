@@ -36,6 +36,7 @@ class Choice:
     time_scale: float
     seed: int
     soak: bool
+    trace: bool
     known_failures: Path | None
 
     @property
@@ -49,6 +50,7 @@ class Choice:
         options += [f"--ipc-profile={name}" for name in self.profiles]
         options += [f"--ipc-level={self.level}"] if self.level else []
         options += ["--ipc-soak"] if self.soak else []
+        options += ["--ipc-trace"] if self.trace else []
         options += [f"--ipc-known-failures={self.known_failures}"] if self.known_failures else []
         return [*options, f"--ipc-time-scale={self.time_scale}", f"--ipc-seed={self.seed}"]
 
@@ -100,7 +102,6 @@ def run(
     json_file: Path | None,
     junit: Path | None,
     output: str,
-    trace: bool,
     update_known_failures: bool,
     dry_run: bool,
     **choice: Any,
@@ -141,7 +142,7 @@ def run(
             click.echo("interrupted; everything that was started has been ended", err=True)
             sys.exit(130)
     _check_completeness(outcome, len(cases))
-    print_report(console, outcome, traces=trace)
+    print_report(console, outcome, traces=chosen.trace)
     if json_file:
         _write(json_file, outcome)
     if output == "json":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import traceback
 import zlib
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from conformance.case import Case
@@ -33,10 +33,10 @@ class CaseResult:
 
     def as_json(self) -> dict[str, Any]:
         """Return the entry as plain JSON values."""
-        return asdict(self) | {"verdict": str(self.verdict)}
+        return vars(self) | {"verdict": str(self.verdict)}
 
 
-def run_case(case: Case, target: Target, *, seed: int, soak: bool = False) -> CaseResult:
+def run_case(case: Case, target: Target, *, seed: int, soak: bool = False, traces: bool = False) -> CaseResult:
     """Run ``case`` on ``target``.
 
     Whatever the case or the server does, the connections of the case are closed, a server process that died is
@@ -47,6 +47,7 @@ def run_case(case: Case, target: Target, *, seed: int, soak: bool = False) -> Ca
         target: an entered target; a client's case needs one with a driver command.
         seed: the run's seed; the case gets one derived from it and its id.
         soak: whether cases that watch time take the full time.
+        traces: keep the wire trace of a case that passes, too.
 
     Raises:
         TargetError: the server, or the client's driver, cannot be started or started again.
@@ -73,7 +74,8 @@ def run_case(case: Case, target: Target, *, seed: int, soak: bool = False) -> Ca
     result.duration_ms = round((time.monotonic() - start) * 1000, 3)
     _look_after(target, result)
     result.expected = result.verdict in (Verdict.PASS, Verdict.UNSUPPORTED, Verdict.WARN)
-    result.trace = scene.trace.as_json()
+    if traces or result.verdict is not Verdict.PASS:
+        result.trace = scene.trace.as_json()
     result.reproduce = f"ipc-conformance run {target.options.reproduce} --case '{case.id}' --seed {seed}"
     return result
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal
 
 Direction = Literal["sent", "received", "event"]
@@ -53,7 +53,7 @@ class Trace:
 
     def as_json(self) -> list[dict[str, Any]]:
         """Return the entries for the results file."""
-        return [asdict(entry) for entry in self.entries]
+        return [dict(vars(entry)) for entry in self.entries]
 
     def _now(self) -> float:
         return round(time.monotonic() - self._start, 6)

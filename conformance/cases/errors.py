@@ -55,8 +55,10 @@ def subscriptions_end(scene: Scene) -> None:
     channel = scene.name("channel")
     peer.subscribe(channel)
     peer.send_body(MALFORMED)
+    error = peer.receive()
     publisher.publish(channel, 1)
-    peer.expect_error("malformed_frame", None)
+    peer.check_error(error, "malformed_frame", None)
+    peer.expect_end()
 
 
 @case("errors/error-survives-a-client-that-keeps-sending", "ERR-009", seconds=0.2)

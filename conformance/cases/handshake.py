@@ -189,13 +189,13 @@ def timeout(scene: Scene) -> None:
         "half a connect": scene.open(),
         "octets": scene.open(),
     }
-    for peer in peers.values():
-        peer.patience = allowed + TIMEOUT_MARGIN_SECONDS * scene.time_scale
+    deadline = start + allowed + TIMEOUT_MARGIN_SECONDS * scene.time_scale
     peers["half a header"].send_octets(b"\x00\x00")
     whole = wire.frame(wire.encode(peers["half a connect"].connect_message()))
     peers["half a connect"].send_octets(whole[: len(whole) // 2])
     _drip(peers["octets"], allowed)
     for how, peer in peers.items():
+        peer.patience = max(0.0, deadline - time.monotonic())
         _expect_timeout(peer, how)
         if time.monotonic() - start < min(1.0, allowed) * 0.9:
             raise Violation("the handshake timeout is shorter than 1 second")

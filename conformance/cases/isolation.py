@@ -7,23 +7,34 @@ from typing import Any
 
 from conformance import wire
 from conformance.case import Case, add, case
+from conformance.connection import Connection
 from conformance.scene import Scene
+from conformance.verdicts import Violation
 
 
 def foreign_application(scene: Scene, message_type: str, channel: str | None, payload: Any) -> None:
     """Send a message with the app_id of another application, where somebody listens."""
-    foreign_app = scene.name("app")
-    peer, victim = scene.connect(), scene.connect(app=foreign_app)
+    peer, victim = scene.connect(app=scene.name("app")), scene.connect()
     channel = channel or scene.name("channel")
     victim.subscribe(channel)
     own_payload = {"connection_id": peer.connection_id} if payload == "OWN" else payload
-    message = peer.message(message_type, channel, own_payload, app_id=foreign_app)
+    message = peer.message(message_type, channel, own_payload, app_id=victim.app_id)
     peer.send(message)
-    peer.expect_error("app_mismatch", message)
+    try:
+        peer.expect_error("app_mismatch", message)
+    except Violation:
+        _expect_no_effect(peer, victim, channel)
+        raise
+    _expect_no_effect(peer, victim, channel)
+    peer.expect_silence("a message with a foreign app_id took effect")
+
+
+def _expect_no_effect(peer: Connection, victim: Connection, channel: str) -> None:
     victim.expect_silence("a message with a foreign app_id was delivered")
     if channel != "system":
         victim.publish_and_get(channel, "still mine")
-    peer.expect_silence("a message with a foreign app_id took effect")
+    if peer.has_arrived():
+        raise Violation("a message with a foreign app_id took effect")
 
 
 for _type, _channel, _payload in (

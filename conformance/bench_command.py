@@ -1,0 +1,105 @@
+"""``ipc-conformance bench``: how fast servers are, side by side."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from conformance.bench.run import BenchRun
+from conformance.bench.table import print_table
+from conformance.bench.workloads import WORKLOADS, Subject
+from conformance.verdicts import ExitCode, TargetError
+
+FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+@click.command()
+@click.option(
+    "--subject",
+    "subjects",
+    metavar="NAME=CMD",
+    multiple=True,
+    required=True,
+    help="A server, started by CMD; repeatable.",
+)
+@click.option("--raw", "raw", metavar="NAME", multiple=True, help="This subject echoes frames and knows no handshake.")
+@click.option("--relative-to", metavar="NAME", help="Compare this subject with the others.  [default: the first]")
+@click.option(
+    "--workload", "names", type=click.Choice([each.name for each in WORKLOADS]), multiple=True, help="Only this one."
+)
+@click.option("--rounds", type=click.IntRange(1, 1000), default=5, show_default=True, help="Measurements of each.")
+@click.option(
+    "--seconds", type=click.FloatRange(0.05, 60), default=1.0, show_default=True, help="Length of a measurement."
+)
+@click.option("--json", "json_file", type=FILE, metavar="FILE", help="Write the figures as JSON.")
+def bench(
+    *,
+    subjects: tuple[str, ...],
+    raw: tuple[str, ...],
+    relative_to: str | None,
+    names: tuple[str, ...],
+    rounds: int,
+    seconds: float,
+    json_file: Path | None,
+) -> None:
+    r"""Measure servers with one load generator, in turn, in several rounds.
+
+    Servers need the responder's channel conformance.echo.
+
+    \b
+    Example:
+      ipc-conformance bench --subject 'mine=python my_server.py --port {port}' \
+        --subject 'reference=python -m reference_server --port {port} --responder'
+    """
+    measured = _read_subjects(subjects, raw)
+    workloads = [each for each in WORKLOADS if not names or each.name in names]
+    run = BenchRun(measured, workloads, rounds, seconds, relative_to or measured[0].name)
+    _check_plan(run)
+    try:
+        run.execute(lambda number: click.echo(f"round {number} of {rounds}", err=True))
+    except TargetError as error:
+        click.echo(str(error), err=True)
+        sys.exit(ExitCode.UNREACHABLE)
+    except KeyboardInterrupt:
+        click.echo("interrupted; everything that was started has been ended", err=True)
+        sys.exit(130)
+    print_table(Console(), run)
+    if json_file:
+        _write(json_file, run)
+
+
+def _read_subjects(texts: tuple[str, ...], raw: tuple[str, ...]) -> list[Subject]:
+    try:
+        subjects = [Subject.parse(text) for text in texts]
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--subject") from None
+    names = [subject.name for subject in subjects]
+    if len(set(names)) != len(names):
+        raise click.BadParameter("two subjects have the same name", param_hint="--subject")
+    _check_name("--raw", raw, names)
+    return [replace(subject, raw=subject.name in raw) for subject in subjects]
+
+
+def _check_name(option: str, given: tuple[str, ...], names: list[str]) -> None:
+    for name in given:
+        if name not in names:
+            raise click.BadParameter(f"no subject is called {name!r}, but {', '.join(names)}", param_hint=option)
+
+
+def _check_plan(run: BenchRun) -> None:
+    _check_name("--relative-to", (run.relative_to,), [subject.name for subject in run.subjects])
+    if not any(workload.suits(subject) for workload in run.workloads for subject in run.subjects):
+        raise click.UsageError("raw subjects know no publications, so there is nothing to measure")
+
+
+def _write(path: Path, run: BenchRun) -> None:
+    try:
+        path.write_text(json.dumps(run.as_json(), indent=1) + "\n", "utf-8")
+    except OSError as error:
+        click.echo(f"cannot write {path}: {error.strerror}", err=True)
+        sys.exit(ExitCode.USAGE)
