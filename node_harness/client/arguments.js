@@ -1,0 +1,85 @@
+'use strict';
+
+const { inspect } = require('util');
+
+const MAX_NAME_CHARACTERS = 255;
+// eslint-disable-next-line no-control-regex -- these are the characters that a channel name must not have
+const CONTROL_CHARACTER = /[\u0000-\u001f]/;
+const LONE_SURROGATE = /\p{Surrogate}/u;
+
+/** The longest time that setTimeout understands, in milliseconds; it takes anything longer for 1. */
+const MAX_MILLISECONDS = 2 ** 31 - 1;
+
+const DEFAULT_OPTIONS = Object.freeze({
+  host: 'localhost',
+  port: 8888,
+  connectionTimeout: 10000,
+  reconnectAttempts: 5,
+  reconnectDelay: 2000,
+  heartbeatInterval: 30000,
+});
+
+function refuse(what, rule, value) {
+  throw new TypeError(`${what} must be ${rule}, not ${inspect(value, { depth: 0, maxStringLength: 40 })}`);
+}
+
+function checkName(what, value) {
+  const rule = `a string of 1 to ${MAX_NAME_CHARACTERS} characters`;
+  if (typeof value !== 'string' || value === '' || LONE_SURROGATE.test(value)) refuse(what, rule, value);
+  // Code points are counted (ENV-007); they are at most as many as UTF-16 code units.
+  if (value.length > MAX_NAME_CHARACTERS && [...value].length > MAX_NAME_CHARACTERS) refuse(what, rule, value);
+}
+
+/** @param {unknown} value */
+function checkAppId(value) {
+  checkName('appId', value);
+}
+
+/** @param {unknown} value */
+function checkChannel(value) {
+  checkName('channel', value);
+  if (CONTROL_CHARACTER.test(value)) refuse('channel', 'free of control characters', value);
+}
+
+/** @param {unknown} value */
+function checkHandler(value) {
+  if (typeof value !== 'function') refuse('handler', 'a function', value);
+}
+
+function checkInteger(what, value, least, most) {
+  if (!Number.isInteger(value) || value < least || value > most) {
+    refuse(what, `an integer from ${least} to ${most}`, value);
+  }
+}
+
+/**
+ * @param {string} what
+ * @param {unknown} value
+ * @param {number} [least]
+ */
+function checkMilliseconds(what, value, least = 1) {
+  if (typeof value !== 'number' || !(value >= least && value <= MAX_MILLISECONDS)) {
+    refuse(what, `a number of milliseconds from ${least} to ${MAX_MILLISECONDS}`, value);
+  }
+}
+
+/**
+ * Return the options with defaults filled in. Options that are not known are ignored: users hand theirs through.
+ * @param {object} options
+ * @returns {typeof DEFAULT_OPTIONS}
+ * @throws {TypeError} naming the option and what it must be
+ */
+function completeOptions(options) {
+  if (typeof options !== 'object' || options === null) refuse('options', 'an object', options);
+  const complete = { ...DEFAULT_OPTIONS };
+  for (const name of Object.keys(complete)) complete[name] = options[name] ?? complete[name];
+  if (typeof complete.host !== 'string' || complete.host === '') refuse('host', 'a host name', complete.host);
+  checkInteger('port', complete.port, 1, 65535);
+  checkMilliseconds('connectionTimeout', complete.connectionTimeout);
+  checkInteger('reconnectAttempts', complete.reconnectAttempts, 0, Number.MAX_SAFE_INTEGER);
+  checkMilliseconds('reconnectDelay', complete.reconnectDelay, 0);
+  checkMilliseconds('heartbeatInterval', complete.heartbeatInterval, 0);
+  return Object.freeze(complete);
+}
+
+module.exports = { checkAppId, checkChannel, checkHandler, checkMilliseconds, completeOptions };

@@ -1,0 +1,95 @@
+'use strict';
+
+const { IPCError } = require('./errors');
+
+const HEADER_BYTES = 4;
+
+/** The limit while a server has announced none, in octets (LIM-003). */
+const CUSTOMARY_MAX_FRAME_BYTES = 16 * 1024 * 1024;
+
+/**
+ * Make a frame of a body. Header and body are one buffer, so that one write sends both (FRM-001, FRM-004).
+ * @param {string} body one JSON text
+ * @param {number} maxFrameBytes longest body that may be sent, in octets
+ * @returns {Buffer}
+ * @throws {IPCError} `frame_too_large` when the body is longer (LIM-002)
+ */
+function encodeFrame(body, maxFrameBytes) {
+  const length = Buffer.byteLength(body);
+  if (length > maxFrameBytes) {
+    throw new IPCError('frame_too_large', `message of ${length} octets exceeds the limit of ${maxFrameBytes}`);
+  }
+  const frame = Buffer.allocUnsafe(HEADER_BYTES + length);
+  frame.writeUInt32BE(length);
+  frame.write(body, HEADER_BYTES);
+  return frame;
+}
+
+/**
+ * Finds the frames in a stream, however the network cut it (FRM-005, FRM-006).
+ *
+ * Feed it with `push`, then call `next` until it returns null. `maxFrameBytes` may be changed between two calls of
+ * `next`; the new limit holds from the next header on.
+ */
+class FrameDecoder {
+  /** @type {Buffer[]} */
+  #chunks = [];
+  #buffered = 0;
+  /** @type {number | null} length of the body whose header was read */
+  #bodyLength = null;
+
+  /** @param {number} maxFrameBytes longest body accepted, in octets */
+  constructor(maxFrameBytes) {
+    this.maxFrameBytes = maxFrameBytes;
+  }
+
+  /** @param {Buffer} chunk octets as they arrived */
+  push(chunk) {
+    this.#chunks.push(chunk);
+    this.#buffered += chunk.length;
+  }
+
+  /**
+   * Return the body of the next complete frame, or null when more octets are needed.
+   * @returns {Buffer | null}
+   * @throws {IPCError} `frame_too_large`, on the header alone; the stream cannot be read on after that
+   */
+  next() {
+    if (this.#bodyLength === null) this.#bodyLength = this.#readHeader();
+    if (this.#bodyLength === null || this.#buffered < this.#bodyLength) return null;
+    const body = this.#take(this.#bodyLength);
+    this.#bodyLength = null;
+    return body;
+  }
+
+  #readHeader() {
+    if (this.#buffered < HEADER_BYTES) return null;
+    const length = this.#take(HEADER_BYTES).readUInt32BE();
+    if (length > this.maxFrameBytes) {
+      throw new IPCError('frame_too_large', `frame of ${length} octets exceeds the limit of ${this.maxFrameBytes}`);
+    }
+    return length;
+  }
+
+  /** Remove the first octets of what is buffered; joins chunks once, when all of them are there. */
+  #take(size) {
+    const first = this.#chunks[0];
+    this.#buffered -= size;
+    if (first?.length > size) {
+      this.#chunks[0] = first.subarray(size);
+      return first.subarray(0, size);
+    }
+    return this.#joinChunks(size);
+  }
+
+  #joinChunks(size) {
+    let count = 0;
+    let length = 0;
+    while (length < size) length += this.#chunks[count++].length;
+    const joined = Buffer.concat(this.#chunks.splice(0, count), length);
+    if (length > size) this.#chunks.unshift(joined.subarray(size));
+    return joined.subarray(0, size);
+  }
+}
+
+module.exports = { CUSTOMARY_MAX_FRAME_BYTES, FrameDecoder, encodeFrame };

@@ -1,0 +1,82 @@
+'use strict';
+
+const { IPCError } = require('./errors');
+
+/** How many one-way messages are remembered: plenty for one round trip, little memory. */
+const MAX_REMEMBERED = 1024;
+
+/** The requests in flight, by message id. */
+class PendingRequests {
+  /** @type {Map<string, {resolve: Function, reject: Function, timer: NodeJS.Timeout}>} */
+  #requests = new Map();
+
+  get size() {
+    return this.#requests.size;
+  }
+
+  /**
+   * Wait for the response to a request.
+   * @param {import('./envelope').Message} request
+   * @param {number} timeout in milliseconds
+   * @returns {Promise<import('./envelope').Message>} rejected with `timeout`, or with what `rejectAll` was given
+   */
+  add(request, timeout) {
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        this.#requests.delete(request.message_id);
+        const text = `request timeout: no response on channel '${request.channel_id}' within ${timeout} ms`;
+        reject(new IPCError('timeout', text));
+      }, timeout);
+      this.#requests.set(request.message_id, { resolve, reject, timer });
+    });
+  }
+
+  /**
+   * Hand a response to whoever waits for it (REQ-016).
+   * @param {import('./envelope').Message} response
+   * @returns {boolean} false when nobody does (REQ-017)
+   */
+  resolve(response) {
+    const request = this.#requests.get(response.reply_to);
+    if (!request) return false;
+    this.#requests.delete(response.reply_to);
+    clearTimeout(request.timer);
+    request.resolve(response);
+    return true;
+  }
+
+  /** @param {Error} error what every request in flight is rejected with (REQ-018) */
+  rejectAll(error) {
+    const requests = [...this.#requests.values()];
+    this.#requests.clear();
+    for (const { reject, timer } of requests) {
+      clearTimeout(timer);
+      reject(error);
+    }
+  }
+}
+
+/**
+ * The ids of one-way messages sent lately. A server answers such a message only with an error; knowing its id tells
+ * this error from the answer to a request that timed out, which must be ignored (REQ-017).
+ */
+class OneWayMessages {
+  /** @type {Set<string>} */
+  #ids = new Set();
+
+  /** @param {import('./envelope').Message} message */
+  add(message) {
+    this.#ids.add(message.message_id);
+    if (this.#ids.size > MAX_REMEMBERED) this.#ids.delete(this.#ids.values().next().value);
+  }
+
+  /**
+   * @param {string} messageId
+   * @returns {boolean} whether it was there
+   */
+  delete(messageId) {
+    return this.#ids.delete(messageId);
+  }
+}
+
+module.exports = { OneWayMessages, PendingRequests };

@@ -1,0 +1,76 @@
+'use strict';
+
+const assert = require('node:assert/strict');
+const { test } = require('node:test');
+const { IPCClient } = require('../client');
+
+const BAD_NAMES = [undefined, null, 5, '', 'x'.repeat(256), '😀'.repeat(256), 'half \ud800'];
+const BAD_OPTIONS = {
+  host: ['', 5, {}],
+  port: [0, 65536, 1.5, '8888', NaN],
+  connectionTimeout: [0, -1, Infinity, NaN, '1', 2 ** 31],
+  reconnectAttempts: [-1, 1.5, Infinity],
+  reconnectDelay: [-1, NaN, 2 ** 31],
+  heartbeatInterval: [-1, Infinity],
+};
+
+test('constructor names the defaults of the documentation', () => {
+  const { host, port, connected, status, server } = new IPCClient('app').getConnectionInfo();
+  assert.deepEqual([host, port, connected, status, server], ['localhost', 8888, false, 'disconnected', null]);
+});
+
+test('constructor counts the characters of appId, not its code units', () => {
+  assert.ok(new IPCClient('😀'.repeat(255)));
+  assert.ok(new IPCClient('x'.repeat(255)));
+});
+
+for (const name of BAD_NAMES) {
+  test(`constructor refuses the appId ${String(name).slice(0, 12)}`, () => {
+    assert.throws(() => new IPCClient(name), { name: 'TypeError', message: /^appId must be/ });
+  });
+}
+
+for (const [option, values] of Object.entries(BAD_OPTIONS)) {
+  test(`constructor refuses bad values of ${option}`, () => {
+    for (const value of values) {
+      const expected = { name: 'TypeError', message: new RegExp(`^${option} must be`) };
+      assert.throws(() => new IPCClient('a', { [option]: value }), expected);
+    }
+  });
+}
+
+test('constructor refuses options that are no object', () => {
+  for (const options of [null, 8888, 'localhost']) assert.throws(() => new IPCClient('a', options), /options must be/);
+});
+
+test('constructor ignores options that it does not know or that are undefined', () => {
+  const client = new IPCClient('a', { batchTimeout: 5, port: undefined });
+  assert.equal(client.getConnectionInfo().port, 8888);
+});
+
+test('every method refuses a bad channel with a TypeError', async () => {
+  const client = new IPCClient('a');
+  for (const channel of [...BAD_NAMES, 'line\nbreak', 'nul\0']) {
+    assert.throws(() => client.subscribe(channel, () => {}), { name: 'TypeError', message: /^channel must be/ });
+    assert.throws(() => client.unsubscribe(channel), TypeError);
+    assert.throws(() => client.publish(channel, 1), TypeError);
+    assert.throws(() => client.notify(channel, 1), TypeError);
+    await assert.rejects(client.sendRequest(channel, 1), TypeError);
+  }
+});
+
+test('every method that takes a handler refuses what is no function', () => {
+  const client = new IPCClient('a');
+  for (const register of ['onConnected', 'onDisconnected', 'onError']) {
+    assert.throws(() => client[register]('no'), { name: 'TypeError', message: /^handler must be a function/ });
+  }
+  assert.throws(() => client.subscribe('c'), TypeError);
+  assert.throws(() => client.unsubscribe('c', null), TypeError);
+});
+
+test('sendRequest refuses a bad timeout with a TypeError', async () => {
+  for (const timeout of [0, -1, NaN, Infinity, '5', null]) {
+    const sending = new IPCClient('a').sendRequest('c', {}, timeout);
+    await assert.rejects(sending, { name: 'TypeError', message: /^timeout must be/ });
+  }
+});

@@ -1,0 +1,176 @@
+'use strict';
+
+const assert = require('node:assert/strict');
+const { spawn } = require('node:child_process');
+const { EventEmitter, once } = require('node:events');
+const path = require('node:path');
+const readline = require('node:readline');
+const { test } = require('node:test');
+const { acceptAgain, message, response, scriptedServer, withDeadline } = require('./helper');
+
+const DRIVER = path.join(__dirname, '..', 'driver.js');
+
+/** Start the driver; `answer` obtains the line with an id, `event` the next line with an event of a kind. */
+function startDriver(t, ...nodeArguments) {
+  const child = spawn(process.execPath, [...nodeArguments, DRIVER], { stdio: ['pipe', 'pipe', 'inherit'] });
+  t.after(() => child.kill('SIGKILL'));
+  const closed = once(child, 'close').then(([status]) => status);
+  const lines = [];
+  const arrived = new EventEmitter();
+  readline.createInterface({ input: child.stdout }).on('line', (line) => {
+    lines.push(JSON.parse(line));
+    arrived.emit('line');
+  });
+  const find = async (isWanted) => {
+    for (;;) {
+      const at = lines.findIndex(isWanted);
+      if (at >= 0) return lines.splice(at, 1)[0];
+      await once(arrived, 'line');
+    }
+  };
+  const write = (line) => child.stdin.write(`${line}\n`);
+  let id = 0;
+  return {
+    child,
+    write,
+    ended: () => withDeadline(closed, 'the end of the driver'),
+    answer: (wanted) => withDeadline(find((line) => line.id === wanted), `the answer to ${wanted}`),
+    event: (kind) => withDeadline(find((line) => line.event === kind), `the event ${kind}`),
+    async command(command, members = {}) {
+      id += 1;
+      write(JSON.stringify({ id, command, ...members }));
+      return this.answer(id);
+    },
+  };
+}
+
+/** A driver whose client is connected to a scripted server. */
+async function connectedDriver(t) {
+  const server = await scriptedServer(t);
+  const driver = startDriver(t);
+  const created = await driver.command('create', {
+    app_id: 'app',
+    host: '127.0.0.1',
+    port: server.port,
+    connection_timeout_ms: 2000,
+    reconnect_attempts: 1,
+    reconnect_delay_ms: 5,
+    heartbeat_interval_ms: 0,
+  });
+  const connecting = driver.command('connect');
+  const { peer, hello } = await acceptAgain(server);
+  assert.deepEqual((await connecting).result, { connected: true });
+  await driver.event('connected');
+  return { server, driver, peer, hello, created };
+}
+
+test('driver names its commands', async (t) => {
+  const { result } = await startDriver(t).command('capabilities');
+  assert.deepEqual([result.language, result.protocol], ['node', '1.0']);
+  assert.ok(result.commands.includes('send_request'));
+  assert.equal(result.commands.length, 12);
+});
+
+test('driver creates and connects the client, and tells its connection id', async (t) => {
+  const { driver, hello, created } = await connectedDriver(t);
+  const id = hello.payload.connection_id;
+  assert.deepEqual(created.result, { connection_id: id });
+  const info = await driver.command('connection_info');
+  const expected = { connection_id: id, connected: true, status: 'connected', subscribed_channels: [] };
+  assert.deepEqual(info.result, expected);
+  assert.match((await driver.command('create', { app_id: 'b' })).error.message, /already/);
+});
+
+test('driver obeys further commands while a request is in flight', async (t) => {
+  const { driver, peer } = await connectedDriver(t);
+  const sending = driver.command('send_request', { channel: 'c', payload: 'a\u2028b', timeout_ms: 2000 });
+  const request = await peer.receive();
+  assert.equal(request.payload, 'a\u2028b');
+  const checking = driver.command('health_check');
+  peer.send(response(await peer.receive(), { status: 'pong' }));
+  assert.deepEqual((await checking).result, { healthy: true });
+  const answer = response(request, 'done');
+  peer.send(answer);
+  assert.deepEqual((await sending).result, { response: answer });
+});
+
+test('driver answers with an error when the client rejects or throws', async (t) => {
+  const { driver } = await connectedDriver(t);
+  const late = await driver.command('send_request', { channel: 'c', payload: 1, timeout_ms: 10 });
+  assert.equal(late.error.code, 'timeout');
+  assert.match(late.error.message, /timeout/);
+  const bad = await driver.command('publish', { channel: '', payload: 1 });
+  assert.match(bad.error.message, /^channel must be/);
+});
+
+test('driver publishes and notifies', async (t) => {
+  const { driver, peer } = await connectedDriver(t);
+  assert.deepEqual((await driver.command('publish', { channel: 'c', payload: null })).result, {});
+  assert.deepEqual((await driver.command('notify', { channel: 'n', payload: [1] })).result, {});
+  const [publish, notification] = [await peer.receive(), await peer.receive()];
+  assert.deepEqual([publish.message_type, publish.payload], ['publish', null]);
+  assert.deepEqual([notification.message_type, notification.payload], ['notification', [1]]);
+});
+
+test('driver reports messages by channel and handler, and removes one handler or all', async (t) => {
+  const { driver, peer } = await connectedDriver(t);
+  await driver.command('subscribe', { channel: 'c', handler: 'broken', fails: true });
+  await driver.command('subscribe', { channel: 'c' });
+  assert.match((await driver.command('subscribe', { channel: 'c' })).error.message, /has a handler 'default' already/);
+  await peer.receive();
+  const published = message('publish', 'c', 1, { novelty: true });
+  peer.send(published);
+  const expected = { event: 'message', channel: 'c', handler: 'broken', message: published };
+  assert.deepEqual(await driver.event('message'), expected);
+  assert.equal((await driver.event('message')).handler, 'default');
+  assert.match((await driver.event('error')).error.message, /'broken' failed/);
+  assert.deepEqual((await driver.command('unsubscribe', { channel: 'c', handler: 'broken' })).result, {});
+  assert.match((await driver.command('unsubscribe', { channel: 'c', handler: 'broken' })).error.message, /no handler/);
+  peer.send(published);
+  assert.equal((await driver.event('message')).handler, 'default');
+  await driver.command('unsubscribe', { channel: 'c' });
+  assert.equal((await peer.receive()).message_type, 'unsubscribe');
+});
+
+test('driver reports the loss of a connection and the next one', async (t) => {
+  const { server, driver, peer } = await connectedDriver(t);
+  peer.end();
+  assert.equal((await driver.event('error')).error.code, 'connection_lost');
+  assert.match((await driver.event('disconnected')).reason, /connection lost/);
+  await acceptAgain(server);
+  await driver.event('connected');
+  assert.deepEqual((await driver.command('disconnect')).result, {});
+  assert.equal((await driver.event('disconnected')).reason, null);
+});
+
+test('driver answers bad lines and unknown commands, and lives on', async (t) => {
+  const driver = startDriver(t);
+  for (const line of ['no JSON', 'null', '[]', '{"command":"exit"}', '{"id":"1","command":"exit"}', '{"id":1.5}']) {
+    driver.write(line);
+    assert.ok((await driver.answer(null)).error.message, line);
+  }
+  driver.write('');
+  for (const command of ['fly', 'toString', '__proto__', null]) {
+    assert.match((await driver.command(command)).error.message, /unknown command/);
+  }
+  assert.match((await driver.command('connect')).error.message, /no client yet/);
+});
+
+test('driver ends with status 0 on exit and at the end of its input, and disconnects', async (t) => {
+  for (const finish of [(driver) => driver.command('exit'), (driver) => driver.child.stdin.end()]) {
+    const { driver, peer } = await connectedDriver(t);
+    await finish(driver);
+    await peer.gone();
+    assert.equal((await driver.event('disconnected')).reason, null);
+    assert.equal(await driver.ended(), 0);
+  }
+});
+
+test('driver reports what goes uncaught and ends with status 70', async (t) => {
+  for (const source of ['throw new Error("oops")', 'Promise.reject(new Error("oops"))']) {
+    const preload = `data:text/javascript,setTimeout(() => { ${source} }, 50)`;
+    const driver = startDriver(t, '--import', preload);
+    assert.deepEqual(await driver.event('crash'), { event: 'crash', error: { message: 'oops' } });
+    assert.equal(await driver.ended(), 70);
+  }
+});

@@ -1,0 +1,23 @@
+"""A reference server for the IPC Framework Wire Protocol 1.0."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from reference_server.handlers import Request
+    from reference_server.limits import Limits
+    from reference_server.server import ReferenceServer
+    from reference_server.version import __version__
+
+__all__ = ["Limits", "ReferenceServer", "Request", "__version__"]
+
+_HOMES = {"Limits": "limits", "ReferenceServer": "server", "Request": "handlers", "__version__": "version"}
+
+
+def __getattr__(name: str) -> Any:
+    # Imported when first asked for, so that the protocol core can be used without loading asyncio and sockets.
+    if name in _HOMES:
+        return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,185 @@
+"""The command line of the server."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import runpy
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from reference_server import logs, responder
+from reference_server.limits import Limits, check_limit
+from reference_server.server import ReferenceServer
+from reference_server.version import __version__
+
+_log = logging.getLogger("reference_server")
+_DEFAULTS = Limits()
+
+EPILOG = """\b
+Examples:
+  python -m reference_server --responder
+      what the conformance suite tests
+  python -m reference_server --port 0 --handlers my_handlers.py
+      your handlers, on a free port that the first log line names
+
+\b
+A handlers file is Python with a function register(server):
+  def register(server):
+      @server.handler("greet")
+      async def greet(request):
+          return {"hello": request.payload["name"]}
+"""
+
+
+class UsageProblem(click.ClickException):
+    """Something the caller can put right; one line, exit code 2."""
+
+    exit_code = 2
+
+
+def _limit_option(flag: str, what: str) -> Callable[..., Any]:
+    name = flag.removeprefix("--").replace("-", "_")
+    default = getattr(_DEFAULTS, name)
+
+    def check(_context: click.Context, _parameter: click.Parameter, value: Any) -> Any:
+        try:
+            check_limit(name, value)
+        except ValueError as error:
+            raise click.BadParameter(str(error)) from None
+        return value
+
+    return click.option(flag, type=type(default), default=default, show_default=True, callback=check, help=what)
+
+
+@click.command(epilog=EPILOG, context_settings={"max_content_width": 100})
+@click.option("--host", default="localhost", show_default=True, help="Name or address to listen on.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8888, show_default=True, help="TCP port; 0 takes a free one."
+)
+@click.option("--responder", "with_responder", is_flag=True, help="Offer the application that the suite tests.")
+@click.option(
+    "--handlers",
+    type=click.Path(path_type=Path),
+    metavar="FILE.py",
+    help="Python file with a function register(server).",
+)
+@_limit_option("--max-frame-bytes", "Longest message body, in octets.")
+@_limit_option("--max-depth", "Deepest nesting of a message, in levels.")
+@_limit_option("--max-outbound-bytes", "Data held for a client that does not read, in octets.")
+@_limit_option("--max-connections", "Connections served at a time.")
+@_limit_option("--handshake-timeout", "Time a client has for its connect message, in seconds.")
+@_limit_option("--shutdown-grace", "Time that handlers get to end on SIGTERM, in seconds.")
+@click.option(
+    "--log-level",
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    default="info",
+    show_default=True,
+    help="What is logged to standard error.",
+)
+@click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Its form.")
+@click.version_option(__version__)
+def main(
+    *,
+    host: str,
+    port: int,
+    with_responder: bool,
+    handlers: Path | None,
+    log_level: str,
+    log_format: str,
+    **limits: Any,
+) -> None:
+    """Run a server of the IPC Framework Wire Protocol until SIGINT or SIGTERM."""
+    logs.configure(log_level, log_format)
+    server = ReferenceServer(host, port, limits=_limits(limits))
+    if with_responder:
+        responder.install(server)
+    if handlers:
+        _register(handlers, server)
+    _allow_open_files(server.limits.max_connections)
+    with _explaining(host, port):
+        asyncio.run(_serve(server))
+
+
+def _limits(values: dict[str, Any]) -> Limits:
+    try:
+        return Limits(**values)
+    except ValueError as error:  # each value was checked; only together they may be wrong
+        raise UsageProblem(str(error)) from None
+
+
+async def _serve(server: ReferenceServer) -> None:
+    stop = asyncio.Event()
+    with _on_signals(stop.set):
+        async with server:
+            _log.info("listening on %s:%d", server.host, server.port)
+            await stop.wait()
+            _log.info("shutting down")
+
+
+@contextlib.contextmanager
+def _on_signals(callback: Callable[[], None]) -> Iterator[None]:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        try:
+            loop.add_signal_handler(number, callback)
+        except NotImplementedError:  # Windows
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(callback))
+    yield
+
+
+def _register(file: Path, server: ReferenceServer) -> None:
+    try:
+        register = runpy.run_path(str(file), run_name="handlers").get("register")
+        if not callable(register):
+            raise UsageProblem(f"{file} has no function register(server)")
+        register(server)
+    except OSError as error:
+        raise UsageProblem(f"cannot read handlers file {file}: {error.strerror}") from None
+    except UsageProblem:
+        raise
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a file of the caller's raises
+        _log.debug("handlers file failed", exc_info=True)
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise UsageProblem(f"handlers file {file} failed: {reason} (--log-level debug shows where)") from None
+
+
+@contextlib.contextmanager
+def _explaining(host: str, port: int) -> Iterator[None]:
+    """Turn what the operating system says about an address into one line with advice."""
+    try:
+        yield
+    except socket.gaierror:
+        _give_up(f"host {host!r} is unknown", "give a name or an address of this machine with --host")
+    except PermissionError:
+        _give_up(f"no permission to listen on port {port}", "choose a port above 1023 with --port")
+    except OSError as error:
+        advice = "stop what listens there, or choose another port with --port (0 takes a free one)"
+        _give_up(f"cannot listen on {host}:{port}: {error.strerror}", advice)
+
+
+def _give_up(problem: str, advice: str) -> NoReturn:
+    raise UsageProblem(f"{problem}; {advice}")
+
+
+def _allow_open_files(connections: int) -> None:
+    """Raise this process's limit of open files to what the limit of connections promises, as far as allowed."""
+    if sys.platform == "win32":
+        return
+    import resource  # noqa: PLC0415 - does not exist elsewhere
+
+    wanted = connections + 100  # listeners, log, and connections that are told there are too many
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft >= wanted or soft == resource.RLIM_INFINITY:
+        return
+    reachable = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (reachable, hard))
+    if reachable < wanted:
+        _log.warning("the system allows %d open files, too few for %d connections", reachable, connections)

@@ -1,0 +1,224 @@
+"""One connection, without its socket: octets in, events and octets out.
+
+Feed `receive_data` and `receive_eof`, handle every event of `events` before taking the next one, and send what
+`data_to_send` returns. The order of what goes out is then the order the specification wants (SUB-015, SUB-016).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, Protocol
+
+from reference_server.errors import ErrorCode, HttpRequestError, WireError
+from reference_server.events import ActionReceived, ConnectReceived, Event, RequestReceived
+from reference_server.frames import HEADER, HTTP_HINT, FrameDecoder
+from reference_server.limits import Limits
+from reference_server.messages import MessageIds, ServerMessage, decode_message, encode_message
+from reference_server.precedence import PROTOCOL, SYSTEM, read_connect, read_message
+from reference_server.schemas import validator
+from reference_server.states import State, Step, next_state
+
+_MESSAGE_ID: Final = validator("common#/$defs/message_id")
+_CHANNEL_ID: Final = validator("common#/$defs/channel_id")
+
+
+class Watcher(Protocol):
+    """Who owns a connection and its transport."""
+
+    def output_ready(self) -> None:
+        """Take note that `data_to_send` has something; called when it had nothing before."""
+
+    def state_changed(self, before: State) -> None:
+        """Take note that the connection left a state."""
+
+
+class Connection:
+    """The server's side of one connection.
+
+    Attributes:
+        state: Where the connection stands.
+        app_id: Its application, or `system` while it has none (ERR-004).
+        connection_id: Its name inside the application, empty before the handshake.
+        owed: How many requests are not answered yet.
+    """
+
+    def __init__(self, limits: Limits, watcher: Watcher) -> None:
+        self.state = State.AWAITING_CONNECT
+        self.app_id = SYSTEM
+        self.connection_id = ""
+        self.owed = 0
+        self._limits = limits
+        self._watcher = watcher
+        self._frames = FrameDecoder(limits.max_frame_bytes)
+        self._ids = MessageIds()
+        self._outbox: list[bytes] = []
+        self._peer_ended = False
+
+    # What comes from the peer
+
+    def receive_data(self, data: bytes) -> None:
+        """Take octets from the peer; iterate over `events` next. What a closing connection receives is discarded."""
+        if self.state is State.OPEN or self.state is State.AWAITING_CONNECT:
+            self._frames.receive_data(data)
+
+    def receive_eof(self) -> None:
+        """Take the end of the peer's stream, after every event of what came before it was handled."""
+        self._peer_ended = True
+        if self.state is not State.CLOSED:
+            self._take(Step.PEER_ENDED)
+        self._end_when_all_answered()
+
+    def transport_lost(self) -> None:
+        """Take note that nothing can be sent or received any more."""
+        if self.state is not State.CLOSED:
+            self._take(Step.TRANSPORT_LOST)
+
+    def linger_over(self) -> None:
+        """Take note that a closing connection was given the time it gets (ERR-009)."""
+        if self.state is State.CLOSING:
+            self._take(Step.LINGER_OVER)
+
+    def drain_over(self) -> None:
+        """Stop owing answers to a client that ended its sending side: their handlers took too long (LIM-011)."""
+        if self.state is State.DRAINING:
+            self.owed = 0
+            self._end_when_all_answered()
+
+    def events(self) -> Iterator[Event]:
+        """Yield what the octets received so far mean.
+
+        Every breach of a rule is answered on the way, and so is every request on the channel `system`. Behind a fatal
+        error nothing is processed (ERR-007), ahead of it everything (ERR-008).
+        """
+        while self.state is State.OPEN or self.state is State.AWAITING_CONNECT:
+            try:
+                frame = self._frames.next_frame()
+                if frame is None:
+                    return
+                event = self._read(frame)
+            except WireError as error:
+                self._report(error)
+                continue
+            except HttpRequestError:
+                self.deliver(HTTP_HINT)
+                self._take(Step.HTTP_DETECTED)
+                return
+            if isinstance(event, ActionReceived):
+                self._respond(event.action(), SYSTEM, event.message_id)
+            elif event is not None:
+                self.owed += isinstance(event, RequestReceived)
+                yield event
+
+    # What goes to the peer
+
+    def accept(self, event: ConnectReceived) -> None:
+        """Answer a connect message with the acknowledgement (HSK-004 to HSK-007)."""
+        self.app_id = event.app_id
+        self.connection_id = event.connection_id
+        acknowledgement = {
+            "status": "connected",
+            "connection_id": event.connection_id,
+            "protocol": PROTOCOL,
+            "profiles": [],
+            "limits": self._limits.announced(),
+        }
+        self._respond(acknowledgement, SYSTEM, reply_to=None)
+        self._take(Step.CONNECT_ACCEPTED)
+
+    def answer(self, request: RequestReceived, payload: object) -> None:
+        """Answer a request; without effect when the connection has ended meanwhile (HSK-022).
+
+        Raises:
+            UnsendableError: The payload has no JSON form or is too long; `refuse` the request instead.
+        """
+        if self.state is State.OPEN or self.state is State.DRAINING:
+            self._respond(payload, request.channel_id, request.message_id)
+            self._settle()
+
+    def refuse(self, request: RequestReceived, code: ErrorCode, detail: str) -> None:
+        """Answer a request with an error that is not fatal; like `answer` otherwise."""
+        if self.state is State.OPEN or self.state is State.DRAINING:
+            self._queue_error(code, detail, {"message_id": request.message_id, "channel_id": request.channel_id})
+            self._settle()
+
+    def deliver(self, frame: bytes) -> None:
+        """Send a whole frame, of this connection's own or from elsewhere to a subscriber, behind what waits already."""
+        if not self._outbox:
+            self._watcher.output_ready()
+        self._outbox.append(frame)
+
+    def fail(self, code: ErrorCode, detail: str = "", about: Mapping[str, Any] | None = None) -> None:
+        """End the connection with a fatal error; without effect when it is ending already (ERR-006)."""
+        if self.state is State.CLOSING or self.state is State.CLOSED:
+            return
+        self._queue_error(code, detail or code.explanation, about or {})
+        self._take(Step.FATAL_ERROR)
+
+    def drop(self) -> None:
+        """End the connection without a word, because a handler wants it."""
+        if self.state is State.OPEN or self.state is State.DRAINING:
+            self._take(Step.HANDLER_CLOSED)
+
+    def data_to_send(self, held: int) -> bytes:
+        """Return the octets to send now, and forget them.
+
+        Output that would exceed `max_outbound_bytes` is replaced by the fatal error `slow_consumer` (LIM-005).
+
+        Args:
+            held: How many octets returned earlier the transport still holds.
+        """
+        data = b"".join(self._outbox)
+        self._outbox.clear()
+        limit = self._limits.max_outbound_bytes
+        if not held:
+            limit += HEADER.size  # which the operating system takes at once, so the longest frame fits
+        if held + len(data) > limit and self.state is not State.CLOSING:
+            self.fail(ErrorCode.SLOW_CONSUMER)
+            return self.data_to_send(held)
+        return data
+
+    # States
+
+    def _take(self, step: Step) -> None:
+        before = self.state
+        self.state = next_state(before, step)
+        self._watcher.state_changed(before)
+        if self.state is State.CLOSING and self._peer_ended:
+            self._take(Step.PEER_ENDED)
+
+    def _settle(self) -> None:
+        self.owed -= 1
+        self._end_when_all_answered()
+
+    def _end_when_all_answered(self) -> None:
+        if self.state is State.DRAINING and not self.owed:
+            self._take(Step.ANSWERS_DONE)
+
+    # Inside
+
+    def _read(self, frame: bytes) -> Event | None:
+        message = decode_message(frame, self._limits.max_depth)
+        if self.state is State.AWAITING_CONNECT:
+            return read_connect(message)
+        return read_message(message, frame, self.app_id, self.connection_id)
+
+    def _report(self, error: WireError) -> None:
+        if error.code.fatal:
+            self.fail(error.code, str(error), error.about)
+        else:
+            self._queue_error(error.code, str(error), error.about)
+
+    def _queue_error(self, code: ErrorCode, detail: str, about: Mapping[str, Any]) -> None:
+        reply_to, channel_id = about.get("message_id"), about.get("channel_id")
+        if not _MESSAGE_ID.is_valid(reply_to):
+            reply_to = None
+        if reply_to is None or not _CHANNEL_ID.is_valid(channel_id):
+            channel_id = SYSTEM
+        payload = {"status": "error", "error": {"code": code, "message": detail}}
+        self._respond(payload, str(channel_id), reply_to)
+
+    def _respond(self, payload: object, channel_id: str, reply_to: str | None) -> None:
+        message_id = self._ids.next(unlike=reply_to)
+        message = ServerMessage(message_id, self.app_id, channel_id, "response", payload, time.time(), reply_to)
+        self.deliver(encode_message(message, self._limits.max_frame_bytes))

@@ -1,0 +1,73 @@
+"""What a connection reports: messages that passed every check of the precedence list up to stage 9."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+
+class ConnectReceived(msgspec.Struct, frozen=True):
+    """A valid and acceptable connect message; answer it with `Connection.accept` or `Connection.fail`."""
+
+    app_id: str
+    connection_id: str
+
+
+class ActionReceived(msgspec.Struct, frozen=True):
+    """A request on the channel `system` that the connection answers itself."""
+
+    message_id: str
+    action: Callable[[], dict[str, Any]]
+
+
+class RequestReceived(msgspec.Struct, frozen=True):
+    """A request for a handler; answer it with `Connection.answer` or `Connection.refuse`, once.
+
+    `size` is the length of its frame in octets.
+    """
+
+    channel_id: str
+    message_id: str
+    payload: Any
+    size: int
+
+
+class NotificationReceived(msgspec.Struct, frozen=True):
+    """A notification for a handler; nothing is answered. `size` is the length of its frame in octets."""
+
+    channel_id: str
+    message_id: str
+    payload: Any
+    size: int
+
+
+class SubscribeReceived(msgspec.Struct, frozen=True):
+    """The connection wants what is published on a channel."""
+
+    channel_id: str
+
+
+class UnsubscribeReceived(msgspec.Struct, frozen=True):
+    """The connection no longer wants what is published on a channel."""
+
+    channel_id: str
+
+
+class PublishReceived(msgspec.Struct, frozen=True):
+    """A message for the subscribers of a channel; `frame` is to be forwarded octet by octet (SUB-012)."""
+
+    channel_id: str
+    frame: bytes
+
+
+Event = (
+    ConnectReceived
+    | ActionReceived
+    | RequestReceived
+    | NotificationReceived
+    | SubscribeReceived
+    | UnsubscribeReceived
+    | PublishReceived
+)

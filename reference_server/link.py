@@ -1,0 +1,260 @@
+"""Between one connection and its transport: feeds, drains, keeps the times. Decides nothing about the protocol."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from reference_server.connection import Connection
+from reference_server.errors import ErrorCode
+from reference_server.events import (
+    ConnectReceived,
+    Event,
+    NotificationReceived,
+    PublishReceived,
+    RequestReceived,
+    SubscribeReceived,
+    UnsubscribeReceived,
+)
+from reference_server.handlers import HandlerTable
+from reference_server.hub import Hub
+from reference_server.limits import Limits
+from reference_server.states import State
+from reference_server.threads import HandlerThreads
+from reference_server.work import Work
+
+
+@dataclass
+class Site:
+    """What the links of one server share.
+
+    Attributes:
+        in_loop: Calls a function with arguments in the event loop, at once or as soon as it can.
+        links: Every connection with a transport.
+        serving: Those that count for the limit of connections: not the ones that are closing.
+        empty: Set while there are no links.
+        stopping: Whether the server is shutting down.
+    """
+
+    limits: Limits
+    hub: Hub
+    handlers: HandlerTable
+    threads: HandlerThreads
+    in_loop: Callable[..., None]
+    links: set[Link] = field(default_factory=set)
+    serving: set[Link] = field(default_factory=set)
+    empty: asyncio.Event = field(default_factory=asyncio.Event)
+    stopping: bool = False
+
+    def __post_init__(self) -> None:
+        self.empty.set()
+
+
+class Link(asyncio.Protocol):
+    """One accepted TCP connection."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._limits = site.limits
+        self._loop = asyncio.get_running_loop()
+        self._connection = Connection(site.limits, self)
+        self._work = Work(self._connection, site.threads, self._load_changed)
+        self._transport: asyncio.Transport
+        self._timer: asyncio.TimerHandle | None = None
+        self._flush_scheduled = False
+        self._output_blocked = False
+        self._ending = False
+        self._lost = False
+
+    # What asyncio calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin: the handshake timeout runs from here (HSK-018)."""
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - for the type checker; servers make no others
+        self._transport = transport
+        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # FRM-004
+        self._site.links.add(self)
+        self._site.empty.clear()
+        if self._site.stopping:
+            self._connection.fail(ErrorCode.SHUTTING_DOWN)
+        elif len(self._site.serving) >= self._limits.max_connections:
+            self._connection.fail(ErrorCode.TOO_MANY_CONNECTIONS)
+        else:
+            self._site.serving.add(self)
+            timed_out = functools.partial(self._connection.fail, ErrorCode.HANDSHAKE_TIMEOUT)
+            self._set_timer(self._limits.handshake_timeout, timed_out)
+
+    def data_received(self, data: bytes) -> None:
+        """Handle every message that is complete now."""
+        connection = self._connection
+        connection.receive_data(data)
+        for event in connection.events():
+            _ACTIONS[type(event)](self, event)
+
+    def eof_received(self) -> bool:
+        """Keep the transport open for what is still to be sent (LIM-011)."""
+        self._connection.receive_eof()
+        return True
+
+    def pause_writing(self) -> None:
+        """Read no more from a client that does not read (LIM-007)."""
+        self._output_blocked = True
+        self._balance_reading()
+
+    def resume_writing(self) -> None:
+        """Read again; or, at the end, begin to linger now that everything was sent."""
+        self._output_blocked = False
+        if self._ending:
+            self._linger()
+        else:
+            self._balance_reading()
+
+    def connection_lost(self, _exc: Exception | None) -> None:
+        """Forget the connection."""
+        self._lost = True
+        self._connection.transport_lost()
+        self._set_timer(None)
+        self._site.links.discard(self)
+        if not self._site.links:
+            self._site.empty.set()
+
+    # What the connection calls
+
+    def output_ready(self) -> None:
+        """Flush once, at the end of this turn of the event loop."""
+        if not self._flush_scheduled:
+            self._flush_scheduled = True
+            self._loop.call_soon(self._flush)
+
+    def state_changed(self, before: State) -> None:
+        """Arm the timer of the new state and end what the connection may no longer have."""
+        self._site.hub.state_changed(self._connection, before)
+        self._set_timer(None)
+        state = self._connection.state
+        if state is State.DRAINING:
+            self._set_timer(self._limits.drain_timeout, self._connection.drain_over)
+        elif state is not State.OPEN:
+            self._site.serving.discard(self)
+            if before is not State.CLOSING:
+                self._work.cancel_requests()
+            self.output_ready()
+
+    # What the server calls
+
+    def finish(self) -> None:
+        """Send `shutting_down` as soon as no handler runs for this connection (LIM-013, LIM-014)."""
+        self._load_changed()
+
+    def fail(self, code: ErrorCode) -> None:
+        """End the connection with a fatal error."""
+        self._connection.fail(code)
+
+    def abort(self) -> None:
+        """End the connection and its handlers at once."""
+        self._work.cancel_all()
+        self._transport.abort()
+
+    # Events of the connection
+
+    def _connect(self, event: ConnectReceived) -> None:
+        self._site.hub.connect(self._connection, event)
+
+    def _subscribe(self, event: SubscribeReceived) -> None:
+        self._site.hub.subscribe(self._connection, event.channel_id)
+
+    def _unsubscribe(self, event: UnsubscribeReceived) -> None:
+        self._site.hub.unsubscribe(self._connection, event.channel_id)
+
+    def _publish(self, event: PublishReceived) -> None:
+        self._site.hub.publish(self._connection.app_id, event.channel_id, event.frame)
+
+    def _request(self, event: RequestReceived) -> None:
+        handler = self._site.handlers.find("request", self._connection.app_id, event.channel_id)
+        if handler is None:
+            self._connection.refuse(event, ErrorCode.NO_HANDLER, f"channel {event.channel_id!r} has no handler")
+            return
+        self._work.start_request(handler, event, self._drop)
+        self._load_raised()
+
+    def _notification(self, event: NotificationReceived) -> None:
+        handler = self._site.handlers.find("notification", self._connection.app_id, event.channel_id)
+        if handler is not None:
+            self._work.start_notification(handler, event, self._drop)
+            self._load_raised()
+
+    def _drop(self) -> None:
+        self._site.in_loop(self._connection.drop)
+
+    # Flow
+
+    def _load_raised(self) -> None:
+        if self._work.load > self._limits.max_in_flight_bytes:
+            self._balance_reading()
+
+    def _load_changed(self) -> None:
+        if self._site.stopping and not self._work.load:
+            self._connection.fail(ErrorCode.SHUTTING_DOWN)
+        elif not self._transport.is_reading():
+            self._balance_reading()
+
+    def _balance_reading(self) -> None:
+        if self._connection.state not in _READING:
+            return
+        full = self._work.load > self._limits.max_in_flight_bytes
+        if full or self._output_blocked:
+            self._transport.pause_reading()
+        else:
+            self._transport.resume_reading()
+
+    def _flush(self) -> None:
+        self._flush_scheduled = False
+        if self._lost:
+            return
+        data = self._connection.data_to_send(self._transport.get_write_buffer_size())
+        if data:
+            self._transport.write(data)
+        state = self._connection.state
+        if state is State.CLOSING and not self._ending:
+            self._end_sending()
+        elif state is State.CLOSED:
+            self._transport.close()
+            self._set_timer(self._limits.flush_timeout, self._transport.abort)
+
+    def _end_sending(self) -> None:
+        self._ending = True
+        try:
+            self._transport.write_eof()
+        except OSError:  # the peer is gone already
+            self._transport.abort()
+            return
+        self._transport.resume_reading()  # and discard (ERR-009)
+        self._set_timer(self._limits.flush_timeout, self._transport.abort)
+        if self._transport.get_write_buffer_size():
+            # resume_writing now means that everything was sent.
+            self._transport.set_write_buffer_limits(high=0)
+        else:
+            self._linger()
+
+    def _linger(self) -> None:
+        self._set_timer(self._limits.linger, self._connection.linger_over)
+
+    def _set_timer(self, seconds: float | None, then: Callable[[], object] | None = None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = None if seconds is None or then is None else self._loop.call_later(seconds, then)
+
+
+_READING: Final = (State.AWAITING_CONNECT, State.OPEN)
+
+_ACTIONS: Final[dict[type[Event], Callable[[Link, Any], None]]] = {
+    ConnectReceived: Link._connect,
+    RequestReceived: Link._request,
+    NotificationReceived: Link._notification,
+    SubscribeReceived: Link._subscribe,
+    UnsubscribeReceived: Link._unsubscribe,
+    PublishReceived: Link._publish,
+}

@@ -1,0 +1,1 @@
+"""Parts of the protocol that act on channels of the server."""

@@ -1,0 +1,25 @@
+"""The actions of the channel `system` (chapter SYS), `connect` aside."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, Final
+
+
+def ping() -> dict[str, Any]:
+    """Answer that the server is there (SYS-003)."""
+    return {"status": "pong"}
+
+
+def get_time() -> dict[str, Any]:
+    """Answer with one reading of the clock, in two forms (SYS-004)."""
+    now = time.time()
+    return {"timestamp": now, "iso": datetime.fromtimestamp(now, UTC).isoformat(timespec="microseconds")}
+
+
+ACTIONS: Final[dict[str, Callable[[], dict[str, Any]]]] = {
+    "ping": ping,
+    "get_time": get_time,
+}

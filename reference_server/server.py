@@ -1,0 +1,201 @@
+"""The server as a library: register handlers, start, stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Final, Self, TypeVar
+
+from reference_server.errors import ErrorCode
+from reference_server.handlers import HandlerFunction, HandlerTable, Kind
+from reference_server.hub import Hub
+from reference_server.limits import Limits
+from reference_server.link import Link, Site
+from reference_server.listeners import open_listeners
+from reference_server.precedence import SYSTEM
+from reference_server.schemas import check_name
+from reference_server.threads import HandlerThreads
+
+_BACKLOG: Final = 512  # connections that may wait to be accepted, so that a burst of clients loses none
+
+_Function = TypeVar("_Function", bound=HandlerFunction)
+
+
+class ReferenceServer:
+    """A server of the IPC Framework Wire Protocol 1.0.
+
+    Example::
+
+        server = ReferenceServer(port=8888)
+
+        @server.handler("sum")
+        async def add(request: Request) -> int:
+            return sum(request.payload)
+
+        async with server:
+            await server.serve_forever()
+
+    Args:
+        host: The name or address to listen on; `localhost` means 127.0.0.1 and ::1.
+        port: The port to listen on, 0 for a free one.
+        limits: What the server allows.
+    """
+
+    def __init__(self, host: str = "localhost", port: int = 8888, *, limits: Limits | None = None) -> None:
+        self.host = host
+        self.limits = limits or Limits()
+        self._wanted_port = port
+        self._bound_port = 0
+        self._handlers = HandlerTable()
+        self._hub = Hub(self.limits.max_frame_bytes)
+        self._site: Site | None = None
+        self._listeners: list[asyncio.Server] = []
+        self._stopped: asyncio.Event
+
+    # Before and while it runs
+
+    def handler(
+        self, channel_id: str, kind: Kind = "request", app: str | None = None
+    ) -> Callable[[_Function], _Function]:
+        """Return a decorator that makes a function the handler of a channel.
+
+        The function takes a `Request`. What a handler of requests returns becomes the payload of the response; when
+        it raises, the client gets `handler_failed` and the log the traceback. What a handler of notifications returns
+        is ignored. Handlers of one connection start in the order in which the messages arrived. An `async` function
+        runs in a task of the event loop, which it must not block; a plain one runs in a thread. A plain handler of
+        notifications is run to its end before the next handler of the connection starts, since threads would not keep
+        the order: make one that takes its time `async`.
+
+        Args:
+            channel_id: The channel.
+            kind: ``"request"`` or ``"notification"``.
+            app: The application, None for every application without a handler of its own for this channel.
+
+        Raises:
+            ValueError: The channel cannot have a handler, or has one already.
+        """
+
+        def register(function: _Function) -> _Function:
+            self._handlers.add(function, channel_id, kind, app)
+            return function
+
+        return register
+
+    def publish(self, app_id: str, channel_id: str, payload: Any) -> None:
+        """Send a `publish` to the subscribers of a channel. Works in handlers and in any thread.
+
+        Raises:
+            ValueError: The application or channel cannot be published on, the payload has no JSON form, or the message
+                would be too long.
+            RuntimeError: The server is not running.
+        """
+        self._originate("publish", app_id, channel_id, payload)
+
+    def notify(self, app_id: str, channel_id: str, payload: Any) -> None:
+        """Send a `notification` to the subscribers of a channel; like `publish` otherwise."""
+        self._originate("notification", app_id, channel_id, payload)
+
+    def _originate(self, message_type: str, app_id: str, channel_id: str, payload: object) -> None:
+        if self._site is None:
+            raise RuntimeError("the server is not running")
+        if channel_id == SYSTEM:
+            raise ValueError("nothing is published on the channel 'system'")
+        check_name("app_id", app_id)
+        check_name("channel_id", channel_id)
+        frame = self._hub.originate(message_type, app_id, channel_id, payload)
+        self._site.in_loop(self._hub.publish, app_id, channel_id, frame)
+
+    # Its life
+
+    @property
+    def port(self) -> int:
+        """The port it listens on, the real one where 0 was asked for.
+
+        Raises:
+            RuntimeError: The server was not started yet.
+        """
+        if not self._bound_port:
+            raise RuntimeError("the server was not started")
+        return self._bound_port
+
+    async def start(self) -> None:
+        """Listen.
+
+        Raises:
+            OSError: The host is unknown, or its port cannot be listened on.
+        """
+        loop = asyncio.get_running_loop()
+        sockets = open_listeners(self.host, self._wanted_port)
+        self._bound_port = sockets[0].getsockname()[1]
+        site = Site(self.limits, self._hub, self._handlers, HandlerThreads(self.limits.handler_threads), _caller(loop))
+        self._site = site
+        self._stopped = asyncio.Event()
+        self._listeners = [
+            await loop.create_server(lambda: Link(site), sock=listener, backlog=_BACKLOG) for listener in sockets
+        ]
+
+    async def serve_forever(self) -> None:
+        """Wait until `close` was called, by whomever."""
+        await self._stopped.wait()
+
+    async def close(self) -> None:
+        """Stop in order: accept nobody (LIM-012), answer what is in flight (LIM-013), say so and close (LIM-014).
+
+        Takes at most the grace period and the time to linger.
+        """
+        site = self._site
+        if site is None:
+            return
+        if site.stopping:
+            await self._stopped.wait()
+            return
+        site.stopping = True
+        for listener in self._listeners:
+            listener.close()
+        await _end_links(site)
+        site.threads.close()
+        self._site = None
+        self._stopped.set()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+
+async def _end_links(site: Site) -> None:
+    for link in list(site.links):
+        link.finish()
+    await _wait_until_empty(site, site.limits.shutdown_grace)
+    for link in list(site.links):
+        link.fail(ErrorCode.SHUTTING_DOWN)
+    # Every link lingers for this time at most, unless its client does not even take the error.
+    await _wait_until_empty(site, site.limits.linger + 1)
+    for link in list(site.links):
+        link.abort()
+    await site.empty.wait()
+
+
+async def _wait_until_empty(site: Site, seconds: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(site.empty.wait(), seconds)
+
+
+def _caller(loop: asyncio.AbstractEventLoop) -> Callable[..., None]:
+    """Return a function that calls another in the loop: at once from the loop's own thread, else as soon as it can."""
+    loop_thread = threading.get_ident()
+
+    def call(function: Callable[..., object], *arguments: object) -> None:
+        if threading.get_ident() == loop_thread:
+            function(*arguments)
+        else:
+            loop.call_soon_threadsafe(function, *arguments)
+
+    return call

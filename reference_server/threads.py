@@ -1,0 +1,82 @@
+"""Threads for plain handlers, so that they never block the event loop (REQ-010)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import queue
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    call: Callable[[], Any]
+    outcome: asyncio.Future[Any]
+
+
+class HandlerThreads:
+    """Runs functions in at most `count` threads, begun in the order in which they were given.
+
+    The threads are daemons: a handler that never returns must not keep the process from ending, which is why this is
+    not a `concurrent.futures.ThreadPoolExecutor`. Made and used in a running event loop.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._slots = asyncio.Semaphore(count)
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._threads = 0
+        self._idle = 0
+
+    async def start(self, function: Callable[[Any], Any], argument: object) -> asyncio.Future[Any]:
+        """Wait for a thread and begin the call in it; the future is its outcome.
+
+        Cancelling the future abandons the call, but no thread can be stopped: it stays busy until the call returns.
+        """
+        await self._slots.acquire()
+        context = contextvars.copy_context()
+        outcome: asyncio.Future[Any] = self._loop.create_future()
+        if self._idle:
+            self._idle -= 1
+        else:
+            self._threads += 1
+            threading.Thread(target=self._work, name=f"handler-{self._threads}", daemon=True).start()
+        self._jobs.put(_Job(lambda: context.run(function, argument), outcome))
+        return outcome
+
+    def close(self) -> None:
+        """Let every thread end once its call returns."""
+        for _ in range(self._threads):
+            self._jobs.put(None)
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            result, error = _call(job)
+            try:
+                self._loop.call_soon_threadsafe(self._finish, job.outcome, result, error)
+            except RuntimeError:
+                return  # the loop was closed meanwhile; nobody waits any more
+
+    def _finish(self, outcome: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
+        self._idle += 1
+        self._slots.release()
+        if outcome.done():
+            return
+        if error is None:
+            outcome.set_result(result)
+        else:
+            outcome.set_exception(error)
+
+
+def _call(job: _Job) -> tuple[Any, BaseException | None]:
+    try:
+        return job.call(), None
+    except StopIteration as error:
+        wrapped = RuntimeError("the handler raised StopIteration")  # which no future can hold
+        wrapped.__cause__ = error
+        return None, wrapped
+    except BaseException as error:  # noqa: BLE001 - whatever it is belongs to whoever awaits the outcome
+        return None, error

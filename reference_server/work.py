@@ -1,0 +1,130 @@
+"""The handlers that run for one connection."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any, Final
+
+from reference_server.connection import Connection
+from reference_server.errors import ErrorCode
+from reference_server.events import NotificationReceived, RequestReceived
+from reference_server.handlers import Handler, Request
+from reference_server.relay import Relay
+from reference_server.threads import HandlerThreads
+
+# What a task and its request take besides the octets of the payload, about.
+TASK_BYTES: Final = 4096
+
+_log = logging.getLogger("reference_server")
+
+
+class Work:
+    """Runs handlers and answers with what they return.
+
+    Attributes:
+        load: Octets that the messages in handlers take, about.
+    """
+
+    def __init__(self, connection: Connection, threads: HandlerThreads, load_changed: Callable[[], None]) -> None:
+        self.load = 0
+        self._connection = connection
+        self._threads = threads
+        self._load_changed = load_changed
+        self._relay = Relay(self._cancel_if_ended)
+        self._requests: set[asyncio.Task[None]] = set()  # that wait for something
+        self._notifications: set[asyncio.Task[None]] = set()  # likewise
+        self._waiting: set[asyncio.Task[None]] = set()  # those of both that wait for their turn to start
+        self._turn = asyncio.Lock()
+        self._ended = False
+
+    def start_request(self, handler: Handler, event: RequestReceived, drop: Callable[[], object]) -> None:
+        """Start a handler behind those started before (REQ-009)."""
+        self.load += event.size + TASK_BYTES
+        self._relay.start(self._run_request(handler, event, drop), self._requests)
+
+    def start_notification(self, handler: Handler, event: NotificationReceived, drop: Callable[[], object]) -> None:
+        """Hand a notification to its handler, behind those before (NTF-003)."""
+        self.load += event.size + TASK_BYTES
+        self._relay.start(self._run_notification(handler, event, drop), self._notifications)
+
+    def cancel_requests(self) -> None:
+        """End the handlers whose answers nobody waits for any more, those that did not start yet once they started.
+
+        Notifications go on: a client that says something and leaves was still heard (NTF-002).
+        """
+        self._ended = True
+        for task in list(self._requests):
+            self._cancel_if_ended(task)
+
+    def cancel_all(self) -> None:
+        """End every handler, because the server stops."""
+        for task in self._requests | self._notifications:
+            task.cancel()
+
+    def _cancel_if_ended(self, task: asyncio.Task[None]) -> None:
+        if self._ended and task in self._requests and task not in self._waiting:
+            task.cancel()
+
+    async def _run_request(self, handler: Handler, event: RequestReceived, drop: Callable[[], object]) -> None:
+        try:
+            payload = await self._call(handler, self._request(event, drop))
+            self._connection.answer(event, payload)
+        except asyncio.CancelledError:
+            self._connection.refuse(event, ErrorCode.HANDLER_FAILED, "the handler was cancelled")
+        except (Exception, SystemExit):  # noqa: BLE001 - whatever a handler raises
+            self._log_failure(event)
+            # The client learns nothing of the reason (REQ-014).
+            self._connection.refuse(event, ErrorCode.HANDLER_FAILED, f"the handler of {event.channel_id!r} failed")
+        finally:
+            self._finish(event)
+
+    async def _run_notification(
+        self, handler: Handler, event: NotificationReceived, drop: Callable[[], object]
+    ) -> None:
+        try:
+            await self._call(handler, self._request(event, drop), to_its_end=True)
+        except (Exception, SystemExit):  # noqa: BLE001 - whatever a handler raises
+            self._log_failure(event)
+        finally:
+            self._finish(event)
+
+    def _request(self, event: RequestReceived | NotificationReceived, drop: Callable[[], object]) -> Request:
+        connection = self._connection
+        return Request(
+            event.payload, connection.app_id, event.channel_id, event.message_id, connection.connection_id, drop
+        )
+
+    def _log_failure(self, event: RequestReceived | NotificationReceived) -> None:
+        _log.exception("handler of channel %r in application %r failed", event.channel_id, self._connection.app_id)
+
+    def _finish(self, event: RequestReceived | NotificationReceived) -> None:
+        self.load -= event.size + TASK_BYTES
+        self._load_changed()
+
+    async def _call(self, handler: Handler, request: Request, *, to_its_end: bool = False) -> Any:
+        if handler.in_thread or self._waiting:
+            return await self._call_in_turn(handler, request, to_its_end)
+        return await handler.function(request)
+
+    async def _call_in_turn(self, handler: Handler, request: Request, to_its_end: bool) -> Any:
+        """Call a handler behind earlier ones that still wait for a thread (REQ-009).
+
+        With `to_its_end` no later handler starts before a plain one has returned: two threads that were started in
+        order still race to what they do first, which would reorder notifications (NTF-003).
+        """
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - for the type checker
+        outcome = None
+        self._waiting.add(task)
+        try:
+            async with self._turn:
+                if handler.in_thread:
+                    outcome = await self._threads.start(handler.function, request)
+                    if to_its_end:
+                        await asyncio.wait([outcome])
+        finally:
+            self._waiting.discard(task)
+        self._cancel_if_ended(task)
+        return await (outcome or handler.function(request))
