@@ -130,6 +130,7 @@ def bench(session: nox.Session) -> None:
         *("--subject", "reference=python -m reference_server --port {port} --responder"),
         *("--subject", f"ipc-framework='{peer}' {ADAPTER} --port {{port}}"),
         *("--subject", "bare=python -m conformance.bench.bare_echo --port {port}", "--raw", "bare"),
+        *("--subject", "joined=python -m conformance.bench.bare_echo --port {port} --joined", "--raw", "joined"),
         *session.posargs,
     )
 

@@ -47,13 +47,13 @@ def bench(
     seconds: float,
     json_file: Path | None,
 ) -> None:
-    r"""Measure servers with one load generator, in turn, in several rounds.
+    """Measure servers with one load generator, in turn, in several rounds.
 
     Servers need the responder's channel conformance.echo.
 
     \b
     Example:
-      ipc-conformance bench --subject 'mine=python my_server.py --port {port}' \
+      ipc-conformance bench --subject 'mine=python my_server.py --port {port}' \\
         --subject 'reference=python -m reference_server --port {port} --responder'
     """
     measured = _read_subjects(subjects, raw)

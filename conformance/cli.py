@@ -7,6 +7,7 @@ import sys
 import click
 
 from conformance import PROTOCOL_VERSION, __version__
+from conformance.bench_command import bench
 from conformance.list_command import list_cases
 from conformance.requirements_command import requirements
 from conformance.run_command import run
@@ -17,7 +18,7 @@ from conformance.spec_command import spec
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, message=f"ipc-conformance %(version)s, protocol {PROTOCOL_VERSION}")
 def main() -> None:
-    r"""Test servers and clients of the IPC Framework Wire Protocol.
+    """Test servers and clients of the IPC Framework Wire Protocol.
 
     \b
     A server that is running:      ipc-conformance run --server localhost:8888
@@ -29,5 +30,5 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-for command in (run, list_cases, serve, requirements, spec):
+for command in (run, list_cases, serve, requirements, bench, spec):
     main.add_command(command)

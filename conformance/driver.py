@@ -47,6 +47,9 @@ class Driver:
             tail = self._process.tail()
             self.stop()
             raise TargetError(f"{command}: no driver answers: {violation} {violation.received}\n{tail}") from None
+        except BaseException:
+            self.stop()
+            raise
 
     def begin(self, command: str, **members: Any) -> int:
         """Send a command and return its id; :meth:`finish` takes the answer."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,6 +29,19 @@ class Collector:
     def __init__(self, run: Run, progress: RunProgress) -> None:
         self._run = run
         self._progress = progress
+        self._workers: dict[Any, int] = {}
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, node: Any, ids: Sequence[str]) -> None:
+        """Note a worker and how many cases it has to choose from."""
+        self._workers[node] = len(ids)
+
+    def pytest_keyboard_interrupt(self) -> None:
+        """Take the waiting cases away from the workers, which would run them all before they end."""
+        for worker, cases in self._workers.items():
+            with contextlib.suppress(OSError):
+                for index in range(cases):
+                    worker.send_steal([index])  # one by one: a worker that lacks one of several gives none back
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         """Show the case that begins."""
@@ -76,7 +91,7 @@ class PytestPlan:
             str(Path(suite.__file__)),
             *("-c", os.devnull, "--rootdir", scratch, "--import-mode=importlib"),
             *("-p", "conformance.plugin", "-p", "no:cacheprovider", "-p", "no:terminalreporter", "-p", "no:logging"),
-            "--capture=no",
+            *("--capture=no", "--basetemp", str(Path(scratch) / "pytest")),
             *parallel,
             *junit,
             *self.options,

@@ -34,6 +34,9 @@ class GuardedProcess:
         environment: variables to add.
         talks: whether the kit writes to the process's standard input and reads its standard output; otherwise the
             input is empty and the output kept for :meth:`tail`.
+
+    Raises:
+        TargetError: there is no such folder.
     """
 
     def __init__(
@@ -44,6 +47,8 @@ class GuardedProcess:
         environment: Mapping[str, str] | None = None,
         talks: bool = False,
     ) -> None:
+        if folder and not folder.is_dir():
+            raise TargetError(f"{shlex.join(command)}: there is no folder {folder} to start it in")
         self.command = list(command)
         # Deliberately not a pipe: a process that prints megabytes must neither block nor fill the kit's memory.
         self._output = tempfile.TemporaryFile()  # noqa: SIM115 - closed in stop()

@@ -100,6 +100,8 @@ class Relay:
 
     def __exit__(self, *_: object) -> None:
         self._is_open = False
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)  # closing alone does not wake a thread that accepts
         self._listener.close()
         self.cut()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -106,7 +107,7 @@ def run(
     dry_run: bool,
     **choice: Any,
 ) -> None:
-    r"""Run the conformance suite on a server, or on a client.
+    """Run the conformance suite on a server, or on a client.
 
     \b
     Exit status:
@@ -122,6 +123,7 @@ def run(
     chosen = Choice(**choice)
     cases = select(chosen.globs, role=options.role, level=chosen.level, profiles=chosen.profiles)
     old = _read_baseline(chosen, update=update_known_failures)
+    _check_writable(json_file, junit, chosen.known_failures if update_known_failures else None)
     if not cases:
         raise click.UsageError("the selection matches no case; 'ipc-conformance list' shows them all")
     if dry_run:
@@ -134,6 +136,7 @@ def run(
         workers or (1 if options.server else min(2, os.cpu_count() or 1)),
         junit,
     )
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with RunProgress(Console(stderr=True), len(cases)) as progress:
         try:
             execute(plan, outcome, progress)
@@ -177,6 +180,13 @@ def _read_baseline(choice: Choice, *, update: bool) -> baseline.Baseline:
         return baseline.Baseline.read(choice.known_failures, all_cases())
     except ValueError as error:
         raise click.UsageError(str(error)) from None
+
+
+def _check_writable(*files: Path | None) -> None:
+    """Refuse, before the run and not after it, a file that cannot be written."""
+    for file in files:
+        if file and not os.access(file if file.exists() else file.parent, os.W_OK):
+            raise click.UsageError(f"cannot write {file}")
 
 
 def _check_completeness(outcome: Run, chosen: int) -> None:

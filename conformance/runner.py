@@ -14,6 +14,9 @@ from conformance.scene import Scene
 from conformance.target import Target
 from conformance.verdicts import TargetError, Unsupported, Verdict, Violation
 
+REAPING_SECONDS = 0.5
+"""A process that dies closes its connections first; so long after them its end may become known."""
+
 
 @dataclass
 class CaseResult:
@@ -96,11 +99,14 @@ def _look_after(target: Target, result: CaseResult) -> None:
     process = target.process
     if process is None:
         return
+    is_gone = result.verdict not in (Verdict.PASS, Verdict.UNSUPPORTED) and not target.is_serving()
+    if is_gone:
+        process.wait(REAPING_SECONDS)
     if not process.is_alive:
         result.verdict, result.received = Verdict.FAIL, process.obituary()
         result.message = "the server process ended during the case"
         target.restart()
-    elif result.verdict not in (Verdict.PASS, Verdict.UNSUPPORTED) and not target.is_serving():
+    elif is_gone:
         result.received += (
             f"\nAfterwards the server served nobody and was restarted; its last output:\n{process.tail()}"
         )

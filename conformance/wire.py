@@ -51,7 +51,9 @@ def decode(body: bytes) -> Message:
     except UnicodeDecodeError as error:
         raise BadBody(f"the body is not UTF-8 (ENC-002): {error}") from None
     try:
-        value = json.loads(text, object_pairs_hook=_object, parse_constant=_constant, parse_float=_float)
+        value = json.loads(
+            text, object_pairs_hook=_object, parse_constant=_constant, parse_float=_float, parse_int=_integer
+        )
     except json.JSONDecodeError as error:
         raise BadBody(f"the body is not one JSON text (ENC-001): {error}") from None
     except RecursionError:
@@ -105,3 +107,8 @@ def _float(text: str) -> float:
     if math.isinf(value):
         raise BadBody(f"the number {text[:40]} is outside the range of binary64 (ENC-003)")
     return value
+
+
+def _integer(text: str) -> int:
+    _float(text)
+    return int(text)

@@ -67,6 +67,7 @@ class Link(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._flush_scheduled = False
         self._output_blocked = False
+        self._reading_paused = False
         self._ending = False
         self._lost = False
 
@@ -198,14 +199,15 @@ class Link(asyncio.Protocol):
     def _load_changed(self) -> None:
         if self._site.stopping and not self._work.load:
             self._connection.fail(ErrorCode.SHUTTING_DOWN)
-        elif not self._transport.is_reading():
+        elif self._reading_paused:
             self._balance_reading()
 
     def _balance_reading(self) -> None:
         if self._connection.state not in _READING:
             return
         full = self._work.load > self._limits.max_in_flight_bytes
-        if full or self._output_blocked:
+        self._reading_paused = full or self._output_blocked
+        if self._reading_paused:
             self._transport.pause_reading()
         else:
             self._transport.resume_reading()

@@ -160,14 +160,23 @@ function recordedClient(t, port, options = {}) {
   const client = new IPCClient('app', { ...quick, ...options });
   const events = [];
   const errors = new Inbox();
-  client.onConnected(() => events.push('connected'));
+  const connections = new Inbox();
+  client.onConnected(() => {
+    events.push('connected');
+    connections.put(true);
+  });
   client.onDisconnected((reason) => events.push(reason === null ? 'disconnected' : 'lost'));
   client.onError((error) => {
     events.push(`error ${error.code ?? error.message}`);
     errors.put(error);
   });
   t.after(() => client.disconnect());
-  return { client, events, nextError: () => errors.take('the next error') };
+  return {
+    client,
+    events,
+    nextConnected: () => connections.take('the next onConnected'),
+    nextError: () => errors.take('the next error'),
+  };
 }
 
 /** A server and a client that is connected to it. */
@@ -179,6 +188,7 @@ async function connectedPair(t, options = {}, acknowledged = {}) {
   const hello = await peer.receive();
   peer.send(acknowledgement(acknowledged));
   if (!(await opened)) throw new Error('the client did not connect');
+  await recorded.nextConnected();
   return { server, peer, hello, ...recorded };
 }
 

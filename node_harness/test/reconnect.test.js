@@ -60,13 +60,13 @@ test('client makes reconnectAttempts attempts and says that it gives up', async 
 });
 
 test('each loss has the full number of attempts', async (t) => {
-  const { server, peer, events } = await connectedPair(t, { reconnectAttempts: 1 });
+  const { server, peer, events, nextConnected } = await connectedPair(t, { reconnectAttempts: 1 });
   let current = peer;
   for (let loss = 0; loss < 3; loss += 1) {
     current.reset();
     current = (await acceptAgain(server)).peer;
+    await nextConnected();
   }
-  await sleep(10);
   assert.equal(events.filter((event) => event === 'connected').length, 4);
 });
 
@@ -105,11 +105,11 @@ test('client stops its attempts when one is refused for good', async (t) => {
 
 for (const code of ['shutting_down', 'slow_consumer', 'malformed_frame']) {
   test(`client drops the connection at ${code} and connects again`, async (t) => {
-    const { server, peer, events } = await connectedPair(t);
+    const { server, peer, events, nextConnected } = await connectedPair(t);
     peer.send(errorAnswer(code));
     await peer.gone();
     await acceptAgain(server);
-    await sleep(10);
+    await nextConnected();
     assert.deepEqual(events, ['connected', `error ${code}`, 'lost', 'connected']);
   });
 }
@@ -157,7 +157,7 @@ test('client reports a message with a bad envelope and keeps the connection', as
 });
 
 test('heartbeat sends a ping each interval while they are answered', async (t) => {
-  const { client, peer, events } = await connectedPair(t, { heartbeatInterval: 30 });
+  const { client, peer, events } = await connectedPair(t, { heartbeatInterval: 100 });
   for (let beat = 0; beat < 3; beat += 1) {
     const ping = await peer.receive();
     assert.deepEqual([ping.channel_id, ping.message_type, ping.payload.action], ['system', 'request', 'ping']);
@@ -168,12 +168,12 @@ test('heartbeat sends a ping each interval while they are answered', async (t) =
 });
 
 test('heartbeat without an answer within the interval is a loss', async (t) => {
-  const { server, peer, events } = await connectedPair(t, { heartbeatInterval: 30 });
+  const { server, peer, events, nextConnected } = await connectedPair(t, { heartbeatInterval: 30 });
   await peer.receive();
   peer.send(message('response', 'system', { status: 'pong' }, { reply_to: 'another' }));
   await peer.gone();
   await acceptAgain(server);
-  await sleep(5);
+  await nextConnected();
   assert.deepEqual(events, ['connected', 'error heartbeat_timeout', 'lost', 'connected']);
 });
 

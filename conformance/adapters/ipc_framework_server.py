@@ -1,0 +1,127 @@
+"""``FrameworkServer`` of the PyPI package ipc-framework with the responder of spec chapter 13.
+
+Written as a user of that package writes a server: through its public interface alone, with handlers that find the
+connection to answer by the ``connection_id`` in the payload. What the package cannot do, this server does not do
+either: it answers no payload that names no connection, and no ``ping`` outside the application ``conformance``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from ipc_framework import (  # type: ignore[import-not-found]  # installed beside this file's program only
+    FrameworkServer,
+    Message,
+    MessageType,
+)
+
+Handler = Callable[[Message], None]
+REMEMBERED_NOTES = 1000
+
+
+class Responder:
+    """The handlers of one server's application ``conformance``.
+
+    The package calls a handler on the connection's thread; a handler that raises is logged by the package.
+    """
+
+    def __init__(self, server: FrameworkServer) -> None:
+        self._server = server
+        self._app = server.create_application("conformance")
+        self._notes: deque[Any] = deque(maxlen=REMEMBERED_NOTES)
+
+    def install(self) -> None:
+        """Register every handler."""
+        requests: dict[str, Handler] = {
+            "system": self.system,
+            "conformance.echo": self.echo,
+            "conformance.delay": self.delay,
+            "conformance.fail": self.fail,
+            "conformance.silent": self.silent,
+            "conformance.emit": self.emit,
+            "conformance.seen": self.seen,
+            "conformance.close": self.close,
+        }
+        for channel, handler in requests.items():
+            self._app.create_channel(channel).set_handler(MessageType.REQUEST, handler)
+        self._app.create_channel("conformance.note").set_handler(MessageType.NOTIFICATION, self.note)
+
+    def system(self, message: Message) -> None:
+        """Answer the actions that the package leaves to its users; it has handled ``connect`` itself."""
+        now = time.time()
+        iso = datetime.fromtimestamp(now, UTC).isoformat()
+        actions = {"ping": {"status": "pong"}, "get_time": {"timestamp": now, "iso": iso}}
+        self._answer(message, actions[message.payload["action"]])
+
+    def echo(self, message: Message) -> None:
+        """Give the payload back."""
+        self._answer(message, message.payload)
+
+    def delay(self, message: Message) -> None:
+        """Answer later, working all the while as a handler does that waits for a disk or another service."""
+        time.sleep(message.payload["delay_ms"] / 1000)
+        self._answer(message, {"value": message.payload["value"]})
+
+    def fail(self, message: Message) -> None:
+        """Raise an exception."""
+        raise RuntimeError(message.payload["detail"])
+
+    def silent(self, message: Message) -> None:  # noqa: ARG002 - the signature of a handler
+        """Never finish."""
+        threading.Event().wait()
+
+    def emit(self, message: Message) -> None:
+        """Send messages of the server's own to the subscribers of a channel."""
+        wanted = message.payload
+        kinds = {"publish": MessageType.PUBLISH, "notification": MessageType.NOTIFICATION}
+        channel = self._app.create_channel(wanted["channel"])
+        for _ in range(wanted["count"]):
+            own = Message("", message.app_id, channel.channel_id, kinds[wanted["message_type"]], wanted["payload"], 0)
+            for subscriber in channel.get_subscribers():
+                connection = self._server.connection_manager.get_connection(subscriber)
+                if connection:
+                    self._server.send_to_connection(connection, own)
+        self._answer(message, {"emitted": wanted["count"]})
+
+    def note(self, message: Message) -> None:
+        """Remember the payload."""
+        self._notes.append(message.payload)
+
+    def seen(self, message: Message) -> None:
+        """Answer with what was remembered."""
+        self._answer(message, {"seen": list(self._notes)})
+
+    def close(self, message: Message) -> None:
+        """Drop the connection."""
+        self._connection(message).close()
+
+    def _answer(self, message: Message, payload: Any) -> None:
+        self._server.send_to_connection(self._connection(message), message.create_response(payload))
+
+    def _connection(self, message: Message) -> Any:
+        return self._server.connection_manager.get_connection(message.payload.get("connection_id"))
+
+
+def main() -> None:
+    """Serve on the port that the command line names until SIGTERM or SIGINT asks to stop."""
+    parser = argparse.ArgumentParser(description="ipc-framework's server with the conformance responder")
+    parser.add_argument("--port", type=int, required=True)
+    server = FrameworkServer(port=parser.parse_args().port)
+    Responder(server).install()
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    server.start()
+    stopping.wait()
+    server.stop()
+
+
+if __name__ == "__main__":
+    main()

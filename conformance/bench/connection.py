@@ -1,0 +1,113 @@
+"""A kit connection that can also be loaded: filled from a pool of frames, its answers only counted."""
+
+from __future__ import annotations
+
+import time
+
+from conformance import wire
+from conformance.bench.frames import FrameCounter, FramePool
+from conformance.connection import Connection
+from conformance.target import RESPONDER_APP
+from conformance.trace import Trace
+from conformance.verdicts import TargetError, Violation
+from conformance.wire import Message
+
+ECHO = "conformance.echo"
+TEXT = "text"
+PATIENCE_SECONDS = 10.0
+"""How long a server may send nothing although it owes something."""
+
+
+class LoadConnection(Connection):
+    """One connection of the load generator.
+
+    Exchanges and loads take turns: before each of them everything owed has arrived.
+
+    Args:
+        name: unique in the run; names the connection to the server too.
+        address: host and port.
+
+    Raises:
+        TargetError: nobody accepts connections there.
+    """
+
+    def __init__(self, name: str, address: tuple[str, int]) -> None:
+        super().__init__(name, address, Trace(), PATIENCE_SECONDS)
+        self.app_id, self.connection_id = RESPONDER_APP, name
+        self._counter = FrameCounter()
+        self._pool: FramePool
+        self._unsent = 0  # octets
+
+    def fileno(self) -> int:
+        """Return the socket's file descriptor, for a selector."""
+        return self._socket.fileno()
+
+    # -- exchanges, checked in full --------------------------------------------------------------------------------
+
+    def echo_message(self) -> Message:
+        """Return a request to the echo handler, of the size that all loads use."""
+        return self.request_message(ECHO, {"text": TEXT})
+
+    def check_echo(self) -> None:
+        """Send one request to the echo handler and check its response in full.
+
+        Raises:
+            Violation: it is not the response, or does not hold the payload.
+        """
+        request = self.echo_message()
+        self.send(request)
+        self.expect_payload(request, request["payload"], f"{ECHO} did not answer with the payload")
+
+    def check_raw_echo(self) -> None:
+        """Send one frame and check that the same frame comes back.
+
+        Raises:
+            Violation: something else came, or nothing.
+        """
+        body = wire.encode(self.echo_message())
+        self.send_body(body)
+        if self._receive_body(time.monotonic() + self.patience) != body:
+            raise Violation("a raw subject did not send the frame back")
+
+    # -- loads -----------------------------------------------------------------------------------------------------
+
+    def fill_from(self, message: Message) -> None:
+        """Make the frames that :meth:`allow` sends."""
+        self._pool = FramePool(message)
+
+    def allow(self, frames: int) -> None:
+        """Send so many more frames, as far as the socket takes them now.
+
+        What it does not take goes with a later call. There is one whenever something arrives, and something does:
+        the socket takes a frame at least, and that is answered.
+
+        Raises:
+            TargetError: the connection broke.
+        """
+        self._unsent += frames * self._pool.frame_octets
+        while self._unsent:
+            try:
+                sent = self._socket.send(self._pool.upcoming(self._unsent))
+            except BlockingIOError:
+                return
+            except OSError as error:
+                raise TargetError(f"the connection broke under load: {error}") from error
+            self._pool.advance(sent)
+            self._unsent -= sent
+
+    def count_arrived(self, inbox: bytearray) -> int:
+        """Read once and return how many frames ended.
+
+        Args:
+            inbox: where to read to; as large as one read may be.
+
+        Raises:
+            TargetError: the server ended the connection.
+        """
+        try:
+            length = self._socket.recv_into(inbox)
+        except OSError as error:
+            raise TargetError(f"the connection broke under load: {error}") from error
+        if not length:
+            raise TargetError("the server ended a connection under load")
+        return self._counter.count(inbox, length)

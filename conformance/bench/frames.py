@@ -1,0 +1,82 @@
+"""Frames made before the clock runs, and frames counted without being read."""
+
+from __future__ import annotations
+
+import struct
+
+from conformance import wire
+from conformance.wire import Message
+
+POOL_FRAMES = 1024
+ROUND_DIGITS = 8
+
+_length_at = struct.Struct(">I").unpack_from
+
+
+class FramePool:
+    """Frames of one message with message ids of their own, to be sent one behind the other, without end.
+
+    The pool is a ring: when its last octet has been sent, every id in it is changed and the first frame comes again.
+    No id comes twice within ``10 ** ROUND_DIGITS`` rounds.
+
+    Args:
+        message: what every frame says; its ``message_id`` becomes the beginning of theirs.
+        frames: how many frames the ring has.
+
+    Attributes:
+        frame_octets: the length of each frame, header included.
+    """
+
+    def __init__(self, message: Message, frames: int = POOL_FRAMES) -> None:
+        ids = [f"{message['message_id']}-{index:04d}-{0:0{ROUND_DIGITS}d}" for index in range(frames)]
+        made = [wire.frame(wire.encode(message | {"message_id": each})) for each in ids]
+        self.frame_octets = len(made[0])
+        self._ring = bytearray().join(made)
+        self._view = memoryview(self._ring)
+        self._frames = frames
+        self._position = 0
+        self._round = 0
+        self._digits_at = made[0].index(ids[0].encode()) + len(ids[0]) - ROUND_DIGITS
+
+    def upcoming(self, limit: int) -> memoryview:
+        """Return the octets to send next: at most ``limit``, and at most up to the end of the ring."""
+        return self._view[self._position : self._position + limit]
+
+    def advance(self, octets: int) -> None:
+        """Take note that the first ``octets`` of what :meth:`upcoming` returned have been sent."""
+        self._position += octets
+        if self._position == len(self._ring):
+            self._position = 0
+            self._change_ids()
+
+    def _change_ids(self) -> None:
+        self._round += 1
+        for place, digit in enumerate(b"%0*d" % (ROUND_DIGITS, self._round), self._digits_at):
+            self._ring[place :: self.frame_octets] = bytes([digit]) * self._frames
+
+
+class FrameCounter:
+    """Counts the frames that end in a stream, however it is cut; walks the headers and looks at nothing else."""
+
+    def __init__(self) -> None:
+        self._to_next_header = 0
+        self._partial_header = b""
+        self._in_body = False
+
+    def count(self, data: bytes | bytearray, length: int) -> int:
+        """Return how many frames end in the first ``length`` octets of ``data``, which follow those given before."""
+        if self._partial_header:
+            data = self._partial_header + data[:length]
+            length = len(data)
+            self._partial_header = b""
+        frames = int(self._in_body)
+        position = self._to_next_header
+        last_header = length - wire.HEADER_BYTES
+        while position <= last_header:
+            position += wire.HEADER_BYTES + _length_at(data, position)[0]
+            frames += 1
+        self._in_body = position > length
+        self._to_next_header = max(0, position - length)
+        if position < length:
+            self._partial_header = bytes(data[position:length])
+        return frames - self._in_body

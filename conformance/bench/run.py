@@ -1,0 +1,175 @@
+"""One run of the benchmark: start the subjects, measure them in turn, and what came of it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import statistics
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from conformance import PROTOCOL_VERSION, __version__
+from conformance.bench.load import Measurement
+from conformance.bench.workloads import Subject, Workload
+from conformance.process import ServerProcess
+from conformance.verdicts import TargetError, Violation
+
+FORMAT = "ipc-conformance-bench/1"
+SATURATED = 0.9
+"""From this share of a processor on, the generator may have been the bottleneck."""
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Median, least and greatest of some figures."""
+
+    median: float
+    least: float
+    greatest: float
+
+    @classmethod
+    def of(cls, figures: Sequence[float]) -> Spread:
+        """Return the spread of ``figures``, of which there is one at least."""
+        return cls(statistics.median(figures), min(figures), max(figures))
+
+    @property
+    def deviation(self) -> float:
+        """Half the distance from least to greatest, as a share of the median."""
+        return (self.greatest - self.least) / 2 / self.median if self.median else 0.0
+
+    def as_json(self, digits: int) -> dict[str, float]:
+        """Return the figures rounded to so many digits."""
+        return {
+            "median": round(self.median, digits),
+            "min": round(self.least, digits),
+            "max": round(self.greatest, digits),
+        }
+
+
+@dataclass
+class BenchRun:
+    """A plan, and the measurements made so far.
+
+    Attributes:
+        subjects: whom to measure; names are unique.
+        workloads: with what.
+        rounds: how often.
+        seconds: length of one measurement, warm-up aside.
+        relative_to: the name of the subject that ratios compare with the others.
+    """
+
+    subjects: Sequence[Subject]
+    workloads: Sequence[Workload]
+    rounds: int
+    seconds: float
+    relative_to: str
+    started: datetime = field(default_factory=lambda: datetime.now(UTC))
+    _made: dict[tuple[str, str], list[Measurement]] = field(default_factory=dict)
+
+    def execute(self, on_round: Callable[[int], None]) -> None:
+        """Start every subject, measure round by round and, within a round, subject by subject, and end them all.
+
+        Args:
+            on_round: called with the number of each round before it.
+
+        Raises:
+            TargetError: a subject did not start, or a measurement failed; the text says which.
+        """
+        with ExitStack() as stack:
+            processes = {}
+            for subject in self.subjects:
+                processes[subject.name] = ServerProcess(subject.command)
+                stack.callback(processes[subject.name].stop)
+            for number in range(1, self.rounds + 1):
+                on_round(number)
+                for workload in self.workloads:
+                    for subject in filter(workload.suits, self.subjects):
+                        self.add(workload, subject, measure(workload, subject, processes[subject.name], self.seconds))
+
+    def add(self, workload: Workload, subject: Subject, measurement: Measurement) -> None:
+        """Keep a measurement."""
+        self._made.setdefault((workload.name, subject.name), []).append(measurement)
+
+    def measured(self, workload: Workload) -> list[str]:
+        """Return the names of the subjects that have measurements of a workload."""
+        return [subject.name for subject in self.subjects if (workload.name, subject.name) in self._made]
+
+    def rates(self, workload: Workload, subject: str) -> list[float]:
+        """Return what was measured, round by round, in units of the workload."""
+        return [measurement.rate for measurement in self._made[workload.name, subject]]
+
+    def generator_cpu(self, workload: Workload, subject: str) -> float:
+        """Return the greatest share of a processor that the generator itself took."""
+        return max(measurement.generator_cpu for measurement in self._made[workload.name, subject])
+
+    def ratio(self, workload: Workload, subject: str) -> Spread | None:
+        """Return how much faster the subject of ``relative_to`` is than another; None when there is nothing to compare.
+
+        Rates of the same round are compared, since what else the machine does differs from round to round.
+        """
+        names = self.measured(workload)
+        if subject == self.relative_to or not {subject, self.relative_to} <= set(names):
+            return None
+        others = self.rates(workload, subject)
+        if not all(others):
+            return None
+        return Spread.of(
+            [own / other for own, other in zip(self.rates(workload, self.relative_to), others, strict=True)]
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the content of the benchmark's file (schema ``tools/bench``)."""
+        return {
+            "format": FORMAT,
+            "kit": {"version": __version__, "protocol": PROTOCOL_VERSION},
+            "machine": {
+                "python": platform.python_version(),
+                "system": platform.platform(),
+                "processors": os.cpu_count() or 1,
+            },
+            "started": self.started.isoformat(timespec="seconds").replace("+00:00", "Z"),
+            "rounds": self.rounds,
+            "seconds": self.seconds,
+            "relative_to": self.relative_to,
+            "subjects": [{"name": each.name, "command": each.command, "raw": each.raw} for each in self.subjects],
+            "workloads": [self._workload_as_json(each) for each in self.workloads],
+        }
+
+    def _workload_as_json(self, workload: Workload) -> dict[str, Any]:
+        return {
+            "name": workload.name,
+            "unit": workload.unit,
+            "connections": workload.connections,
+            "window": workload.window,
+            "subscribers": workload.subscribers,
+            "results": [self._result_as_json(workload, subject) for subject in self.measured(workload)],
+        }
+
+    def _result_as_json(self, workload: Workload, subject: str) -> dict[str, Any]:
+        rates = self.rates(workload, subject)
+        ratio = self.ratio(workload, subject)
+        return {
+            "subject": subject,
+            "rates": [round(rate, 1) for rate in rates],
+            **Spread.of(rates).as_json(digits=1),
+            "ratio": ratio.as_json(digits=4) if ratio else None,
+            "generator_cpu": round(self.generator_cpu(workload, subject), 3),
+        }
+
+
+def measure(workload: Workload, subject: Subject, process: ServerProcess, seconds: float) -> Measurement:
+    """Measure one subject once.
+
+    Raises:
+        TargetError: that failed; the text says with whom, how, and how the process ended if it did.
+    """
+    try:
+        with workload.open(process.address, raw=subject.raw) as load:
+            return load.measure(seconds)
+    except (TargetError, Violation) as error:
+        received = f" (received: {error.received})" if isinstance(error, Violation) and error.received else ""
+        end = "" if process.is_alive else f"; {process.obituary()}"
+        raise TargetError(f"{subject.name}, {workload.name}: {error}{received}{end}") from error

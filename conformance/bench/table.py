@@ -1,0 +1,47 @@
+"""The figures of a benchmark as a table."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.table import Table
+
+from conformance.bench.run import SATURATED, BenchRun, Spread
+from conformance.bench.workloads import Workload
+
+
+def print_table(console: Console, run: BenchRun) -> None:
+    """Print a line for each workload and subject: medians, and how far the rounds lie apart."""
+    table = Table("workload", "subject", box=None, pad_edge=False)
+    for heading in ("rate", "spread", f"{run.relative_to}/it", "spread", "generator"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for workload in run.workloads:
+        for index, subject in enumerate(run.measured(workload)):
+            table.add_row("" if index else workload.name, subject, *_cells(run, workload, subject))
+        table.add_section()
+    console.print(table)
+    units = ", ".join(f"{each.name} in {each.unit}" for each in run.workloads)
+    notes = [
+        f"rate: {units}; medians of {run.rounds} rounds of {run.seconds:g} s.",
+        "spread: half the distance between the least and the greatest of the rounds.",
+        "generator: the greatest share of a processor that the load generator itself took.",
+    ]
+    if any(_is_saturated(run, each, name) for each in run.workloads for name in run.measured(each)):
+        notes.append("! The generator was saturated: the subject may well be faster than that.")
+    console.print("\n".join(notes), highlight=False, soft_wrap=True)
+
+
+def _cells(run: BenchRun, workload: Workload, subject: str) -> list[str]:
+    rate = Spread.of(run.rates(workload, subject))
+    ratio = run.ratio(workload, subject)
+    mark = "!" if _is_saturated(run, workload, subject) else ""
+    return [
+        f"{rate.median:,.0f}",
+        f"±{rate.deviation:.0%}",
+        f"{ratio.median:.3g}" if ratio else "",
+        f"±{ratio.deviation:.0%}" if ratio else "",
+        f"{mark}{run.generator_cpu(workload, subject):.0%}",
+    ]
+
+
+def _is_saturated(run: BenchRun, workload: Workload, subject: str) -> bool:
+    return run.generator_cpu(workload, subject) >= SATURATED

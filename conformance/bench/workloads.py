@@ -1,0 +1,77 @@
+"""What is measured, and of whom."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+from conformance.bench.load import FanOutLoad, Load, PipelinedLoad
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A server to measure.
+
+    Attributes:
+        name: what reports call it.
+        command: the command line that starts it, with ``{port}``.
+        raw: it sends frames back as they are, and knows no handshake.
+    """
+
+    name: str
+    command: str
+    raw: bool = False
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read ``NAME=COMMAND``.
+
+        Raises:
+            ValueError: the text has another form; it says which one is wanted.
+        """
+        name, equals, command = text.partition("=")
+        if not name.strip() or not equals or "{port}" not in command:
+            raise ValueError(f"{text!r} is not NAME=COMMAND with {{port}} where the port number belongs")
+        return cls(name.strip(), command.strip())
+
+
+@dataclass(frozen=True)
+class Workload:
+    """One kind of load.
+
+    Attributes:
+        name: what reports and options call it.
+        unit: what is counted.
+        window: requests in flight on each connection, or publications in flight.
+        connections: how many send requests.
+        subscribers: how many get the publications of one more connection; 0 for a load of requests.
+    """
+
+    name: str
+    unit: str
+    window: int
+    connections: int = 1
+    subscribers: int = 0
+
+    def suits(self, subject: Subject) -> bool:
+        """Tell whether the subject can be measured so: raw subjects know no publications."""
+        return not (self.subscribers and subject.raw)
+
+    def open(self, address: tuple[str, int], *, raw: bool = False) -> Load:
+        """Return the load, its connections open.
+
+        Raises:
+            TargetError: nobody accepts connections at ``address``.
+        """
+        if self.subscribers:
+            return FanOutLoad(address, subscribers=self.subscribers, window=self.window)
+        return PipelinedLoad(address, connections=self.connections, window=self.window, raw=raw)
+
+
+WORKLOADS = (
+    Workload("pipelined-1x64", "requests/s", window=64),
+    Workload("pipelined-16x16", "requests/s", window=16, connections=16),
+    Workload("sequential", "round trips/s", window=1),
+    Workload("fanout-50", "deliveries/s", window=64, subscribers=50),
+    Workload("fanout-200", "deliveries/s", window=64, subscribers=200),
+)

@@ -1,0 +1,234 @@
+"""What the tests of the reference server share: frames, a core to feed, a server in a thread, a blocking client."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import json
+import socket
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from reference_server import Limits, ReferenceServer
+from reference_server.connection import Connection
+from reference_server.events import ConnectReceived
+from reference_server.states import State
+
+SECONDS = 10.0  # longer than anything takes that works
+
+_numbers = itertools.count(1)
+
+
+def message(kind: str = "request", channel: str = "system", payload: Any = None, **members: Any) -> dict[str, Any]:
+    """Return a valid message of application `demo`, members replaced as told."""
+    envelope = {
+        "message_id": f"m{next(_numbers)}",
+        "app_id": "demo",
+        "channel_id": channel,
+        "message_type": kind,
+        "payload": payload,
+        "timestamp": 1,
+    }
+    return envelope | members
+
+
+def connect(name: str = "alice", app: str = "demo", **payload: Any) -> dict[str, Any]:
+    return message(payload={"action": "connect", "connection_id": name} | payload, app_id=app)
+
+
+def ping(**members: Any) -> dict[str, Any]:
+    return message(payload={"action": "ping"}, **members)
+
+
+def subscribe(channel: str, name: str = "alice", kind: str = "subscribe", **members: Any) -> dict[str, Any]:
+    return message(kind, channel, {"connection_id": name}, **members)
+
+
+def publish(channel: str, payload: Any = None, **members: Any) -> dict[str, Any]:
+    return message("publish", channel, payload, **members)
+
+
+def frame(*messages: Any) -> bytes:
+    """Return the frames of messages; octets are taken as a body."""
+    bodies = [each if isinstance(each, bytes) else json.dumps(each).encode() for each in messages]
+    return b"".join(struct.pack(">I", len(body)) + body for body in bodies)
+
+
+def messages_in(octets: bytes) -> list[dict[str, Any]]:
+    """Return the messages of whole frames."""
+    found = []
+    while octets:
+        (length,) = struct.unpack_from(">I", octets)
+        assert len(octets) >= 4 + length
+        found.append(json.loads(octets[4 : 4 + length]))
+        octets = octets[4 + length :]
+    return found
+
+
+def code_of(answer: dict[str, Any]) -> str:
+    """Return the code of an error answer."""
+    assert answer["payload"]["status"] == "error", answer
+    return str(answer["payload"]["error"]["code"])
+
+
+def octets_until_blocked(connection: socket.socket, data: bytes) -> int:
+    """Send the same octets over and over until the peer takes no more, which the socket's timeout tells."""
+    sent = 0
+    try:
+        while True:
+            sent += connection.send(data[sent % len(data) :])
+    except TimeoutError:
+        return sent
+
+
+class Recorder:
+    """A watcher that remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.outputs = 0
+        self.left: list[State] = []
+
+    def output_ready(self) -> None:
+        self.outputs += 1
+
+    def state_changed(self, before: State) -> None:
+        self.left.append(before)
+
+
+class Core:
+    """A connection without a hub: connect messages are accepted, requests are left to the test."""
+
+    def __init__(self, limits: Limits | None = None) -> None:
+        self.watcher = Recorder()
+        self.connection = Connection(limits or Limits(), self.watcher)
+        self.events: list[Any] = []
+
+    def feed(self, *chunks: bytes) -> list[dict[str, Any]]:
+        """Feed octets and return the messages that came back."""
+        for chunk in chunks:
+            self.connection.receive_data(chunk)
+            for event in self.connection.events():
+                self.events.append(event)
+                if isinstance(event, ConnectReceived):
+                    self.connection.accept(event)
+        return self.sent()
+
+    def sent(self) -> list[dict[str, Any]]:
+        return messages_in(self.connection.data_to_send(0))
+
+
+def open_core(limits: Limits | None = None, name: str = "alice", app: str = "demo") -> Core:
+    """Return a core that has completed the handshake."""
+    core = Core(limits)
+    core.feed(frame(connect(name, app)))
+    core.events.clear()
+    return core
+
+
+class Client:
+    """A blocking client that says exactly what it is told."""
+
+    def __init__(self, port: int, name: str | None = None, app: str = "demo") -> None:
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=SECONDS)
+        self.name = name
+        self.app = app
+        if name is not None:
+            self.send(connect(name, app))
+            assert self.receive()["payload"]["status"] == "connected"
+
+    def send(self, *messages: Any) -> None:
+        self.socket.sendall(frame(*messages))
+
+    def receive(self) -> dict[str, Any]:
+        (length,) = struct.unpack(">I", self._read(4))
+        return dict(json.loads(self._read(length)))
+
+    def ask(self, channel: str, payload: Any = None) -> dict[str, Any]:
+        request = message("request", channel, payload, app_id=self.app)
+        self.send(request)
+        answer = self.receive()
+        assert answer["reply_to"] == request["message_id"]
+        return answer
+
+    def ping_barrier(self) -> list[dict[str, Any]]:
+        """Return everything that arrives ahead of the answer to a ping."""
+        barrier = ping(app_id=self.app)
+        self.send(barrier)
+        arrived = []
+        while (answer := self.receive()).get("reply_to") != barrier["message_id"]:
+            arrived.append(answer)
+        return arrived
+
+    def ends(self) -> bool:
+        """Wait for the end of the stream; whatever arrives before it is a mistake."""
+        return self.socket.recv(1) == b""
+
+    def close(self) -> None:
+        self.socket.close()
+
+    def _read(self, count: int) -> bytes:
+        octets = bytearray()
+        while len(octets) < count:
+            piece = self.socket.recv(count - len(octets))
+            if not piece:
+                raise EOFError(f"the stream ended after {len(octets)} of {count} octets")
+            octets += piece
+        return bytes(octets)
+
+
+class Running:
+    """A server in a thread of its own, and the clients of a test."""
+
+    def __init__(self, server: ReferenceServer) -> None:
+        self.server = server
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever)
+        self._thread.start()
+        self._clients: list[Client] = []
+        self.wait(server.start())
+        self.port = server.port
+
+    def wait(self, coroutine: Any) -> Any:
+        """Run a coroutine in the server's loop and return its result."""
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(SECONDS)
+
+    def begin(self, coroutine: Any) -> Any:
+        """Begin a coroutine in the server's loop and return its future."""
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+
+    def tasks(self) -> int:
+        """Return how many tasks there are, this question aside."""
+
+        async def count() -> int:
+            return len(asyncio.all_tasks()) - 1
+
+        return int(self.wait(count()))
+
+    def client(self, name: str | None = None, app: str = "demo") -> Client:
+        client = Client(self.port, name, app)
+        self._clients.append(client)
+        return client
+
+    def stop(self) -> None:
+        for client in self._clients:
+            client.close()
+        self.wait(self.server.close())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(SECONDS)
+        self._loop.close()
+
+
+@contextlib.contextmanager
+def running(register: Callable[[ReferenceServer], object] | None = None, **limits: Any) -> Iterator[Running]:
+    """Run a server with handlers and limits for a while; at the end no handler is waited for unless a test says so."""
+    server = ReferenceServer(port=0, limits=Limits(**{"shutdown_grace": 0, "linger": 1} | limits))
+    if register:
+        register(server)
+    run = Running(server)
+    try:
+        yield run
+    finally:
+        run.stop()

@@ -1,0 +1,164 @@
+"""The command line, as a process where it starts anything."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner
+from refserver_peer import SECONDS, Client, code_of, message
+
+from reference_server.cli import main
+
+COMMAND = [sys.executable, "-m", "reference_server"]
+
+
+def start(*options: str) -> tuple[subprocess.Popen[str], int, str]:
+    """Start a server on a free port; return it, its port and its first line."""
+    process = subprocess.Popen([*COMMAND, "--port", "0", *options], stderr=subprocess.PIPE, text=True)
+    assert process.stderr
+    line = process.stderr.readline()
+    found = re.search(r"listening on localhost:(\d+)", line)
+    assert found, line + process.stderr.read()
+    return process, int(found[1]), line
+
+
+def wait_for(process: subprocess.Popen[str]) -> tuple[int, str]:
+    """Return the exit code of a process that was sent a signal, and what else it logged."""
+    _, errors = process.communicate(timeout=SECONDS)
+    return process.returncode, errors
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals as on POSIX")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_server_serves_until_a_signal_and_exits_with_0(number):
+    process, port, line = start("--responder")
+    client = Client(port, "c", "conformance")
+    assert client.ask("conformance.echo", [1])["payload"] == [1]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} INFO listening on localhost:\d+\n", line)
+
+    process.send_signal(number)
+    assert code_of(client.receive()) == "shutting_down"
+    client.close()
+    code, errors = wait_for(process)
+    assert (code, len(errors.splitlines())) == (0, 1)
+    assert errors.endswith("INFO shutting down\n")
+
+
+HANDLERS = """
+import asyncio
+
+def register(server):
+    @server.handler("shout")
+    def shout(request):
+        return request.payload.upper()
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals as on POSIX")
+def test_handlers_come_from_a_file_limits_from_options_and_log_lines_are_json(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text(HANDLERS)
+    process, port, line = start("--handlers", str(file), "--log-format", "json", "--max-depth", "70")
+    client = Client(port)
+    client.send(message(payload={"action": "connect", "connection_id": "c"}))
+    assert client.receive()["payload"]["limits"]["max_depth"] == 70
+    assert client.ask("shout", "abc")["payload"] == "ABC"
+    assert code_of(client.ask("shout", {"private": 1})) == "handler_failed"
+    client.close()
+    process.send_signal(signal.SIGTERM)
+    code, errors = wait_for(process)
+
+    assert code == 0
+    records = [json.loads(each) for each in (line, *errors.splitlines())]
+    assert [record["level"] for record in records] == ["info", "error", "info"]
+    assert "AttributeError" in records[1]["traceback"]
+    assert "private" not in errors
+
+
+def test_help_explains_itself_with_examples():
+    result = CliRunner().invoke(main, ["--help"])
+
+    assert result.exit_code == 0
+    assert "--responder" in result.output
+    assert "python -m reference_server --port 0 --handlers my_handlers.py" in result.output
+    assert "def register(server):" in result.output
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        (["--max-frame-bytes", "1000"], "max_frame_bytes is 1000, allowed is 1048576 to 1073741824"),
+        (["--max-depth", "63"], "max_depth is 63, allowed is 64 to 500"),
+        (["--max-connections", "99"], "max_connections is 99, allowed is 100 to 1000000"),
+        (["--handshake-timeout", "nan"], "handshake_timeout is nan, allowed is 1 to 30"),
+        (["--handshake-timeout", "soon"], "'soon' is not a valid float"),
+        (["--port", "65536"], "65536 is not in the range 0<=x<=65535"),
+        (["--log-format", "xml"], "'xml' is not one of 'text', 'json'"),
+        (["--what"], "No such option '--what'"),
+    ],
+)
+def test_wrong_option_is_explained_and_exits_with_2(options, text):
+    result = CliRunner().invoke(main, options)
+
+    assert result.exit_code == 2
+    assert text in result.output
+
+
+def failed(*options: str) -> str:
+    """Run a command that must fail; return its one line."""
+    done = subprocess.run([*COMMAND, *options], capture_output=True, text=True, timeout=SECONDS, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
+    return line
+
+
+def test_port_in_use_is_said_with_advice():
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        line = failed("--port", str(port))
+
+    assert line.startswith(f"Error: cannot listen on localhost:{port}: Address already in use; ")
+    assert "--port" in line
+
+
+def test_unknown_host_is_said_with_advice():
+    line = failed("--host", "no-such-host.invalid", "--port", "0")
+
+    assert line == (
+        "Error: host 'no-such-host.invalid' is unknown; give a name or an address of this machine with --host"
+    )
+
+
+def test_limits_that_contradict_each_other_are_said():
+    assert failed("--max-outbound-bytes", "1048576") == (
+        "Error: max_outbound_bytes is 1048576, allowed is max_frame_bytes, 16777216, or more"
+    )
+
+
+BROKEN = {
+    "def register(": "SyntaxError",
+    "import no_such_module": "ModuleNotFoundError: No module named 'no_such_module'",
+    "x = 1": "has no function register(server)",
+    "def register(server): server.handler('system')": "ValueError: the channel 'system' belongs to the server",
+    "raise SystemExit(0)": "SystemExit: 0",
+}
+
+
+@pytest.mark.parametrize(("text", "problem"), BROKEN.items())
+def test_broken_handlers_file_is_said_in_one_line(tmp_path, text, problem):
+    file = tmp_path / "broken.py"
+    file.write_text(text.replace("('system')", "('system')(print)"))
+    line = failed("--port", "0", "--handlers", str(file))
+
+    assert line.startswith("Error: ")
+    assert str(file) in line
+    assert problem in line
+
+
+def test_missing_handlers_file_is_said(tmp_path):
+    assert failed("--handlers", str(tmp_path / "none.py")).endswith("none.py: No such file or directory")
