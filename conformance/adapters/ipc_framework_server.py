@@ -115,11 +115,10 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     server = FrameworkServer(port=parser.parse_args().port)
     Responder(server).install()
-    stopping = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
+    stops = {signal.SIGTERM, signal.SIGINT}
+    signal.pthread_sigmask(signal.SIG_BLOCK, stops)  # ahead of the threads: none of them may take the signal away
     server.start()
-    stopping.wait()
+    signal.sigwait(stops)
     server.stop()
 
 

@@ -377,6 +377,15 @@ def test_handler_publishes_to_subscribers_ahead_of_its_answer(in_thread):
     assert len({each["message_id"] for each in arrived}) == 3
 
 
+def test_any_thread_may_publish():
+    with running() as run:
+        client = run.client("c")
+        client.send(subscribe("news", "c"))
+        assert client.ping_barrier() == []
+        run.server.publish("demo", "news", "from outside")
+        assert client.receive()["payload"] == "from outside"
+
+
 def test_wrong_message_of_the_servers_own_is_an_error_for_the_caller():
     with running(max_frame_bytes=2**20) as run:
         for arguments, text in (
