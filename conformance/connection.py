@@ -68,7 +68,7 @@ class Connection(Peer):
             Violation: the server answered something else.
         """
         self.send(self.connect_message(**payload))
-        answer = self.receive()
+        answer = self.receive("the acknowledgement")
         self.acknowledge(answer)
         return answer
 
@@ -140,7 +140,7 @@ class Connection(Peer):
     def receive_through_pong(self, ping: Message) -> list[Message]:
         """Return what arrives ahead of the pong to ``ping``, which was sent already."""
         before = []
-        while (answer := self.receive()).get("reply_to") != ping["message_id"]:
+        while (answer := self.receive(f"the pong to {ping['message_id']}")).get("reply_to") != ping["message_id"]:
             before.append(answer)
         self._check_response(ping, answer)
         if schemas.problem("pong", answer["payload"]):
@@ -178,7 +178,7 @@ class Connection(Peer):
 
     def expect_response(self, request: Message) -> Message:
         """Return the next frame, which has to be the response to ``request`` (REQ-002, REQ-003)."""
-        answer = self.receive()
+        answer = self.receive(f"the response to {request['message_id']}")
         self._check_response(request, answer)
         return answer
 
@@ -195,35 +195,42 @@ class Connection(Peer):
             code: the expected error code. When it is fatal, the end of the stream has to follow (ERR-006).
             about: the offending message; None when it could not be read or there is none.
         """
+        return self.expect_error_at(code, self._error_address(about))
+
+    def expect_error_at(self, code: str, address: Message) -> Message:
+        """Receive an error answer with ``code`` and exactly this ``reply_to``, ``channel_id`` and ``app_id``."""
         try:
-            answer = self.receive()
+            answer = self.receive(f"the error {code}")
         except Ended as end:
             raise Violation(
                 f"the server ended the connection without the error {code}",
                 expected=f"the error {code}",
                 received=str(end),
             ) from None
-        self.check_error(answer, code, about)
+        self._check_error_at(answer, code, address)
         if code in FATAL:
             self.expect_end()
         return answer
 
     def check_error(self, answer: Message, code: str, about: Message | None) -> None:
         """Check a message that has to be the error ``code`` about the message ``about``."""
+        self._check_error_at(answer, code, self._error_address(about))
+
+    def _check_error_at(self, answer: Message, code: str, address: Message) -> None:
         wrong = schemas.problem("error-message", answer)
         if wrong or answer["payload"]["error"]["code"] != code:
+            got = "something else" if wrong else answer["payload"]["error"]["code"]
             raise Violation(
-                f"expected the error {code} and got something else",
+                f"expected the error {code} and got {got}",
                 expected=f"the error {code}",
                 received=f"{wire.shorten(answer)} {wrong or ''}",
             )
-        address = {name: answer.get(name) for name in ("reply_to", "channel_id", "app_id")}
-        expected = self._error_address(about)
-        if address != expected:
+        found = {name: answer.get(name) for name in address}
+        if found != address:
             raise Violation(
                 f"the error {code} is addressed wrongly (ERR-002 to ERR-004)",
-                expected=wire.shorten(expected),
-                received=wire.shorten(address),
+                expected=wire.shorten(address),
+                received=wire.shorten(found),
             )
 
     def _error_address(self, about: Message | None) -> dict[str, Any]:

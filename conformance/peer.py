@@ -129,14 +129,21 @@ class Peer:
 
     # -- receiving -------------------------------------------------------------------------------------------------
 
-    def receive(self) -> Message:
+    def receive(self, wanted: str = "a frame") -> Message:
         """Return the next message, checked against the rules that bind every frame of a server.
+
+        Args:
+            wanted: what the case waits for, for the report when it does not come.
 
         Raises:
             Ended: the stream ended instead.
             Violation: nothing came in time, or the frame breaks a rule of FRM, ENC, ENV or LIM.
         """
-        return self._check(self._receive_body(time.monotonic() + self.patience))
+        try:
+            return self._check(self._receive_body(time.monotonic() + self.patience))
+        except Violation as violation:
+            violation.expected = violation.expected or wanted
+            raise
 
     def receive_until_end(self) -> list[Message]:
         """Return every message up to the end of the stream.
@@ -192,6 +199,11 @@ class Peer:
         """Whether the end of the stream has been seen."""
         return self._ended is not None
 
+    @property
+    def was_reset(self) -> bool:
+        """Whether the server, or its system, refused octets or reset the connection."""
+        return self._unwritable
+
     # -- inside ----------------------------------------------------------------------------------------------------
 
     def _receive_body(self, deadline: float) -> bytes:
@@ -234,10 +246,10 @@ class Peer:
     def _need(self, octets: int, deadline: float) -> None:
         while len(self._buffer) < octets:
             if self._ended is not None:
-                raise Ended(f"the server ended the connection ({self._ended})", expected="a frame")
+                raise Ended(f"the server ended the connection ({self._ended})")
             if not self._wait(selectors.EVENT_READ, deadline):
                 self._trace.event(self.label, f"nothing came for {self.patience:g} s")
-                raise Violation("the server did not answer in time", expected="a frame", received="nothing")
+                raise Violation("the server did not answer in time", received="nothing")
             self._read_once()
 
     def _wait(self, events: int, deadline: float) -> int:

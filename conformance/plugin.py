@@ -12,6 +12,7 @@ or overrides the session fixture ``ipc_target_options`` to say in code how its s
 
 from __future__ import annotations
 
+import contextlib
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -78,11 +79,21 @@ def ipc_target_options(pytestconfig: pytest.Config) -> TargetOptions:
 @pytest.fixture(scope="session")
 def ipc_target(ipc_target_options: TargetOptions, pytestconfig: pytest.Config) -> Iterator[Target]:
     """Start or reach the server; end it when the session does."""
+    _allow_open_files()
     try:
         with Target(ipc_target_options, time_scale=pytestconfig.option.ipc_time_scale) as target:
             yield target
     except TargetError as error:
         pytest.fail(f"{UNREACHABLE}{error}", pytrace=False)
+
+
+def _allow_open_files() -> None:
+    """Raise the limit of open files as far as the system lets us: some cases open a connection per file."""
+    with contextlib.suppress(ImportError, OSError, ValueError):
+        import resource  # noqa: PLC0415 - POSIX only
+
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 @dataclass

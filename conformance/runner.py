@@ -80,6 +80,8 @@ def run_case(case: Case, target: Target, *, seed: int, soak: bool = False, trace
     if traces or result.verdict is not Verdict.PASS:
         result.trace = scene.trace.as_json()
     result.reproduce = f"ipc-conformance run {target.options.reproduce} --case '{case.id}' --seed {seed}"
+    result.reproduce += f" --time-scale {target.time_scale:g}" if target.time_scale != 1 else ""
+    result.reproduce += " --soak" if soak else ""
     return result
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from conformance import schemas
 from conformance.case import Role
@@ -211,7 +211,7 @@ class Target:
         return probe
 
     def _explore(self) -> None:
-        """Learn what the server announces and which responder channels it has.
+        """Learn what the server announces and which responder channels it has; leave a server of ours serving.
 
         Raises:
             TargetError: nothing there answers a connect message.
@@ -225,40 +225,54 @@ class Target:
             ) from None
         self.acknowledgement = probe.acknowledgement["payload"] if probe.acknowledgement else {}
         probe.discard()
-        self.responder = find_responder(self)
+        try:
+            self.responder = find_responder(self)
+        except Violation as violation:
+            cause = self.process.obituary() if self.process and not self.process.is_alive else violation
+            raise TargetError(f"{self.options.title}: while the kit looked for the responder: {cause}") from None
+        if self.process and not self.is_serving():
+            self.restart()  # find_responder has asked the handler that never finishes, and it blocks all of the server
 
 
 def find_responder(target: Target) -> frozenset[str]:
     """Return the names of the responder's handlers that the target has.
 
-    All handlers are asked at once, each on a connection of its own, so that a server that answers none of them costs
-    one wait. ``silent`` shows itself by not answering, ``close`` by ending the connection.
+    A missing handler answers ``no_handler`` (chapter 13), so one that gives no answer is there, provided that any
+    handler gave one: a server without the responder may answer nothing at all. All are asked at once, each on a
+    connection of its own, so that a server that answers none of them costs one wait; ``silent`` is asked behind the
+    others, for a server whose handlers block each other serves nobody after it.
     """
-    anything = {"delay_ms": 0, "value": 0, "detail": "", "channel": "x", "count": 0}
-    anything |= {"message_type": "publish", "payload": None}
+    patience = target.PROBE_PATIENCE_SECONDS * target.time_scale
     with ExitStack() as stack:
         probes = {name: target.probe() for name in RESPONDER}
         for probe in probes.values():
             stack.callback(probe.discard)
-        for name, probe in probes.items():
-            probe.send(probe.request_message(f"conformance.{name}", anything))
-        deadline = time.monotonic() + target.PROBE_PATIENCE_SECONDS * target.time_scale
-        found = {name for name in RESPONDER if name != "silent" and _answers(probes[name], name, deadline)}
-        if found and _is_silent(probes["silent"], deadline):
-            found.add("silent")
-    return frozenset(found)
+        quick = [name for name in RESPONDER if name != "silent"]
+        for name in quick:
+            _ask(probes[name], name)
+        deadline = time.monotonic() + patience
+        answers = {name: _answer(probes[name], deadline) for name in quick}
+        if "answered" not in answers.values():
+            return frozenset()
+        _ask(probes["silent"], "silent")
+        silent = {"silent"} if _is_silent(probes["silent"], time.monotonic() + patience) else set()
+    return frozenset(silent | {name for name, answer in answers.items() if answer != "no_handler"})
 
 
-def _answers(probe: Connection, name: str, deadline: float) -> bool:
+def _ask(probe: Connection, name: str) -> None:
+    anything = {"delay_ms": 0, "value": 0, "detail": "", "channel": "x", "count": 0}
+    anything |= {"message_type": "publish", "payload": None}
+    probe.send(probe.request_message(f"conformance.{name}", anything))
+
+
+def _answer(probe: Connection, deadline: float) -> Literal["answered", "no_handler", "nothing"]:
     probe.patience = max(0.01, deadline - time.monotonic())
     try:
-        answer = probe.receive()
-    except Ended:
-        return name == "close"
+        payload = probe.receive()["payload"]
     except Violation:
-        return False
-    payload = answer["payload"]
-    return not (isinstance(payload, dict) and payload.get("error", {}).get("code") == "no_handler")
+        return "nothing"
+    missing = isinstance(payload, dict) and payload.get("error", {}).get("code") == "no_handler"
+    return "no_handler" if missing else "answered"
 
 
 def _is_silent(probe: Connection, deadline: float) -> bool:

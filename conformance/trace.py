@@ -11,6 +11,9 @@ Direction = Literal["sent", "received", "event"]
 SHOWN_OCTETS = 512
 """Longest piece kept whole; a 16 MiB frame would drown the report, so beyond it head and tail are kept."""
 
+SHOWN_FRAMES = 20
+"""Of frames that were sent in one write, so many are shown one by one; what follows is one entry."""
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -40,8 +43,9 @@ class Trace:
         self._start = time.monotonic()
 
     def octets(self, peer: str, direction: Direction, data: bytes) -> None:
-        """Note octets that crossed the wire; a whole frame is shown as its JSON."""
-        self.note(Entry(self._now(), peer, direction, len(data), _hex(data), _readable(data)))
+        """Note octets that crossed the wire, each whole frame in them as an entry of its own, shown as its JSON."""
+        for piece in _pieces(data):
+            self.note(Entry(self._now(), peer, direction, len(piece), _hex(piece), _readable(piece)))
 
     def event(self, peer: str, text: str) -> None:
         """Note something that is not octets, such as an end of stream."""
@@ -57,6 +61,19 @@ class Trace:
 
     def _now(self) -> float:
         return round(time.monotonic() - self._start, 6)
+
+
+def _pieces(data: bytes) -> list[bytes]:
+    """Cut off the whole frames that ``data`` begins with, up to a number that a person may want to read."""
+    pieces: list[bytes] = []
+    start = 0
+    while len(pieces) < SHOWN_FRAMES and start + 4 <= len(data):
+        end = start + 4 + int.from_bytes(data[start : start + 4], "big")
+        if end > len(data):
+            break
+        pieces.append(data[start:end])
+        start = end
+    return [*pieces, data[start:]] if start < len(data) else pieces
 
 
 def _hex(data: bytes) -> str:

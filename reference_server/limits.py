@@ -40,8 +40,8 @@ class Limits:
     max_depth: int = 128
     # Customary (LIM-004): a subscriber may be four of the longest messages behind.
     max_outbound_bytes: int = 64 * MIB
-    # A connection costs about 10 KiB here: 100 MiB when all are idle.
-    max_connections: int = 10_000
+    # Fits the customary limit of 1024 open files, with room for what else is open.
+    max_connections: int = 1000
     # Customary (HSK-017).
     handshake_timeout: float = 10.0
     # Requests and notifications that one connection may have in handlers before reading from it pauses: two of the

@@ -98,6 +98,16 @@ def depth_64_is_accepted(scene: Scene) -> None:
         raise Violation("a body of 64 levels was not accepted", expected="a pong", received=wire.shorten(answer))
 
 
+@case("encoding/depth-at-the-announced-limit", "LIM-015", "ENC-009")
+def depth_at_the_announced_limit(scene: Scene) -> None:
+    """A body nested exactly as deep as the announced limit is accepted."""
+    peer = scene.connect()
+    peer.send_body(nested_ping(peer, peer.limit("max_depth") or 64))
+    answer = peer.receive("a pong")
+    if answer["payload"].get("status") != "pong":
+        raise Violation("a body at the limit of depth was not accepted", received=wire.shorten(answer))
+
+
 def too_deep(scene: Scene, levels: int | None) -> None:
     """Nest deeper than the limit: refused, or accepted by a server without such a limit, but survived."""
     peer, bystander = scene.connect(), scene.connect()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -15,6 +16,8 @@ from conformance.verdicts import Violation
 
 MALFORMED = b'{"message_id": '
 AFTER_FATAL_OCTETS = 1_048_576
+LINGER_SECONDS = 0.6
+"""Well within the second that ERR-009 gives."""
 
 
 @case("errors/fatal-error-then-end", "ERR-001", "ERR-006", "ERR-007", "ERR-012")
@@ -72,6 +75,19 @@ def error_survives(scene: Scene) -> None:
         peer.expect_error("malformed_frame", None)
     except Ended as end:
         raise Violation("the connection was reset before the error could be read", received=str(end)) from None
+
+
+@case("errors/server-discards-for-a-while", "ERR-009", seconds=0.7)
+def server_discards_for_a_while(scene: Scene) -> None:
+    """After a fatal error the server goes on taking octets for a second, so that no reset destroys the error."""
+    peer = scene.connect()
+    peer.send_body(MALFORMED)
+    peer.expect_error("malformed_frame", None)
+    for _ in range(12):
+        peer.send_octets(bytes(100))
+        time.sleep(LINGER_SECONDS / 12)
+    if peer.was_reset:
+        raise Violation("the connection was reset although the client could still be reading the error")
 
 
 @case("errors/peer-that-never-closes", "ERR-012", "ISO-006")

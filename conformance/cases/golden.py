@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 from functools import partial
-from typing import Any
 
 from conformance import schemas, wire
 from conformance.case import Case, add
 from conformance.connection import FATAL, Connection
-from conformance.peer import Ended
 from conformance.scene import Scene
 from conformance.vectors import Vector, load
 from conformance.verdicts import Violation
 
+ADDRESS = ("reply_to", "channel_id", "app_id")
 ANSWERS = {"pong": "pong", "time": "time"}
 """The expected answers that are system payloads, and their schemas."""
 
@@ -26,7 +25,7 @@ def golden(scene: Scene, vector: Vector) -> None:
         peer.expect_silence()
     peer.send_body(vector.body)
     if vector.expect["outcome"] == "error":
-        _expect_error(peer, vector.expect)
+        peer.expect_error_at(vector.expect["code"], {name: vector.expect[name] for name in ADDRESS})
     elif vector.expect["answer"] == "acknowledgement":
         _expect_acknowledgement(peer, json.loads(vector.body))
     elif vector.expect["answer"] != "none":
@@ -35,31 +34,6 @@ def golden(scene: Scene, vector: Vector) -> None:
         scene.check_alive()
     else:
         peer.expect_silence()
-
-
-def _expect_error(peer: Connection, expect: dict[str, Any]) -> None:
-    wanted = {name: expect[name] for name in ("reply_to", "channel_id", "app_id")}
-    try:
-        answer = peer.receive()
-    except Ended as end:
-        message = f"the server ended the connection without the error {expect['code']}"
-        raise Violation(message, expected=wire.shorten(expect), received=str(end)) from None
-    problem = schemas.problem("error-message", answer)
-    if problem or answer["payload"]["error"]["code"] != expect["code"]:
-        raise Violation(
-            f"expected the error {expect['code']} and got something else",
-            expected=wire.shorten(expect),
-            received=f"{wire.shorten(answer)} {problem or ''}",
-        )
-    address = {name: answer.get(name) for name in wanted}
-    if address != wanted:
-        raise Violation(
-            f"the error {expect['code']} is addressed wrongly (ERR-002 to ERR-004)",
-            expected=wire.shorten(wanted),
-            received=wire.shorten(address),
-        )
-    if expect["fatal"]:
-        peer.expect_end()
 
 
 def _expect_acknowledgement(peer: Connection, connect: wire.Message) -> None:

@@ -195,7 +195,7 @@ def timeout(scene: Scene) -> None:
     peers["half a header"].send_octets(b"\x00\x00")
     whole = wire.frame(wire.encode(peers["half a connect"].connect_message()))
     peers["half a connect"].send_octets(whole[: len(whole) // 2])
-    _drip(peers["octets"], allowed)
+    _drip(peers["octets"], allowed, deadline)
     for how, peer in peers.items():
         peer.patience = max(0.0, deadline - time.monotonic())
         _expect_timeout(peer, how)
@@ -204,15 +204,14 @@ def timeout(scene: Scene) -> None:
     scene.check_alive()
 
 
-def _drip(peer: Connection, seconds: float) -> None:
-    """Send one octet of a connect message every now and then for ``seconds``."""
+def _drip(peer: Connection, allowed: float, deadline: float) -> None:
+    """Send one octet of a connect message several times per timeout, until the server has had enough."""
     octets = wire.frame(wire.encode(peer.connect_message()))
-    pause = max(0.1, seconds / 10)
-    for position in range(int(seconds / pause)):
-        if peer.is_over:
+    for octet in octets:
+        peer.send_octets(bytes([octet]))
+        time.sleep(allowed / 8)
+        if peer.has_arrived() or peer.is_over or time.monotonic() > deadline:
             return
-        peer.send_octets(octets[position : position + 1])
-        time.sleep(pause)
 
 
 def _expect_timeout(peer: Connection, how: str) -> None:
@@ -277,6 +276,19 @@ def takeover_drops_answers(scene: Scene) -> None:
     newer.send(own)
     newer.expect_payload(own, {"value": "own"}, "the newer connection got the answer that the older one was owed")
     newer.expect_silence()
+
+
+@case("handshake/takeover-of-a-draining-connection", "HSK-020", "HSK-022", needs=("delay",), seconds=0.4)
+def takeover_of_a_draining_connection(scene: Scene) -> None:
+    """A connection that only waits for its last answers is replaced too, if the server let it wait (LIM-011)."""
+    older = scene.connect()
+    older.send(older.request_message("conformance.delay", {"delay_ms": int(300 * scene.time_scale), "value": "owed"}))
+    older.expect_silence()
+    older.end_sending()
+    newer = scene.connect(connection_id=older.connection_id)
+    newer.expect_silence()
+    for answer in older.receive_until_end():
+        older.check_error(answer, "session_replaced", None)
 
 
 @case("handshake/takeover-ends-deliveries-to-the-older-connection", "HSK-023")

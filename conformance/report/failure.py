@@ -10,6 +10,8 @@ from conformance.trace import render
 
 WIDTH = 116
 TRACE_LINES = 40
+LINE = 260
+"""Enough of a trace line to see any envelope; the results file has more."""
 
 
 def describe(result: CaseResult, *, whole_trace: bool = False) -> list[str]:
@@ -35,7 +37,7 @@ def _trace(result: CaseResult, whole: bool) -> list[str]:
     entries = render(result.trace)
     hidden = 0 if whole else max(0, len(entries) - TRACE_LINES)
     skipped = [f"    ... {hidden} earlier lines: --trace shows them"] if hidden else []
-    return ["  trace     seconds peer octets", *skipped, *(f"    {line[:400]}" for line in entries[hidden:])]
+    return ["  trace     seconds peer octets", *skipped, *(f"    {line[:LINE]}" for line in entries[hidden:])]
 
 
 def _wrapped(label: str, text: str) -> list[str]:

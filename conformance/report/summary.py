@@ -12,6 +12,8 @@ from conformance.results import Run, count
 from conformance.runner import CaseResult
 from conformance.verdicts import Verdict
 
+EXPLAINED = 25
+"""After so many explanations one broken rule is likely to be behind them all, and a list is easier to read."""
 STYLES = {"pass": "green", "fail": "bold red", "warn": "yellow", "unsupported": "cyan", "error": "bold magenta"}
 
 
@@ -23,13 +25,15 @@ def print_report(console: Console, run: Run, *, traces: bool = False) -> None:
         run: a finished run.
         traces: print the wire trace of every case, not only of those that went wrong.
     """
-    for result in sorted(run.results, key=lambda result: result.case):
-        if traces or not result.expected or result.verdict is Verdict.WARN:
-            style = STYLES[result.verdict]
-            head, *rest = describe(result, whole_trace=traces)
-            console.print(head, style=style, markup=False, highlight=False)
-            console.print("\n".join(rest), markup=False, highlight=False, soft_wrap=True)
-            console.print()
+    shown = [each for each in run.results if traces or not each.expected or each.verdict is Verdict.WARN]
+    for number, result in enumerate(sorted(shown, key=lambda result: result.case)):
+        head, *rest = describe(result, whole_trace=traces)
+        if number >= EXPLAINED and not traces:
+            head, rest = f"{head}: {result.message.partition(chr(10))[0]}", []
+        console.print(head, style=STYLES[result.verdict], markup=False, highlight=False, soft_wrap=True)
+        console.print("\n".join([*rest, ""]) if rest else "", markup=False, highlight=False, soft_wrap=True, end="")
+    if len(shown) > EXPLAINED and not traces:
+        console.print(f"Only the first {EXPLAINED} are explained; --case ID explains any, --json FILE has them all.\n")
     if run.results:
         console.print(_table(run.results))
     for line in _closing_lines(run):
@@ -65,7 +69,8 @@ def _closing_lines(run: Run) -> list[str]:
     unforeseen = sum(not result.expected for result in run.results)
     foreseen = sum(result.expected and result.verdict in (Verdict.FAIL, Verdict.ERROR) for result in run.results)
     if run.is_conformant:
-        verdict = "conformant"
+        warnings = count(run.results)["warn"]
+        verdict = "conformant" + (f", with {warnings} warnings" if warnings else "")
     elif not run.executed:
         verdict = "no case was executed, so nothing is known about the target"
     else:
