@@ -68,7 +68,7 @@ def bench(
     except KeyboardInterrupt:
         click.echo("interrupted; everything that was started has been ended", err=True)
         sys.exit(130)
-    print_table(Console(), run)
+    print_table(Console(width=None if sys.stdout.isatty() else 120), run)
     if json_file:
         _write(json_file, run)
 

@@ -131,16 +131,20 @@ class Relay:
                 self._trace.event("*", f"the server does not accept a connection: {error}")
                 client.close()
                 continue
-            link = Link(chr(ord("A") + len(self.links) % 26))
-            self.links.append(link)
-            self._sockets += [client, server]
-            self._trace.event(link.label, "the client connected")
-            threading.Thread(target=self._pump, args=(client, server, self._client_taker(link)), daemon=True).start()
-            threading.Thread(
-                target=self._pump,
-                args=(server, client, lambda octets, link=link: link.take_from_server(octets, self._trace)),
-                daemon=True,
-            ).start()
+            self._join(client, server)
+
+    def _join(self, client: socket.socket, server: socket.socket) -> None:
+        link = Link(chr(ord("A") + len(self.links) % 26))
+        self.links.append(link)
+        self._trace.event(link.label, "the client connected")
+        ways = ((client, server, self._client_taker(link)), (server, client, self._server_taker(link)))
+        for source, sink, take in ways:
+            source.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._sockets.append(source)
+            threading.Thread(target=self._pump, args=(source, sink, take), daemon=True).start()
+
+    def _server_taker(self, link: Link) -> Callable[[bytes], None]:
+        return lambda octets: link.take_from_server(octets, self._trace)
 
     def _client_taker(self, link: Link) -> Callable[[bytes], None]:
         def take(octets: bytes) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from conformance import wire
+from conformance import schemas, wire
 from conformance.case import Case, add, case
 from conformance.scene import Scene
 from conformance.verdicts import Violation
@@ -73,8 +73,9 @@ def every_kind_of_frame(scene: Scene) -> None:
         peer.message("publish", "bad\nchannel", 1),
     ):
         peer.send(message)
-        if "error" not in peer.receive()["payload"]:
-            raise Violation("a message that breaks a rule got something else than an error")
+        answer = peer.receive("an error")
+        if wrong := schemas.problem("error-message", answer):
+            raise Violation("a message that breaks a rule got no valid error (ERR-001)", received=wrong)
     if "emit" in scene.target.responder:
         emit = {"channel": channel, "count": 1, "message_type": "notification", "payload": "äöü€😀\x00"}
         peer.send(peer.request_message("conformance.emit", emit))

@@ -199,12 +199,13 @@ for _name, _keep in {
 
 
 def oversize_header(scene: Scene, length: int | None) -> None:
-    """State a length over the limit, send no body, and get the error at once."""
-    peer, bystander = scene.connect(), scene.connect()
+    """State a length over the limit, send no body, and get the error at once, after the handshake and before it."""
+    peer, newcomer, bystander = scene.connect(), scene.open(), scene.connect()
     if length is None and not _announces(scene):
         raise Unsupported("the server announces no max_frame_bytes, so its limit is not known")
-    peer.send_octets(wire.header(peer.max_frame_bytes + 1 if length is None else length))
-    peer.expect_error("frame_too_large", None)
+    for sender in (peer, newcomer):
+        sender.send_octets(wire.header(peer.max_frame_bytes + 1 if length is None else length))
+        sender.expect_error("frame_too_large", None)
     bystander.expect_silence()
     scene.check_alive()
 

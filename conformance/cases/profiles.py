@@ -15,8 +15,8 @@ ACTIONS = {"discovery": ("list_services", "get_service_instances")}
 @case("profiles/only-defined-ones-are-announced", "PRF-001")
 def only_defined_ones(scene: Scene) -> None:
     """The acknowledgement names no profile that this version of the protocol does not define."""
-    scene.connect()
-    unknown = set(scene.target.acknowledgement.get("profiles", ())) - KNOWN
+    payload = (scene.connect().acknowledgement or {})["payload"]
+    unknown = set(payload.get("profiles", ())) - KNOWN
     if unknown:
         raise Violation("the server announces profiles that are not defined", received=str(sorted(unknown)))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from functools import partial
 from typing import Any
 
@@ -10,6 +11,9 @@ from conformance.case import Case, add, case
 from conformance.connection import Connection
 from conformance.scene import Scene
 from conformance.verdicts import Violation
+
+END_ARRIVES_SECONDS = 0.1
+"""For the end of a stream to be noticed; nothing that the server sends shows it while an answer is owed."""
 
 
 @case("publish/subscriber-gets-it-once-unchanged", "SUB-004", "SUB-010", "SUB-012")
@@ -166,7 +170,7 @@ def after_unsubscribe_nothing(scene: Scene) -> None:
         peer.publish(channel, "nobody hears this")
 
 
-@case("publish/one-write-is-processed-in-order", "SUB-015", seconds=0.1)
+@case("publish/one-write-is-processed-in-order", "SUB-015", "SUB-016", seconds=0.1)
 def one_write_in_order(scene: Scene) -> None:
     """Subscribe, publish, unsubscribe, publish and ping in one write are processed in that order."""
     peer = scene.connect()
@@ -366,6 +370,20 @@ for _how in ("closed", "reset"):
     )
 
 
+@case("publish/draining-connection-hears-nothing", "SUB-009", needs=("delay",), seconds=0.4)
+def draining_hears_nothing(scene: Scene) -> None:
+    """A client that has ended its sending side, and waits for an answer, gets nothing that is published meanwhile."""
+    peer, publisher = scene.connect(), scene.connect()
+    channel = scene.name("channel")
+    peer.subscribe(channel)
+    peer.send(peer.request_message("conformance.delay", {"delay_ms": int(400 * scene.time_scale), "value": "owed"}))
+    peer.end_sending()
+    time.sleep(END_ARRIVES_SECONDS)
+    publisher.publish(channel, "late")
+    if any(each["message_type"] == "publish" for each in peer.receive_until_end()):
+        raise Violation("a connection that had ended its sending side got a publish")
+
+
 @case("publish/churn", "SUB-009", "SUB-010", seconds=0.5)
 def churn(scene: Scene) -> None:
     """Two hundred connections that subscribe and leave do not disturb one that stays."""
@@ -382,7 +400,7 @@ def churn(scene: Scene) -> None:
     stays.expect_deliveries(messages)
 
 
-@case("publish/from-the-server", "SUB-017", "SUB-018", needs=("emit",), seconds=0.1)
+@case("publish/from-the-server", "SUB-017", "SUB-018", "REQ-004", needs=("emit",), seconds=0.1)
 def from_the_server(scene: Scene) -> None:
     """Publish and notification that the server originates reach each subscriber, and nobody else."""
     subscriber, stranger, peer = scene.connect(), scene.connect(), scene.connect()
@@ -397,4 +415,6 @@ def from_the_server(scene: Scene) -> None:
             raise Violation(
                 f"a {message_type} from the server did not reach its subscriber", received=wire.shorten(arrived)
             )
+        if len({each["message_id"] for each in arrived}) < len(arrived):
+            raise Violation("the server used a message_id a second time (REQ-004)", received=wire.shorten(arrived))
         stranger.expect_silence(f"a {message_type} from the server reached a stranger")
