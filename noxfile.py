@@ -61,6 +61,20 @@ def coverage(session: nox.Session) -> None:
 
 
 @nox.session
+def mutants(session: nox.Session) -> None:
+    """Run the cases on reference servers that are each wrong in one way; every one of these has to be noticed."""
+    _install(session)
+    session.run("python", "tests/mutants/run.py", *session.posargs)
+
+
+@nox.session
+def soak(session: nox.Session) -> None:
+    """Let the cases that watch time take their full time."""
+    _install(session)
+    session.run("ipc-conformance", "run", "--server-cmd", REFERENCE, "--case", "limits/idle-*", "--soak")
+
+
+@nox.session
 def interop(session: nox.Session) -> None:
     """Run the suite on a server nobody here wrote, and compare with its known failures."""
     _install(session)

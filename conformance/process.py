@@ -87,9 +87,9 @@ class GuardedProcess:
 
     def tail(self) -> str:
         """Return the last of what the process printed, its talk on standard output aside."""
-        size = self._output.seek(0, os.SEEK_END)
-        self._output.seek(max(0, size - TAIL_BYTES))
-        return self._output.read().decode("utf-8", "replace").strip()
+        descriptor = self._output.fileno()  # pread: the process writes at the position that seek would move
+        start = max(0, os.fstat(descriptor).st_size - TAIL_BYTES)
+        return os.pread(descriptor, TAIL_BYTES, start).decode("utf-8", "replace").strip()
 
     def obituary(self) -> str:
         """Describe how the process ended and what it printed last."""

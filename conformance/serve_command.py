@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import sys
-import threading
+import time
 
 import click
 
@@ -45,9 +45,10 @@ def serve(port: int, server: str | None, server_cmd: str | None) -> None:
         with contextlib.ExitStack() as stack:
             upstream = parse_address(server) if server else _start(stack, server_cmd)
             relay = stack.enter_context(Relay(upstream, LiveTrace(), port=port, on_finding=_complain))
-            click.echo(f"listening on {relay.address[0]}:{relay.address[1]}; end with Ctrl-C")
             with contextlib.suppress(KeyboardInterrupt):
-                threading.Event().wait()
+                click.echo(f"listening on {relay.address[0]}:{relay.address[1]}; end with Ctrl-C")
+                while True:
+                    time.sleep(1.0)  # not for ever: a signal that comes just ahead of a wait does not end it
             findings = len(relay.findings)
     except ValueError as error:
         raise click.UsageError(str(error)) from None

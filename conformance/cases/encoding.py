@@ -94,7 +94,7 @@ def depth_64_is_accepted(scene: Scene) -> None:
     peer = scene.connect()
     peer.send_body(nested_ping(peer, 64))
     answer = peer.receive()
-    if answer["payload"] != {"status": "pong"} | answer["payload"]:
+    if answer["payload"].get("status") != "pong":
         raise Violation("a body of 64 levels was not accepted", expected="a pong", received=wire.shorten(answer))
 
 

@@ -136,10 +136,12 @@ def subscriber_dies(scene: Scene) -> None:
     channel = scene.name("channel")
     for peer in (dies, stays):
         peer.subscribe(channel)
-    messages = [publisher.message("publish", channel, number) for number in range(200)]
+    messages = [publisher.message("publish", channel, number) for number in range(300)]
     publisher.send(*messages[:100])
     dies.reset()
-    publisher.send(*messages[100:])
+    publisher.send(*messages[100:200])
+    publisher.expect_silence()  # from here on the server knows of the reset
+    publisher.send(*messages[200:])
     publisher.expect_silence()
     stays.expect_deliveries(messages)
 

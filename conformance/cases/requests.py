@@ -251,7 +251,7 @@ def subscribed_channel_has_no_handler(scene: Scene) -> None:
     subscriber.expect_silence("a request was delivered to a subscriber")
 
 
-@case("requests/failing-handler", "REQ-013", needs=("fail",))
+@case("requests/failing-handler", "REQ-013", "ERR-005", needs=("fail",))
 def failing_handler(scene: Scene) -> None:
     """A handler that fails gives handler_failed, and the connection goes on."""
     peer = scene.connect()

@@ -1,0 +1,317 @@
+"""Mistakes about bodies (chapter ENC)."""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from mutation import around, mutant, replace
+
+from reference_server import connection, hub, messages
+from reference_server.connection import Connection
+from reference_server.errors import ErrorCode, MalformedFrameError, WireError
+from reference_server.frames import HEADER, encode_frame
+from reference_server.hub import Hub
+
+
+def _change_emitted(change: Callable[[bytes], bytes]) -> None:
+    """Change the body of every message that handlers publish."""
+
+    @around(hub, "encode_message")
+    def encode(original: Any, *arguments: Any) -> bytes:
+        return encode_frame(change(original(*arguments)[HEADER.size :]))
+
+
+def _decode_otherwise(lenient: Callable[[bytes], Any]) -> None:
+    """Decode with another decoder what the server's own refuses."""
+
+    @around(messages, "_decode_json")
+    def decode(original: Any, body: bytes) -> Any:
+        try:
+            return original(body)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            try:
+                return lenient(body)
+            except ValueError:
+                raise msgspec.DecodeError from None
+
+
+def _change_strings(change: Callable[[str], str]) -> None:
+    _change_values(lambda value: change(value) if isinstance(value, str) else value)
+
+
+def _change_objects(change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    _change_values(lambda value: change(value) if isinstance(value, dict) else value)
+
+
+def _change_delivered(change: Callable[[bytes], bytes]) -> None:
+    """Change the body of everything that is delivered."""
+
+    @around(Hub, "publish")
+    def publish(original: Any, self: Hub, app_id: str, channel_id: str, frame: bytes) -> None:
+        original(self, app_id, channel_id, encode_frame(change(frame[HEADER.size :])))
+
+
+def _change_values(change: Callable[[Any], Any]) -> None:
+    """Change every value of every payload that the server decodes."""
+
+    def walk(value: Any) -> Any:
+        if isinstance(value, dict):
+            return change({name: walk(member) for name, member in value.items()})
+        return change([walk(item) for item in value]) if isinstance(value, list) else change(value)
+
+    @around(connection, "decode_message")
+    def decode(original: Any, *arguments: Any) -> Any:
+        message = original(*arguments)
+        return message | {"payload": walk(message["payload"])} if "payload" in message else message
+
+
+@mutant("ENC-001")
+def terminated() -> None:
+    """A body that the server publishes ends with a NUL, as C strings do."""
+    _change_emitted(lambda body: body + b"\0")
+
+
+@mutant("ENC-002")
+def byte_order_mark() -> None:
+    """A body that the server publishes begins with a byte order mark."""
+    _change_emitted(lambda body: b"\xef\xbb\xbf" + body)
+
+
+@mutant("ENC-002/latin-1")
+def latin_1() -> None:
+    """A body that the server publishes is in Latin-1 where that has the character."""
+    _change_emitted(lambda body: body.replace("ä".encode(), "ä".encode("latin-1")))
+
+
+@mutant("ENC-003")
+def surrogates_given_back() -> None:
+    """An escape of a lone surrogate is accepted, and put into the answer."""
+    _decode_otherwise(json.loads)
+
+    @around(messages, "_encode_json")
+    def encode(original: Any, message: Any) -> bytes:
+        try:
+            body: bytes = original(message)
+        except (UnicodeEncodeError, ValueError):
+            return json.dumps(msgspec.structs.asdict(message)).encode()
+        return body
+
+
+@mutant("ENC-004")
+def replacement_characters() -> None:
+    """Octets that are not UTF-8 are replaced by U+FFFD."""
+    _decode_otherwise(lambda body: json.loads(body.decode("utf-8", "replace")))
+
+
+@mutant("ENC-005")
+def not_a_number() -> None:
+    """The tokens NaN and Infinity are taken for numbers."""
+    _decode_otherwise(lambda body: json.loads(body.decode().replace("\\u", "\\\\u")))
+
+
+@mutant("ENC-005/trailing")
+def trailing_octets() -> None:
+    """What stands behind the JSON text is ignored."""
+    _decode_otherwise(lambda body: json.JSONDecoder().raw_decode(body.decode())[0])
+
+
+@mutant("ENC-006")
+def empty_body_ignored() -> None:
+    """An empty body is taken for a sign of life."""
+
+    @around(Connection, "_read")
+    def read(original: Any, self: Connection, frame: bytes) -> Any:
+        return original(self, frame) if len(frame) > HEADER.size else None
+
+
+@mutant("ENC-007")
+def root_is_not_fatal() -> None:
+    """A root that is not an object is an invalid message, and the connection goes on."""
+
+    @around(connection, "decode_message")
+    def decode(original: Any, *arguments: Any) -> Any:
+        try:
+            return original(*arguments)
+        except MalformedFrameError as error:
+            if "root" in error.detail:
+                raise WireError(ErrorCode.INVALID_MESSAGE) from None
+            raise
+
+
+@mutant("ENC-008")
+def white_space_in_front() -> None:
+    """A body that begins with white space is refused."""
+
+    @around(connection, "decode_message")
+    def decode(original: Any, frame: bytes, *arguments: Any) -> Any:
+        if frame[HEADER.size : HEADER.size + 1].isspace():
+            raise MalformedFrameError("white space")
+        return original(frame, *arguments)
+
+
+@mutant("ENC-008/escapes")
+def type_by_text() -> None:
+    """The type of a message is looked for in the text of the body, where it may be escaped."""
+
+    @around(connection, "decode_message")
+    def decode(original: Any, frame: bytes, *arguments: Any) -> Any:
+        message = original(frame, *arguments)
+        kind = message.get("message_type")
+        if isinstance(kind, str) and f'"{kind}"'.encode("utf-8", "replace") not in frame:
+            raise MalformedFrameError("no type")
+        return message
+
+
+@mutant("ENC-009")
+def root_counted_twice() -> None:
+    """Only 63 levels are accepted: the limit is taken to be for what is inside the payload."""
+
+    @around(connection, "decode_message")
+    def decode(original: Any, frame: bytes, _max_depth: int) -> Any:
+        return original(frame, 63)
+
+
+@mutant("ENC-010")
+def depth_not_checked() -> None:
+    """Only what the decoder itself cannot take is too deep, whatever the limit says."""
+
+    @around(connection, "decode_message")
+    def decode(original: Any, frame: bytes, _max_depth: int) -> Any:
+        return original(frame, 1_000_000)
+
+
+@mutant("ENC-011")
+def surrogates_replaced() -> None:
+    """Lone surrogates are replaced by U+FFFD."""
+
+    def lenient(body: bytes) -> Any:
+        text = json.dumps(json.loads(body), ensure_ascii=False)
+        return json.loads(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
+
+    _decode_otherwise(lenient)
+
+
+@mutant("ENC-012")
+def infinite_integer() -> None:
+    """Integers are accepted however long they are."""
+    replace(messages, "_check_range", lambda _value: None)
+
+
+@mutant("ENC-012/infinity")
+def infinite_fraction() -> None:
+    """A number that is too large becomes infinite."""
+
+    def lenient(body: bytes) -> Any:
+        return json.loads(body) if b"Infinity" not in body and b"NaN" not in body else _no_json()
+
+    _decode_otherwise(lenient)
+
+
+def _no_json() -> Any:
+    raise ValueError
+
+
+@mutant("ENC-013")
+def member_twice() -> None:
+    """An object may have a member name twice."""
+    replace(messages, "_check_duplicates", lambda _body: None)
+
+
+@mutant("ENC-014")
+def first_member_counts() -> None:
+    """Of two members of one name the first one counts."""
+    replace(messages, "_check_duplicates", lambda _body: None)
+
+    @around(messages, "_decode_json")
+    def decode(original: Any, body: bytes) -> Any:
+        original(body)
+        return json.loads(body, object_pairs_hook=lambda members: dict(reversed(members)))
+
+
+@mutant("ENC-015")
+def composed() -> None:
+    """Strings of a payload are brought into composed form (NFC)."""
+    _change_strings(lambda text: unicodedata.normalize("NFC", text))
+
+
+@mutant("ENC-015/nul")
+def ends_at_nul() -> None:
+    """Strings of a payload end at a NUL."""
+    _change_strings(lambda text: text.partition("\0")[0])
+
+
+@mutant("ENC-015/noncharacters")
+def noncharacters_replaced() -> None:
+    """Noncharacters of a payload are replaced by U+FFFD."""
+    _change_strings(lambda text: "".join("\ufffd" if ord(each) & 0xFFFE == 0xFFFE else each for each in text))
+
+
+@mutant("ENC-015/lines")
+def line_ends_unified() -> None:
+    """Line separators of a payload become line feeds."""
+    _change_strings(lambda text: "\n".join(text.splitlines()))
+
+
+@mutant("ENC-015/direction")
+def directions_removed() -> None:
+    """Marks for the direction of writing are removed from payloads."""
+    _change_strings(lambda text: text.replace("\u202e", "").replace("\u202c", ""))
+
+
+@mutant("ENC-015/prototypes")
+def prototypes_dropped() -> None:
+    """Members that name a prototype are dropped from payloads."""
+    _change_objects(lambda members: {name: each for name, each in members.items() if name != "__proto__"})
+
+
+@mutant("ENC-015/empty")
+def empty_names_dropped() -> None:
+    """Members with an empty name are dropped from payloads."""
+    _change_objects(lambda members: {name: each for name, each in members.items() if name})
+
+
+@mutant("ENC-015/escapes")
+def escaped_twice() -> None:
+    """Backslashes of a payload are doubled."""
+    _change_strings(lambda text: text.replace("\\", "\\\\"))
+
+
+@mutant("ENC-015/delivered")
+def composed_for_subscribers() -> None:
+    """Strings are brought into composed form (NFC) when they are delivered."""
+    _change_delivered(lambda body: unicodedata.normalize("NFC", body.decode()).encode())
+
+
+@mutant("ENC-015/delivered-nul")
+def nul_not_delivered() -> None:
+    """Control characters are taken out of what is delivered."""
+    _change_delivered(lambda body: re.sub(rb"\\u00[01].", b"", body))
+
+
+@mutant("ENC-016/delivered")
+def fifteen_digits_delivered() -> None:
+    """Numbers keep fifteen digits when they are delivered."""
+
+    def change(body: bytes) -> bytes:
+        message = json.loads(body)
+        payload = json.loads(json.dumps(message["payload"]), parse_float=lambda text: float(f"{float(text):.15g}"))
+        return json.dumps(message | {"payload": payload}).encode()
+
+    _change_delivered(change)
+
+
+@mutant("ENC-016")
+def fifteen_digits() -> None:
+    """Numbers of a payload keep fifteen digits."""
+    _change_values(lambda value: float(f"{value:.15g}") if isinstance(value, float) else value)
+
+
+@mutant("ENC-016/integers")
+def integers_are_floats() -> None:
+    """Integers of a payload keep thirty-two bits."""
+    _change_values(lambda value: value & 0xFFFFFFFF if type(value) is int else value)

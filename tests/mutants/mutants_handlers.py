@@ -1,0 +1,156 @@
+"""Mistakes about how handlers are run, and about notifications (chapters REQ and NTF)."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from typing import Any
+
+from mutation import around, instead_of_entry, mutant, replace
+from tricks import link
+
+from reference_server import link as link_module
+from reference_server.connection import Connection
+from reference_server.errors import ErrorCode
+from reference_server.events import NotificationReceived, RequestReceived
+from reference_server.handlers import Request
+from reference_server.link import Link
+from reference_server.relay import Relay
+from reference_server.responder import Responder
+from reference_server.work import Work
+
+
+@mutant("REQ-009")
+def last_in_first_out() -> None:
+    """Handlers that are to be started are taken from the wrong end of their queue."""
+
+    @around(Relay, "start")
+    def start(original: Any, self: Relay, *arguments: Any) -> None:
+        original(self, *arguments)
+        self._queue.rotate(1)
+
+
+@mutant("REQ-010")
+def loop_blocked() -> None:
+    """A handler that waits blocks the event loop."""
+
+    async def delay(_self: Responder, request: Request) -> dict[str, Any]:
+        time.sleep(request.payload["delay_ms"] / 1000)  # noqa: ASYNC251 - the mistake
+        return {"value": request.payload["value"]}
+
+    replace(Responder, "delay", delay)
+
+
+@mutant("REQ-010/one-at-a-time")
+def one_worker() -> None:
+    """The whole server runs one handler at a time."""
+    turn = asyncio.Lock()
+
+    @around(Work, "_call")
+    async def call(original: Any, *arguments: Any, **options: Any) -> Any:
+        async with turn:
+            return await original(*arguments, **options)
+
+
+@mutant("REQ-011")
+def waits_for_the_answer() -> None:
+    """The next message of a connection is processed when the handler of the one before has answered."""
+
+    @around(Connection, "events")
+    def events(original: Any, self: Connection) -> Any:
+        for event in () if self.owed else original(self):
+            yield event
+            if self.owed:
+                return
+
+    @around(Connection, "_settle")
+    def settle(original: Any, self: Connection) -> None:
+        original(self)
+        asyncio.get_running_loop().call_soon(link(self).data_received, b"")
+
+
+@mutant("REQ-011/one-at-a-time")
+def one_handler_per_connection() -> None:
+    """A connection has one handler at a time; pings are answered meanwhile."""
+    turns: dict[Work, asyncio.Lock] = {}
+
+    @around(Work, "_call")
+    async def call(original: Any, self: Work, *arguments: Any, **options: Any) -> Any:
+        async with turns.setdefault(self, asyncio.Lock()):
+            return await original(self, *arguments, **options)
+
+
+@mutant("REQ-013")
+def failure_ends_the_connection() -> None:
+    """A handler that fails ends the connection."""
+
+    @around(Connection, "refuse")
+    def refuse(original: Any, self: Connection, request: RequestReceived, code: ErrorCode, detail: str) -> None:
+        if code is ErrorCode.HANDLER_FAILED:
+            self.drop()
+        original(self, request, code, detail)
+
+
+@mutant("REQ-014")
+def exception_told() -> None:
+    """The client is told the text of the exception."""
+
+    @around(Connection, "refuse")
+    def refuse(original: Any, self: Connection, request: RequestReceived, code: ErrorCode, detail: str) -> None:
+        original(self, request, code, str(sys.exception() or detail))
+
+
+@mutant("NTF-001")
+def notification_needs_a_handler() -> None:
+    """A notification on a channel without a handler is answered with no_handler."""
+
+    @instead_of_entry(link_module._ACTIONS, NotificationReceived)
+    def notification(original: Any, self: Link, event: NotificationReceived) -> None:
+        if self._site.handlers.find("notification", self._connection.app_id, event.channel_id):
+            original(self, event)
+        else:
+            about = {"message_id": event.message_id, "channel_id": event.channel_id}
+            self._connection._queue_error(ErrorCode.NO_HANDLER, "", about)
+
+
+@mutant("NTF-001/handled")
+def notification_confirmed() -> None:
+    """A notification that a handler took is answered."""
+
+    @instead_of_entry(link_module._ACTIONS, NotificationReceived)
+    def notification(original: Any, self: Link, event: NotificationReceived) -> None:
+        original(self, event)
+        if self._site.handlers.find("notification", self._connection.app_id, event.channel_id):
+            self._connection._respond({"status": "ok"}, event.channel_id, event.message_id)
+
+
+@mutant("NTF-002")
+def handled_twice() -> None:
+    """A notification reaches its handler twice."""
+
+    @instead_of_entry(link_module._ACTIONS, NotificationReceived)
+    def notification(original: Any, self: Link, event: NotificationReceived) -> None:
+        original(self, event)
+        original(self, event)
+
+
+@mutant("NTF-003")
+def latest_first() -> None:
+    """Of the notifications that wait, the handler gets the latest one first."""
+
+    @around(Work, "start_notification")
+    def start(original: Any, self: Work, *arguments: Any) -> None:
+        original(self, *arguments)
+        self._relay._queue.rotate(1)
+
+
+@mutant("NTF-004")
+def notification_passed_on() -> None:
+    """A notification is passed on to the subscribers of its channel."""
+
+    @instead_of_entry(link_module._ACTIONS, NotificationReceived)
+    def notification(original: Any, self: Link, event: NotificationReceived) -> None:
+        original(self, event)
+        hub, app_id = self._site.hub, self._connection.app_id
+        hub.publish(app_id, event.channel_id, hub.originate("notification", app_id, event.channel_id, event.payload))

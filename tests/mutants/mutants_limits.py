@@ -1,0 +1,207 @@
+"""Mistakes about limits, flow and shutdown (chapter LIM)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mutation import around, mutant, replace
+from tricks import link
+
+from reference_server import connection
+from reference_server.connection import Connection
+from reference_server.errors import ErrorCode
+from reference_server.link import Link
+from reference_server.server import ReferenceServer
+from reference_server.states import State
+
+
+def _without_a_word(code: ErrorCode) -> None:
+    """Close connections instead of sending them an error."""
+
+    @around(Connection, "fail")
+    def fail(original: Any, self: Connection, wanted: ErrorCode, *arguments: Any) -> None:
+        if wanted is code:
+            self._outbox.clear()
+            link(self)._transport.abort()
+        else:
+            original(self, wanted, *arguments)
+
+
+@mutant("LIM-001")
+def answer_not_measured() -> None:
+    """An answer may be longer than the announced limit."""
+
+    @around(connection, "encode_message")
+    def encode(original: Any, message: Any, _limit: int) -> Any:
+        return original(message, 1 << 40)
+
+
+@mutant("LIM-004")
+def everything_held() -> None:
+    """What a client does not read is held without a bound."""
+
+    @around(Connection, "data_to_send")
+    def data_to_send(original: Any, self: Connection, _held: int) -> Any:
+        return original(self, 0)
+
+
+@mutant("LIM-005")
+def newest_dropped() -> None:
+    """What goes over the bound is dropped, and the connection goes on."""
+
+    @around(Connection, "data_to_send")
+    def data_to_send(original: Any, self: Connection, held: int) -> Any:
+        if held + sum(map(len, self._outbox)) > self._limits.max_outbound_bytes:
+            self._outbox.clear()
+        return original(self, held)
+
+
+@mutant("LIM-016")
+def dropped_without_a_word() -> None:
+    """A client that does not read is dropped without an error."""
+    _without_a_word(ErrorCode.SLOW_CONSUMER)
+
+
+@mutant("LIM-015")
+def depth_off_by_one() -> None:
+    """One level less than announced is accepted."""
+
+    @around(connection, "decode_message")
+    def decode(original: Any, frame: bytes, max_depth: int) -> Any:
+        return original(frame, max_depth - 1)
+
+
+@mutant("LIM-006")
+def publisher_waits() -> None:
+    """The server waits until every subscriber has taken a message before it reads the next one."""
+
+    @around(Link, "pause_writing")
+    def pause_writing(original: Any, self: Link) -> None:
+        original(self)
+        for each in self._site.links:
+            each._transport.pause_reading()
+
+    @around(Link, "resume_writing")
+    def resume_writing(original: Any, self: Link) -> None:
+        original(self)
+        for each in self._site.links:
+            each._transport.resume_reading()
+
+
+@mutant("LIM-007")
+def reads_on() -> None:
+    """The server goes on reading from a client that does not read its answers."""
+    replace(Link, "pause_writing", lambda _self: None)
+
+
+@mutant("LIM-008")
+def sixty_four_connections() -> None:
+    """Sixty-four connections are the most the server serves, whatever it announces."""
+
+    @around(Link, "connection_made")
+    def connection_made(original: Any, self: Link, transport: Any) -> None:
+        original(self, transport)
+        if len(self._site.serving) > 64:
+            self._connection.fail(ErrorCode.TOO_MANY_CONNECTIONS)
+
+
+@mutant("LIM-008/handshakes")
+def fifty_newcomers() -> None:
+    """Fifty connections before their handshake are the most the server has at a time."""
+
+    @around(Link, "connection_made")
+    def connection_made(original: Any, self: Link, transport: Any) -> None:
+        original(self, transport)
+        if sum(each._connection.state is State.AWAITING_CONNECT for each in self._site.serving) > 50:
+            self._connection.fail(ErrorCode.TOO_MANY_CONNECTIONS)
+
+
+@mutant("LIM-009")
+def turned_away() -> None:
+    """A connection over the limit is closed without a word."""
+    _without_a_word(ErrorCode.TOO_MANY_CONNECTIONS)
+
+
+@mutant("LIM-009/late")
+def turned_away_late() -> None:
+    """A connection over the limit is told so when it has sent its connect message."""
+
+    @around(Connection, "fail")
+    def fail(original: Any, self: Connection, code: ErrorCode, *arguments: Any) -> None:
+        if code is ErrorCode.TOO_MANY_CONNECTIONS:
+            late.add(self)
+        else:
+            original(self, code, *arguments)
+
+    late: set[Connection] = set()
+
+    @around(Connection, "accept")
+    def accept(original: Any, self: Connection, event: Any) -> None:
+        if self in late:
+            late.discard(self)
+            self.fail(ErrorCode.TOO_MANY_CONNECTIONS)
+        else:
+            original(self, event)
+
+
+@mutant("LIM-009/closing")
+def places_never_free() -> None:
+    """A connection that has ended keeps its place."""
+
+    @around(Link, "connection_made")
+    def connection_made(original: Any, self: Link, transport: Any) -> None:
+        counted.extend([self])
+        original(self, transport)
+        if len(counted) > self._limits.max_connections + 1:
+            self._connection.fail(ErrorCode.TOO_MANY_CONNECTIONS)
+
+    counted: list[Link] = []
+
+
+@mutant("LIM-010")
+def timer_not_stopped() -> None:
+    """The handshake timer goes on after the handshake."""
+
+    @around(Link, "state_changed")
+    def state_changed(original: Any, self: Link, before: State) -> None:
+        if self._connection.state is State.OPEN:
+            self._timer = None
+        original(self, before)
+
+
+@mutant("LIM-011")
+def end_is_the_end() -> None:
+    """A client that ends its sending side gets no answer any more."""
+
+    @around(Connection, "receive_eof")
+    def receive_eof(original: Any, self: Connection) -> None:
+        self.owed = 0
+        original(self)
+
+
+@mutant("LIM-012")
+def still_listening() -> None:
+    """New connections are served during a shutdown."""
+
+    @around(ReferenceServer, "close")
+    async def close(original: Any, self: ReferenceServer) -> None:
+        self._listeners = []
+        await original(self)
+
+    @around(Link, "connection_made")
+    def connection_made(original: Any, self: Link, transport: Any) -> None:
+        stopping, self._site.stopping = self._site.stopping, False
+        original(self, transport)
+        self._site.stopping = stopping
+
+
+@mutant("LIM-013")
+def no_grace() -> None:
+    """A shutdown does not wait for requests in flight."""
+    replace(Link, "finish", lambda self: self.fail(ErrorCode.SHUTTING_DOWN))
+
+
+@mutant("LIM-014")
+def gone() -> None:
+    """A shutdown closes every connection without a word."""
+    _without_a_word(ErrorCode.SHUTTING_DOWN)

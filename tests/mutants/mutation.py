@@ -1,0 +1,114 @@
+"""What a mutant is, the register of all of them, and the tools they patch the reference server with.
+
+A mutant is the reference server with one mistake, named after the requirement that the mistake breaks. The modules
+``mutants_*.py`` hold them by chapter; ``serve.py`` runs a server with one, ``run.py`` shows that the suite sees each.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, MutableMapping
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+Patch = Callable[[], None]
+
+
+class PatchError(Exception):
+    """What a mutant patches is not there any more: the mutant has to follow a change of the reference server."""
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One mistake.
+
+    Attributes:
+        name: the requirement's id, with ``/`` and a word when there are several mistakes about it.
+        mistake: what the server does wrong, in a sentence.
+        patch: makes the mistake in this process.
+        harms: cases of the sanity set that the mistake breaks besides; ``*`` stands for all.
+        because: why it breaks them.
+    """
+
+    name: str
+    mistake: str
+    patch: Patch
+    harms: tuple[str, ...] = ()
+    because: str = ""
+
+    @property
+    def requirement(self) -> str:
+        """The id of the requirement that the mistake breaks."""
+        return self.name.partition("/")[0]
+
+
+_register: dict[str, Mutant] = {}
+
+
+def mutant(name: str, *, harms: tuple[str, ...] = (), because: str = "") -> Callable[[Patch], Patch]:
+    """Register the decorated function as the patch of a mutant; its docstring is the mistake."""
+    if bool(harms) != bool(because):
+        raise ValueError(f"{name}: harm and its reason go together")
+
+    def decorate(patch: Patch) -> Patch:
+        if name in _register or not patch.__doc__:
+            raise ValueError(f"mutant {name} is registered twice, or has no docstring")
+        _register[name] = Mutant(name, patch.__doc__.strip(), patch, harms, because)
+        return patch
+
+    return decorate
+
+
+def all_mutants() -> dict[str, Mutant]:
+    """Return every mutant by name."""
+    for file in sorted(Path(__file__).parent.glob("mutants_*.py")):
+        import_module(file.stem)
+    return _register
+
+
+def replace(owner: Any, name: str, value: Any) -> Any:
+    """Put a value into an attribute that a module or class itself has, and return what was there.
+
+    Raises:
+        PatchError: it has no such attribute.
+    """
+    if name not in vars(owner):
+        raise PatchError(f"{owner.__name__} has no {name} of its own")
+    original = vars(owner)[name]
+    setattr(owner, name, value)
+    return original
+
+
+def around(owner: Any, name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Let the decorated function stand in for one of a module or class; it is given the original, then the arguments.
+
+    Raises:
+        PatchError: there is no such function.
+    """
+    if name not in vars(owner):
+        raise PatchError(f"{owner.__name__} has no {name} of its own")
+    return lambda stand_in: _stand_in(stand_in, replace(owner, name, None), lambda made: setattr(owner, name, made))
+
+
+def instead_of_entry(table: MutableMapping[Any, Any], key: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Let the decorated function stand in for an entry of a table of functions; as :func:`around`.
+
+    Raises:
+        PatchError: the table has no such entry.
+    """
+    if key not in table:
+        raise PatchError(f"a table has no entry {key!r}")
+    return lambda stand_in: _stand_in(stand_in, table[key], lambda made: table.__setitem__(key, made))
+
+
+def _stand_in(
+    stand_in: Callable[..., Any], original: Callable[..., Any], put: Callable[[Callable[..., Any]], object]
+) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def made(*arguments: Any, **options: Any) -> Any:
+        return stand_in(original, *arguments, **options)
+
+    put(made)
+    return stand_in

@@ -1,0 +1,20 @@
+"""Run the reference server with one mistake: ``python tests/mutants/serve.py NAME [OPTIONS OF THE SERVER]``.
+
+The name ``none`` makes no mistake: the control of the experiment.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from mutation import all_mutants
+
+from reference_server.cli import main
+
+CONTROL = "none"
+
+if __name__ == "__main__":
+    name = sys.argv.pop(1)
+    if name != CONTROL:
+        all_mutants()[name].patch()
+    main()

@@ -1,0 +1,94 @@
+"""Patches that several mutants share. All names of the reference server that are private to it are used here only
+where its public ones do not reach."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from mutation import around
+
+from reference_server import connection, precedence
+from reference_server.connection import Connection
+from reference_server.errors import ErrorCode, WireError
+from reference_server.frames import encode_frame
+from reference_server.hub import Hub
+from reference_server.messages import Message
+
+
+def refuse_message(breaks: Callable[[Message], bool], code: ErrorCode = ErrorCode.INVALID_MESSAGE) -> None:
+    """Refuse messages with a valid envelope that the specification does not refuse."""
+
+    @around(connection, "read_message")
+    def read(original: Any, message: Message, *context: Any) -> Any:
+        if precedence._ENVELOPE.is_valid(message) and breaks(message):
+            raise WireError(code, "", message)
+        return original(message, *context)
+
+
+def refuse_connect(breaks: Callable[[Message], bool], code: ErrorCode = ErrorCode.HANDSHAKE_REQUIRED) -> None:
+    """Refuse valid connect messages that the specification does not refuse."""
+
+    @around(connection, "read_connect")
+    def read(original: Any, message: Message) -> Any:
+        event = original(message)
+        if breaks(message):
+            raise WireError(code, "", message)
+        return event
+
+
+def change_message(change: Callable[[Message], Message]) -> None:
+    """Let the server see another message than the one that arrived behind the handshake."""
+
+    @around(connection, "read_message")
+    def read(original: Any, message: Message, *context: Any) -> Any:
+        return original(change(message), *context)
+
+
+def act_in_spite_of(code: ErrorCode, act: Callable[[Connection, Mapping[str, Any]], object]) -> None:
+    """Do something about a message in spite of answering it with an error."""
+
+    @around(Connection, "_report")
+    def report(original: Any, self: Connection, error: WireError) -> None:
+        original(self, error)
+        if error.code is code:
+            act(self, error.about)
+
+
+def change_acknowledgement(change: Callable[[dict[str, Any]], object]) -> None:
+    """Change the payload of every acknowledgement."""
+
+    @around(Connection, "_respond")
+    def respond(original: Any, self: Connection, payload: Any, *address: Any, **named: Any) -> None:
+        if is_acknowledgement(payload):
+            change(payload)
+        original(self, payload, *address, **named)
+
+
+def is_acknowledgement(payload: Any) -> bool:
+    """Tell whether a payload is that of an acknowledgement."""
+    return isinstance(payload, dict) and payload.get("status") == "connected"
+
+
+def link(of: Connection) -> Any:
+    """Return the link of a connection."""
+    return of._watcher
+
+
+def hub(of: Connection) -> Hub:
+    """Return the hub that a connection belongs to."""
+    found: Hub = link(of)._site.hub
+    return found
+
+
+def holder(of: Connection, connection_id: str) -> Connection | None:
+    """Return the connection that has a name now, in the application of a connection."""
+    application = hub(of)._applications.get(of.app_id)
+    return application.connections.get(connection_id) if application else None
+
+
+def publish(of: Connection, message: Mapping[str, Any]) -> None:
+    """Deliver a message to the subscribers that its own members name."""
+    body = json.dumps(message, ensure_ascii=False).encode()
+    hub(of).publish(message["app_id"], message["channel_id"], encode_frame(body))
