@@ -1,0 +1,101 @@
+"""How the tests of the kit run its commands, and look for what they leave behind."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from shlex import quote
+from typing import Any
+
+from click.testing import CliRunner, Result
+
+from conformance.cli import main
+
+REFERENCE = f"{quote(sys.executable)} -m reference_server --port {{port}} --responder --handshake-timeout 1"
+KIT = [sys.executable, "-m", "conformance"]
+LIMIT_SECONDS = 30.0
+GONE_SECONDS = 3.0
+ENVIRONMENT = {
+    name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "COVERAGE", "FORCE_COLOR"))
+}
+"""What a command gets, without the traces of the pytest that runs this test."""
+
+
+def mini(wrong: str = "", marker: str = "") -> str:
+    """Return the command of the small server, right or wrong in the named way."""
+    script = Path(__file__).with_name("kit_mini_server.py")
+    return f"{quote(sys.executable)} {quote(str(script))} --port {{port}} --wrong={wrong} {marker}".rstrip()
+
+
+def script(folder: Path, source: str, marker: str = "") -> str:
+    """Write a Python script and return the command that runs it with a port as its argument."""
+    file = folder / "target.py"
+    file.write_text(source)
+    return f"{quote(sys.executable)} {quote(str(file))} {{port}} {marker}".rstrip()
+
+
+def invoke(*arguments: str) -> Result:
+    """Run a command of the kit that needs no server, in this process."""
+    return CliRunner().invoke(main, arguments)
+
+
+@contextmanager
+def started(*arguments: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
+    """Start a command of the kit to read along, and kill it at the end if it still runs."""
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen([*KIT, *arguments], env=ENVIRONMENT | environment, **pipes) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def run_kit(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a command of the kit to its end."""
+    with started(*arguments, **environment) as process:
+        out, err = process.communicate(timeout=LIMIT_SECONDS)
+    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+
+def run_on(command: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run cases on the server that ``command`` starts, without further processes."""
+    return run_kit("run", "--server-cmd", command, "-n", "1", *arguments, **environment)
+
+
+def new_marker() -> str:
+    """Return an argument that shows in the command lines of a test's processes and nowhere else."""
+    return f"--marker={uuid.uuid4().hex}"
+
+
+def processes_with(marker: str) -> list[int]:
+    """Return the processes whose command line has the marker, the kit's own aside (its arguments have it, too)."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            arguments = (process / "cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if marker.encode() in arguments:
+            found.append(int(process.name))
+    return found
+
+
+def wait_until(condition: Callable[[], object], seconds: float = GONE_SECONDS) -> bool:
+    """Wait for something that another process does; tell whether it came about."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def nothing_left(marker: str) -> bool:
+    """Tell whether all processes with the marker are gone, soon."""
+    return wait_until(lambda: not processes_with(marker))

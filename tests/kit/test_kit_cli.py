@@ -1,0 +1,263 @@
+"""The command line: what it prints, writes and exits with."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+from kit_commands import invoke, mini, new_marker, nothing_left, run_kit, run_on, started
+
+from conformance import baseline, schemas, wire
+from conformance.catalogue import all_cases, select
+from conformance.runner import CaseResult
+from conformance.verdicts import Verdict
+
+ANYBODY = ("run", "--server", "127.0.0.1:1")
+TIME = ("--case", "system/get-time", "--case", "system/ping")
+KNOWN = '[[known]]\nverdict = "fail"\nmessage = "breaks its schema"\nreason = "no clock"\ncases = ["system/get-time"]\n'
+
+
+def test_list_names_the_chosen_cases_and_their_number() -> None:
+    result = invoke("list", "--case", "system/get-*", "--case", "system/ping")
+    first, second, count = result.output.splitlines()
+    assert first.split() == ["system/get-time", "must", "SYS-004"]
+    assert second.startswith("system/ping ")
+    assert count == "2 cases"
+
+
+def test_list_as_json_has_the_sentences() -> None:
+    (entry,) = json.loads(invoke("list", "--case", "system/ping", "--json").output)
+    assert entry["case"] == "system/ping"
+    assert entry["summary"].startswith("A ping is answered")
+    (rule,) = entry["requirements"]
+    assert rule["id"] == "SYS-003"
+    assert rule["text"].startswith("A server MUST")
+    assert rule["link"].startswith("spec/")
+
+
+@pytest.mark.parametrize("command", ["list", "dry-run"])
+@pytest.mark.parametrize(
+    ("arguments", "wanted"),
+    [
+        ((), lambda _: True),
+        (("--level", "should"), lambda case: case.level == "should"),
+        (("--level", "must", "--case", "hand*"), lambda case: case.level == "must" and case.id.startswith("hand")),
+        (("--profile", "core"), lambda case: case.profile is None),
+    ],
+)
+def test_selection_is_the_same_everywhere(command: str, arguments: tuple[str, ...], wanted: Any) -> None:
+    start_of = ("list",) if command == "list" else (*ANYBODY, "--dry-run")
+    lines = invoke(*start_of, *arguments).output.splitlines()
+    shown = {line.split()[0] for line in lines if "/" in line.split()[0]}
+    assert shown == {each.id for each in all_cases().values() if each.role == "server" and wanted(each)}
+
+
+def test_dry_run_of_a_client_lists_client_cases() -> None:
+    lines = invoke(*ANYBODY, "--client-cmd", "driver", "--dry-run").output.split()
+    assert lines == sorted(each.id for each in select(role="client"))
+
+
+WRONG_USE = {
+    "an unknown option": ((*ANYBODY, "--colour"), "No such option"),
+    "an unknown level": ((*ANYBODY, "--level", "may"), "'may' is not one of"),
+    "an empty selection": ((*ANYBODY, "--case", "system/pin"), "the selection matches no case"),
+    "no time": ((*ANYBODY, "--time-scale", "0"), "0.0 is not in the range"),
+    "an update of nothing": ((*ANYBODY, "--update-known-failures"), "needs --known-failures FILE"),
+    "an update of a part": (
+        (*ANYBODY, "--update-known-failures", "--known-failures", "k.toml", "--level", "must"),
+        "a run of all cases",
+    ),
+    "a results file in no folder": ((*ANYBODY, "--json", "/nonexistent/r.json"), "cannot write /nonexistent/r.json"),
+    "a JUnit file in no folder": ((*ANYBODY, "--junit", "/nonexistent/r.xml"), "cannot write /nonexistent/r.xml"),
+    "a results file that is a folder": ((*ANYBODY, "--json", "/"), "is a directory"),
+    "results that are absent": (("requirements", "/nonexistent.json"), "results file /nonexistent.json: "),
+    "two servers behind serve": (("serve", "--server", "a:1", "--server-cmd", "b"), "not both"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_USE)
+def test_wrong_use_exits_with_2_and_says_why(name: str) -> None:
+    arguments, text = WRONG_USE[name]
+    result = invoke(*arguments)
+    assert result.exit_code == 2
+    assert text in result.output.splitlines()[-1]
+
+
+WRONG_BASELINES = {
+    "absent": (None, "No such file"),
+    "not TOML": ("[[known]", "known failures {file}: "),
+    "without a reason": ('[[known]]\nverdict = "fail"\nmessage = "x"\ncases = ["system/ping"]', "'reason'"),
+    "with an empty message": (KNOWN.replace("breaks its schema", ""), "at known/0/message"),
+    "with a verdict that is none": (KNOWN.replace('"fail"', '"pass"'), "at known/0/verdict"),
+    "with a case nobody has": (KNOWN.replace("get-time", "gone"), "there is no case 'system/gone'"),
+    "with a case in two groups": (KNOWN + KNOWN, "case 'system/get-time' is listed twice"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_BASELINES)
+def test_wrong_baseline_is_wrong_use(name: str, tmp_path: Path) -> None:
+    content, text = WRONG_BASELINES[name]
+    file = tmp_path / "known.toml"
+    if content is not None:
+        file.write_text(content)
+    result = invoke(*ANYBODY, "--known-failures", str(file))
+    assert result.exit_code == 2
+    assert text.replace("{file}", str(file)) in result.output.splitlines()[-1]
+
+
+def failed(message: str = "breaks its schema", verdict: Verdict = Verdict.FAIL) -> CaseResult:
+    return CaseResult("system/get-time", ["SYS-004"], "must", verdict, expected=False, duration_ms=1, message=message)
+
+
+@pytest.mark.parametrize(
+    ("result", "expected"),
+    [
+        (failed("the answer breaks its schema"), True),
+        (failed("another thing"), False),
+        (failed("", Verdict.PASS), False),
+        (failed("breaks its schema", Verdict.ERROR), False),
+        (failed("no handler", Verdict.UNSUPPORTED), False),
+    ],
+)
+def test_baseline_is_strict(result: CaseResult, expected: bool) -> None:
+    known = baseline.Known(Verdict.FAIL, "breaks its schema", "no clock")
+    baseline.Baseline({"system/get-time": known}).judge(result)
+    assert result.expected is expected
+    assert ("known failure went differently" in result.message) is not expected
+
+
+def test_baseline_round_trips_and_keeps_reasons(tmp_path: Path) -> None:
+    file = tmp_path / "known.toml"
+    other = CaseResult("system/ping", ["SYS-003"], "must", Verdict.FAIL, False, 1, message='odd "text" \\\nmore')
+    waiting = baseline.write(file, [failed("it breaks its schema"), other], baseline.Baseline({}))
+    assert waiting == 2
+    file.write_text(file.read_text().replace("FILL IN: why does the target do this?", "because"))
+    old = baseline.Baseline.read(file, all_cases())
+    for result in (failed("it breaks its schema"), other):
+        old.judge(result)
+        assert result.expected
+    first = file.read_text()
+    assert baseline.write(file, [failed("it breaks its schema"), other, failed("", Verdict.PASS)], old) == 0
+    assert file.read_text() == first
+
+
+@pytest.fixture(scope="module")
+def failing(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """One run with a failure and a pass, and everything it wrote."""
+    folder = tmp_path_factory.mktemp("failing")
+    files = ("--json", str(folder / "r.json"), "--junit", str(folder / "r.xml"))
+    done = run_on(mini("time"), *TIME, *files, "--format", "json", "--seed", "7")
+    return done, folder
+
+
+def test_failing_run_exits_with_1_and_writes_a_valid_results_file(failing: Any) -> None:
+    done, folder = failing
+    content = json.loads((folder / "r.json").read_text())
+    assert done.returncode == 1
+    assert schemas.problem("tools/results", content) is None
+    assert [(each["case"], each["verdict"]) for each in content["results"]] == [
+        ("system/get-time", "fail"),
+        ("system/ping", "pass"),
+    ]
+    assert content["seed"] == 7
+    assert content["summary"] == {
+        "pass": 1, "fail": 1, "warn": 0, "unsupported": 0, "error": 0, "conformant": False,
+    }  # fmt: skip
+    assert [bool(each["trace"]) for each in content["results"]] == [True, False]
+
+
+def test_format_json_puts_only_json_on_stdout(failing: Any) -> None:
+    done, _ = failing
+    content = json.loads(done.stdout)
+    assert schemas.problem("tools/results", content) is None
+    assert "FAIL system/get-time" in done.stderr
+
+
+def test_junit_has_the_failures_with_their_explanation(failing: Any) -> None:
+    _, folder = failing
+    suite = ElementTree.parse(folder / "r.xml").getroot().find("testsuite")  # noqa: S314 - a file of our own
+    assert suite is not None
+    assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("2", "1", "0")
+    failure = suite.find("testcase/failure")
+    assert failure is not None
+    explanation = failure.text or ""
+    assert "the answer to get_time breaks its schema" in explanation
+    assert "SYS-004" in explanation
+
+
+def test_requirements_tell_the_verdicts_of_a_run(failing: Any) -> None:
+    _, folder = failing
+    plain = invoke("requirements", str(folder / "r.json"))
+    assert re.search(r"^SYS-004 +must +\d+ cases +fail$", plain.output, re.MULTILINE)
+    assert re.search(r"^FRM-001 +must +\d+ cases +not executed$", plain.output, re.MULTILINE)
+    strict = invoke("requirements", str(folder / "r.json"), "--strict", "--missing")
+    assert (plain.exit_code, strict.exit_code) == (0, 1)
+    assert "SYS-004 " not in strict.output
+    assert invoke("requirements", "--strict").exit_code == 0
+
+
+def test_known_failure_makes_the_run_succeed_and_says_so(tmp_path: Path) -> None:
+    (tmp_path / "known.toml").write_text(KNOWN)
+    arguments = ("--known-failures", str(tmp_path / "known.toml"))
+    done = run_on(mini("time"), *TIME, *arguments)
+    assert (done.returncode, "not conformant: 0 unexpected, 1 known failures" in done.stdout) == (0, True)
+    done = run_on(mini(), *TIME, *arguments)
+    assert done.returncode == 1
+    assert "known failure went differently: foreseen was fail with 'breaks its schema'" in done.stdout
+
+
+def test_conformant_run_says_so_without_colour() -> None:
+    done = run_on(mini(), *TIME, "--trace", NO_COLOR="1", FORCE_COLOR="1")
+    assert done.returncode == 0
+    assert "conformant. 2 cases executed" in done.stdout
+    assert "PASS system/ping" in done.stdout
+    assert not re.search(r"\x1b\[[0-9;]*3[0-9]", done.stdout + done.stderr)
+
+
+def test_nothing_executed_exits_with_4_and_names_the_responder() -> None:
+    done = run_on(mini(), "--case", "requests/concurrent*", "--case", "requests/*echo*")
+    assert done.returncode == 4, done.stdout
+    assert "docs/responder.md" in done.stdout
+    assert "no case was executed" in done.stdout
+
+
+def test_nobody_there_exits_with_3() -> None:
+    done = run_kit(*ANYBODY, "--case", "system/ping")
+    assert done.returncode == 3
+    assert done.stdout.count("cannot connect to 127.0.0.1:1") == 1
+
+
+def test_serve_prints_frames_and_findings_and_exits_with_1() -> None:
+    marker = new_marker()
+    with started("serve", "--port", "0", "--server-cmd", mini(marker=marker), PYTHONUNBUFFERED="1") as process:
+        assert process.stdout
+        found = re.fullmatch(r"listening on 127\.0\.0\.1:(\d+); end with Ctrl-C\n", process.stdout.readline())
+        assert found
+        with socket.create_connection(("127.0.0.1", int(found[1])), timeout=5) as client:
+            client.sendall(wire.frame(b'{"message_id":"mine"}'))
+            lines = [process.stdout.readline() for _ in range(3)]
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=10)
+    assert process.returncode == 1, err
+    assert 'A -> {"message_id":"mine"}' in lines[1]
+    assert "breaks the envelope rules (ENV-001)" in lines[2]
+    assert re.search(r"\d frames of clients broke a rule", out)
+    assert nothing_left(marker)
+
+
+def test_serve_says_when_its_port_is_taken_or_its_server_does_not_start() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = run_kit("serve", "--port", port, "--server", "127.0.0.1:1")
+    assert done.returncode == 2
+    assert f"cannot listen on port {port}" in done.stderr.splitlines()[-1]
+    done = run_kit("serve", "--port", "0", "--server-cmd", f"{os.devnull} {{port}}")
+    assert done.returncode == 3
+    assert "cannot run" in done.stderr

@@ -1,0 +1,264 @@
+"""Client cases: drivers that are each wrong in one way, and what the relay finds in a client's frames."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from shlex import quote
+from typing import Any
+
+import pytest
+from kit_commands import wait_until
+from kit_scripted import Link, serving
+
+from conformance import wire
+from conformance.case import Case
+from conformance.client_scene import ClientScene
+from conformance.driver import Driver
+from conformance.relay import Relay
+from conformance.runner import CaseResult, run_case
+from conformance.target import Target, TargetOptions
+from conformance.trace import Trace
+from conformance.verdicts import TargetError, Unsupported, Verdict, Violation
+
+GOOD_DRIVER = """
+import json, sys, time
+for line in sys.stdin:
+    command = json.loads(line)
+    result = {}
+    if command["command"] == "capabilities":
+        result = {"name": "x", "version": "1", "language": "Python", "protocol": "1.0", "commands": []}
+    elif command["command"] == "create":
+        result = {"connection_id": "me"}
+    event = {"id": command["id"], "result": result}
+    WRONG
+    print(json.dumps(event), flush=True)
+    if command["command"] == "exit":
+        break
+"""
+AT_CREATE = "if command['command'] == 'create': "
+
+
+@pytest.fixture
+def write_driver(tmp_path: Path) -> Callable[[str], str]:
+    """Write a driver with one line more than the good one, and give its command."""
+
+    def write(wrong: str) -> str:
+        file = tmp_path / "driver.py"
+        file.write_text(GOOD_DRIVER.replace("WRONG", wrong or "pass"))
+        return f"{quote(sys.executable)} {quote(str(file))}"
+
+    return write
+
+
+def outcome(command: str, run: Callable[[ClientScene], Any], patience: float = 5.0) -> CaseResult:
+    """Run a client case that has a driver and no server."""
+    target = Target(TargetOptions(server="127.0.0.1:1", client=command), time_scale=patience / 3.0)
+    return run_case(Case("made/up", ("HSK-001",), "Made up.", run, role="client"), target, seed=1)
+
+
+WRONG_DRIVERS: dict[str, tuple[str, Verdict, str, str]] = {
+    "is good": ("", Verdict.PASS, "", ""),
+    "skips": (
+        AT_CREATE + "event = {'id': command['id'], 'skipped': 'no such thing'}",
+        Verdict.UNSUPPORTED,
+        "the driver skipped a command: no such thing",
+        "",
+    ),
+    "fails": (
+        AT_CREATE + "event = {'id': command['id'], 'error': {'message': 'no luck'}}",
+        Verdict.FAIL,
+        "the client failed at what it was told to do",
+        "no luck",
+    ),
+    "writes no JSON": (
+        AT_CREATE + "print('debug: here')",
+        Verdict.FAIL,
+        "the driver wrote a line that is not JSON: 'debug: here'",
+        "",
+    ),
+    "writes another event": (
+        AT_CREATE + "event = {'id': command['id'], 'outcome': 1}",
+        Verdict.FAIL,
+        "the driver wrote a line that is no driver event: ",
+        "",
+    ),
+    "crashes": (
+        AT_CREATE + "event = {'event': 'crash', 'error': {'message': 'undefined is not a function'}}",
+        Verdict.FAIL,
+        "the client crashed",
+        "undefined is not a function",
+    ),
+    "dies": (AT_CREATE + "sys.exit('out of tea')", Verdict.FAIL, "the client's process ended", "out of tea"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_DRIVERS)
+def test_verdict_when_the_driver(name: str, write_driver: Callable[[str], str]) -> None:
+    wrong, verdict, message, received = WRONG_DRIVERS[name]
+    result = outcome(write_driver(wrong), ClientScene.create)
+    assert result.verdict is verdict
+    assert message in result.message
+    assert received in result.received
+
+
+def test_verdict_when_the_driver_never_answers(write_driver: Callable[[str], str]) -> None:
+    command = write_driver(AT_CREATE + "continue")
+    result = outcome(command, ClientScene.create, patience=0.5)
+    assert (result.verdict, result.message) == (Verdict.FAIL, "an answer to a command did not come in time")
+
+
+def test_verdict_when_the_client_never_connects(write_driver: Callable[[str], str]) -> None:
+    assert outcome(write_driver(""), lambda scene: scene.link).message == "the client opened no connection"
+
+
+NO_DRIVERS = {
+    "is absent": ("/nonexistent/driver", "cannot run /nonexistent/driver"),
+    "says nothing": (f"{sys.executable} -c 'import time; time.sleep(60)'", "did not come in time"),
+    "dies at once": (f"{sys.executable} -c 'import sys; sys.exit(\"no tea\")'", "no tea"),
+    "talks": (f"{sys.executable} -c 'print(\"Hello!\", flush=True); input()'", "not JSON: 'Hello!'"),
+}
+
+
+@pytest.mark.parametrize("name", NO_DRIVERS)
+def test_no_driver_is_a_target_error(name: str) -> None:
+    command, text = NO_DRIVERS[name]
+    with pytest.raises(TargetError) as caught:
+        outcome(command, ClientScene.create, patience=0.4 if name == "says nothing" else 5.0)
+    assert text in str(caught.value)
+
+
+@pytest.mark.parametrize("wrong", ["event['id'] += 1", "event = {'id': command['id'], 'skipped': 'x'}", "print(0)"])
+def test_a_driver_without_capabilities_is_ended(wrong: str, write_driver: Callable[[str], str]) -> None:
+    stopped = []
+
+    class Watched(Driver):
+        def stop(self) -> None:
+            super().stop()
+            stopped.append(self._process.is_alive)
+
+    with pytest.raises((TargetError, Unsupported)):
+        Watched(write_driver(wrong), Trace(), 0.5)
+    assert stopped == [False]
+
+
+def test_answers_come_in_any_order_and_events_between_them(write_driver: Callable[[str], str]) -> None:
+    late = "if command['command'] == 'connect': first = event; continue"
+    both = "if command['command'] == 'publish': print(json.dumps({'event': 'connected'})); print(json.dumps(first))"
+    driver = Driver(write_driver(f"{late}\n    {both}"), Trace(), 5.0)
+    try:
+        connecting = driver.begin("connect")
+        driver.ask("publish", channel="a", payload=1)
+        assert driver.finish(connecting) == {}
+        assert driver.expect("connected") == {"event": "connected"}
+        with pytest.raises(Violation, match="succeeded where it had to fail"):
+            driver.failure(driver.begin("disconnect"))
+        assert driver.exit_status() == 0
+    finally:
+        driver.stop()
+
+
+def to_server(**members: Any) -> wire.Message:
+    fixed = {"message_id": "m1", "app_id": "a", "channel_id": "system", "message_type": "request", "timestamp": 1}
+    return fixed | {"payload": {"action": "connect", "connection_id": "c", "protocol": "1.0"}} | members
+
+
+class Relayed:
+    """A raw client behind a relay, with a server that swallows everything."""
+
+    def __init__(self, upstream: tuple[str, int]) -> None:
+        self.told: list[str] = []
+        self.relay = Relay(upstream, Trace(), on_finding=self.told.append)
+        self.relay.__enter__()
+        self.client = socket.create_connection(self.relay.address)
+
+    def send(self, *bodies: bytes) -> list[str]:
+        """Send frames, wait until the relay took them all in, and return its findings."""
+        self.client.sendall(b"".join(map(wire.frame, bodies)))
+        trace = self.relay._trace
+        assert wait_until(lambda: sum(entry.direction == "sent" for entry in trace.entries) == len(bodies))
+        wait_until(lambda: self.relay.findings, 0.1)
+        return self.relay.findings
+
+
+@pytest.fixture
+def relayed() -> Iterator[Relayed]:
+    with serving(Link.wait_for_the_end) as upstream:
+        behind = Relayed(upstream)
+        yield behind
+        behind.client.close()
+        behind.relay.__exit__()
+
+
+FINDINGS: dict[str, tuple[list[bytes], list[str]]] = {
+    "is right": ([wire.encode(to_server())], []),
+    "sends no JSON": ([b"hello"], ["not one JSON text (ENC-001)"]),
+    "sends Latin-1": ([b'{"a":"\xe4"}'], ["not UTF-8 (ENC-002)"]),
+    "pings first": (
+        [wire.encode(to_server(payload={"action": "ping"}))],
+        ["the first message is not a valid connect message (HSK-001)"],
+    ),
+    "leaves the timestamp out": (
+        [wire.encode(to_server()), wire.encode({"message_id": "m2"})],
+        ["a message breaks the envelope rules (ENV-001)"],
+    ),
+    "uses a message_id twice": (
+        [wire.encode(to_server()), wire.encode(to_server(payload={"action": "ping"}))],
+        ["the message_id 'm1' was used before (ENV-004)"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FINDINGS)
+def test_relay_finds_that_a_client(name: str, relayed: Relayed) -> None:
+    bodies, findings = FINDINGS[name]
+    found = relayed.send(*bodies)
+    assert len(found) == len(findings)
+    assert all(part in text for part, text in zip(findings, found, strict=True))
+    assert wait_until(lambda: relayed.told == [f"A: {text}" for text in found])
+
+
+def test_relay_passes_octets_on_both_ways_whatever_they_are() -> None:
+    def echo(link: Link) -> None:
+        while octets := link.socket.recv(65_536):
+            link.octets(octets)
+
+    with (
+        serving(echo) as upstream,
+        Relay(upstream, Trace()) as relay,
+        socket.create_connection(relay.address, timeout=5) as client,
+    ):
+        client.sendall(b"\xff" * 100_000)
+        client.shutdown(socket.SHUT_WR)
+        assert len(b"".join(iter(lambda: client.recv(65_536), b""))) == 100_000
+
+
+def test_relay_cuts_connections(relayed: Relayed) -> None:
+    relayed.send(wire.encode(to_server()))
+    relayed.relay.cut()
+    relayed.client.settimeout(5)
+    with contextlib.suppress(ConnectionResetError):
+        assert relayed.client.recv(1) == b""
+
+
+def test_relay_that_is_left_listens_no_more() -> None:
+    with Relay(("127.0.0.1", 1), Trace()) as relay, socket.create_connection(relay.address, timeout=5) as client:
+        assert client.recv(1) == b""  # so its thread is at the next accept, or about to be
+    with pytest.raises(OSError, match="refused"):
+        socket.create_connection(relay.address, timeout=5)
+
+
+def test_relay_ends_a_connection_when_nobody_is_behind_it() -> None:
+    with Relay(("127.0.0.1", 1), Trace()) as relay, socket.create_connection(relay.address, timeout=5) as client:
+        assert client.recv(1) == b""
+
+
+def test_driver_lines_are_in_the_trace(write_driver: Callable[[str], str]) -> None:
+    result = outcome(write_driver(AT_CREATE + "sys.exit(0)"), ClientScene.create)
+    told = [entry["text"] for entry in result.trace if entry["peer"] == "client"]
+    assert json.loads(told[0].removeprefix("told ")) == {"id": 1, "command": "capabilities"}
+    assert told[1].startswith("said {")

@@ -1,0 +1,130 @@
+"""Hostile targets through the command line: the kit ends soon, says what it saw, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import re
+import socket
+from pathlib import Path
+
+import pytest
+from kit_commands import mini, new_marker, nothing_left, run_kit, run_on, script
+
+LISTEN = """
+import os, signal, socket, subprocess, sys, time
+listener = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+listener.listen(100)
+def accept():
+    return listener.accept()[0]
+"""
+SILENT = "ends = []\nwhile True:\n    ends.append(accept())\n"
+ONE_CASE = ("--case", "system/ping", "--time-scale", "0.1")
+
+HOSTILE: dict[str, tuple[str, int, str]] = {
+    "never listens": ("import time; time.sleep(60)", 3, "nothing accepted connections on port"),
+    "dies at start": ("import sys; sys.exit('no licence found')", 3, "no licence found"),
+    "dies by a signal": ("import os; os.abort()", 3, "the process ended (signal 6)"),
+    "never accepts": (LISTEN + "time.sleep(60)", 3, "did not complete the handshake"),
+    "says nothing": (LISTEN + SILENT, 3, "did not complete the handshake"),
+    "answers garbage": (
+        LISTEN + "while True:\n    end = accept(); end.recv(9); end.sendall(b'\\x80garbage' * 9); end.close()",
+        3,
+        "the server sent a header over the frame limit, or lost its framing",
+    ),
+    "speaks HTTP": (
+        LISTEN + "while True:\n    end = accept(); end.recv(9); end.sendall(b'HTTP/1.1 400 Bad Request')",
+        3,
+        "the server sent a header over the frame limit, or lost its framing",
+    ),
+    "hangs up": (LISTEN + "while True:\n    accept().close()", 3, "the server ended the connection"),
+    "floods": (
+        LISTEN + "end = accept(); end = accept()\ntry:\n    while True: end.sendall(b'\\0\\0\\0\\2{}' * 9999)\n"
+        "except OSError:\n    pass\n" + SILENT,
+        3,
+        "breaks the envelope rules",
+    ),
+}
+
+
+def closing_lines(output: str) -> str:
+    return re.sub(r"\s+", " ", output)
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_kit_survives_a_server_that(name: str, tmp_path: Path) -> None:
+    source, status, text = HOSTILE[name]
+    marker, temporary = new_marker(), tmp_path / "temporary"
+    temporary.mkdir()
+    arguments = [*ONE_CASE, "--target", str(target_file(tmp_path, script(tmp_path, source, marker)))]
+    done = run_kit("run", "-n", "1", *arguments, TMPDIR=str(temporary))
+    assert done.returncode == status, done.stdout + done.stderr
+    assert text in closing_lines(done.stdout)
+    assert "Traceback" not in done.stdout + done.stderr
+    assert nothing_left(marker)
+    assert list(temporary.iterdir()) == []
+
+
+def target_file(folder: Path, command: str) -> Path:
+    """Write a target file with little time to start in."""
+    file = folder / "target.toml"
+    file.write_text(f"command = '''{command}'''\nstart_seconds = 6\n")
+    return file
+
+
+def test_server_that_hangs_after_the_handshake_fails_its_cases() -> None:
+    marker = new_marker()
+    done = run_on(mini("hangs", marker), "--case", "system/*e", "--case", "system/action-like*", "--time-scale", "0.1")
+    assert done.returncode == 0, done.stdout  # only action-unknown says reboot
+    done = run_on(mini("hangs", marker), "--case", "system/action-*", "--time-scale", "0.1")
+    assert done.returncode == 1
+    assert "FAIL system/action-unknown" in done.stdout
+    assert "Afterwards the server served nobody and was restarted" in closing_lines(done.stdout)
+    assert re.search(r"^system +\d\d? +1 ", done.stdout, re.MULTILINE), done.stdout
+    assert nothing_left(marker)
+
+
+def test_server_that_dies_in_a_case_fails_it_with_its_last_words() -> None:
+    done = run_on(mini("dies"), "--case", "system/action-*")
+    assert done.returncode == 1
+    assert "FAIL system/action-unknown" in done.stdout
+    assert "the server process ended during the case" in done.stdout
+    assert "exit status 7" in done.stdout
+    assert "out of coffee" in done.stdout
+    assert done.stdout.count("FAIL ") == 1
+
+
+def test_megabytes_on_stderr_block_nobody_and_are_cut(tmp_path: Path) -> None:
+    source = f"import sys\nsys.stderr.write('noise ' * 1_000_000)\nsys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+    source += "import kit_mini_server\nsys.argv[1:] = ['--port', sys.argv[1], '--wrong=dies']\nkit_mini_server.main()\n"
+    done = run_on(script(tmp_path, source), "--case", "system/action-unknown")
+    assert done.returncode == 1
+    assert "out of coffee" in done.stdout
+    assert len(done.stdout) < 20_000
+
+
+FAMILY = """
+for _ in range(3):
+    subprocess.Popen(
+        [sys.executable, "-c", "import os, time; os.fork(); os.setsid() if os.getpgrp() != os.getpid() else 0;"
+         "os.fork(); time.sleep(600)", *sys.argv[2:]], start_new_session=True)
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        time.sleep(600)
+    os._exit(0)
+"""
+
+
+def test_daemons_of_a_server_do_not_outlive_the_run(tmp_path: Path) -> None:
+    marker, temporary = new_marker(), tmp_path / "temporary"
+    temporary.mkdir()
+    source = LISTEN + FAMILY + "print('port', sys.argv[1], file=sys.stderr, flush=True)\n" + SILENT
+    done = run_on(script(tmp_path, source, marker), *ONE_CASE, TMPDIR=str(temporary))
+    assert done.returncode == 3
+    assert nothing_left(marker)
+    assert list(temporary.iterdir()) == []
+    port = re.search(r"something listens on 127\.0\.0\.1:(\d+)", closing_lines(done.stdout))
+    assert port
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", int(port[1])), timeout=1)

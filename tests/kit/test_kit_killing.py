@@ -1,0 +1,84 @@
+"""Interrupted, killed, robbed of its workers or its server: nothing of a run outlives it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from kit_commands import REFERENCE, new_marker, nothing_left, processes_with, started
+
+CASES_RAN = "100 of"
+LONG, SHORT = "golden/*", "golden/e*"
+
+
+@contextmanager
+def running(command: str, workers: int, folder: Path, cases: str = LONG) -> Iterator[subprocess.Popen[str]]:
+    """Start a run, wait until cases have been run, and see to its end."""
+    arguments = ("--server-cmd", command, "-n", str(workers), "--case", cases)
+    with started("run", *arguments, TMPDIR=str(folder)) as process:
+        assert process.stderr
+        for line in process.stderr:
+            if CASES_RAN in line:
+                break
+        yield process
+
+
+def workers_of(process: subprocess.Popen[str]) -> list[int]:
+    """Return the processes that the run started itself."""
+    return [int(pid) for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
+
+
+def reference(marker: str) -> str:
+    """Return the command of the reference server with a mark that it does not get to see."""
+    strip = f'import reference_server.cli as c, sys; sys.argv.remove("{marker}"); c.main()'
+    return REFERENCE.replace("-m reference_server", f"-c '{strip}' {marker}")
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signal_ends_the_run_in_order(number: int, workers: int, tmp_path: Path) -> None:
+    marker = new_marker()
+    with running(reference(marker), workers, tmp_path) as process:
+        assert len(processes_with(marker)) >= workers
+        process.send_signal(number)
+        out, err = process.communicate(timeout=5)
+    assert process.returncode == 130
+    assert err.endswith("interrupted; everything that was started has been ended\n")
+    assert out == ""
+    assert nothing_left(marker)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_killed_kit_leaves_no_process(workers: int, tmp_path: Path) -> None:
+    marker = new_marker()
+    with running(reference(marker), workers, tmp_path) as process:
+        process.kill()
+        assert nothing_left(marker)
+
+
+def test_killed_worker_is_the_kits_error_and_leaves_no_process(tmp_path: Path) -> None:
+    marker = new_marker()
+    with running(reference(marker), 2, tmp_path, SHORT) as process:
+        os.kill(workers_of(process)[0], signal.SIGKILL)
+        out, _ = process.communicate(timeout=40)
+    assert process.returncode == 5
+    assert "crashed while running" in out
+    assert nothing_left(marker)
+
+
+def test_killed_server_fails_one_case_and_the_run_goes_on(tmp_path: Path) -> None:
+    marker = new_marker()
+    with running(reference(marker), 2, tmp_path, SHORT) as process:
+        servers = [pid for pid in processes_with(marker) if "guardian" not in Path(f"/proc/{pid}/cmdline").read_text()]
+        os.kill(servers[0], signal.SIGKILL)
+        out, _ = process.communicate(timeout=40)
+    assert process.returncode == 1
+    assert out.count("FAIL golden/") == 1
+    assert "the process ended (signal 9)" in out
+    assert nothing_left(marker)

@@ -1,0 +1,263 @@
+"""Verdicts: what becomes of a case, and of the server when a case kills or hangs it."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from kit_commands import mini
+
+from conformance import process, wire
+from conformance.case import Case
+from conformance.report.failure import describe
+from conformance.requirements import load
+from conformance.results import Run
+from conformance.runner import CaseResult, run_case
+from conformance.scene import Scene
+from conformance.target import Target, TargetOptions
+from conformance.verdicts import TargetError, Unsupported, Verdict, Violation
+
+MUST = next(each.id for each in load().values() if each.is_must and each.is_active and each.binds("server"))
+SHOULD = next(each.id for each in load().values() if each.level == "should" and each.is_active)
+PATIENT = 0.3
+
+
+def made(run: Callable[[Scene], Any], *requirements: str, **options: Any) -> Case:
+    return Case("made/up", requirements or (MUST,), "Made up.", run, **options)
+
+
+def raising(error: Exception) -> Callable[[Scene], None]:
+    def run(_: Scene) -> None:
+        raise error
+
+    return run
+
+
+@pytest.fixture
+def nobody() -> Target:
+    """A target that is not there, for cases that do not connect."""
+    return Target(TargetOptions(server="127.0.0.1:1"))
+
+
+@pytest.fixture
+def spawned(request: pytest.FixtureRequest) -> Iterator[Target]:
+    """The small server, started by the kit, wrong as the parameter says."""
+    options = TargetOptions(command=mini(getattr(request, "param", "")))
+    with Target(options, time_scale=PATIENT) as target:
+        yield target
+
+
+def judged(target: Target, case: Case) -> CaseResult:
+    return run_case(case, target, seed=1)
+
+
+def test_a_case_that_returns_passes(nobody: Target) -> None:
+    result = judged(nobody, made(lambda _: None))
+    assert (result.verdict, result.expected, result.message, result.trace) == (Verdict.PASS, True, "", [])
+
+
+VERDICTS: dict[str, tuple[tuple[str, ...], Exception, Verdict, bool]] = {
+    "a broken MUST": ((MUST,), Violation("wrong", expected="right", received="bad"), Verdict.FAIL, False),
+    "a broken SHOULD": ((SHOULD,), Violation("wrong", expected="right", received="bad"), Verdict.WARN, True),
+    "a MUST and a SHOULD": ((SHOULD, MUST), Violation("wrong", expected="right", received="bad"), Verdict.FAIL, False),
+    "something optional": ((MUST,), Unsupported("wrong"), Verdict.UNSUPPORTED, True),
+    "a target's error": ((MUST,), TargetError("wrong"), Verdict.FAIL, False),
+}
+
+
+@pytest.mark.parametrize("name", VERDICTS)
+def test_verdict_of(name: str, nobody: Target) -> None:
+    requirements, error, verdict, expected = VERDICTS[name]
+    result = judged(nobody, made(raising(error), *requirements))
+    assert (result.verdict, result.expected, result.message) == (verdict, expected, "wrong")
+    if isinstance(error, Violation):
+        assert (result.wanted, result.received) == ("right", "bad")
+
+
+def test_an_exception_in_the_kit_is_an_error_with_its_traceback(nobody: Target) -> None:
+    result = judged(nobody, made(raising(KeyError("surprise"))))
+    assert (result.verdict, result.expected) == (Verdict.ERROR, False)
+    assert "Traceback" in result.message
+    assert "KeyError: 'surprise'" in result.message
+
+
+def test_ctrl_c_is_no_verdict(nobody: Target) -> None:
+    def interrupted(_: Scene) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        judged(nobody, made(interrupted))
+
+
+def test_a_missing_handler_a_profile_and_a_process_make_a_case_unsupported(nobody: Target) -> None:
+    def never(_: Scene) -> None:
+        raise AssertionError
+
+    nobody.responder = frozenset({"echo"})
+    reasons = [
+        judged(nobody, made(never, **options)).message
+        for options in ({"needs": ("echo", "delay")}, {"profile": "queue"}, {"spawned": True})
+    ]
+    assert reasons == [
+        "the server has no handler on conformance.delay in the application conformance",
+        "the server does not announce the profile queue",
+        "needs a server that the kit starts itself (--server-cmd)",
+    ]
+    assert judged(nobody, made(lambda _: None, needs=("echo",))).verdict is Verdict.PASS
+
+
+def test_traces_of_passed_cases_are_kept_on_demand(nobody: Target) -> None:
+    result = run_case(made(lambda scene: scene.trace.event("*", "hello")), nobody, seed=1, traces=True)
+    assert [entry["text"] for entry in result.trace] == ["hello"]
+
+
+def test_chance_depends_on_the_seed_and_the_case_alone(nobody: Target) -> None:
+    drawn: list[float] = []
+    for identity, seed in (("made/a", 1), ("made/a", 1), ("made/a", 2), ("made/b", 1)):
+        case = Case(identity, (MUST,), "x", lambda scene: drawn.append(scene.random.random()))
+        run_case(case, nobody, seed=seed)
+    assert drawn[0] == drawn[1]
+    assert len(set(drawn)) == 3
+
+
+def test_connections_of_a_case_are_closed_even_if_it_fails(spawned: Target) -> None:
+    opened = []
+
+    def fails(scene: Scene) -> None:
+        opened.append(scene.connect())
+        raise Violation("wrong")
+
+    assert judged(spawned, made(fails)).verdict is Verdict.FAIL
+    assert opened[0]._socket.fileno() == -1
+
+
+def reboot(scene: Scene) -> None:
+    peer = scene.connect()
+    peer.send(peer.request_message("system", {"action": "reboot"}))
+    peer.receive()
+
+
+@pytest.mark.parametrize("spawned", ["dies"], indirect=True)
+def test_a_server_that_dies_fails_the_case_and_is_replaced(spawned: Target) -> None:
+    first = spawned.process
+    result = judged(spawned, made(reboot))
+    assert (result.verdict, result.message) == (Verdict.FAIL, "the server process ended during the case")
+    assert "exit status 7" in result.received
+    assert "out of coffee" in result.received
+    assert spawned.process is not first
+    assert judged(spawned, made(Scene.check_alive)).verdict is Verdict.PASS
+
+
+@pytest.mark.parametrize("ending", [lambda _: None, raising(Unsupported("no")), raising(KeyError("x"))])
+def test_a_dead_server_is_a_failure_whatever_else_the_case_says(
+    ending: Callable[[Scene], None], spawned: Target
+) -> None:
+    def kill(scene: Scene) -> None:
+        assert spawned.process
+        for pid in spawned.process.pids():
+            os.kill(pid, signal.SIGKILL)
+        spawned.process.wait(5)
+        ending(scene)
+
+    result = judged(spawned, made(kill, SHOULD))
+    assert (result.verdict, result.message) == (Verdict.FAIL, "the server process ended during the case")
+    assert "signal 9" in result.received
+
+
+@pytest.mark.parametrize("spawned", ["hangs"], indirect=True)
+def test_a_server_that_hangs_is_restarted(spawned: Target) -> None:
+    first = spawned.process
+    result = judged(spawned, made(reboot))
+    assert (result.verdict, result.message) == (Verdict.FAIL, "the server did not answer in time")
+    assert "Afterwards the server served nobody and was restarted" in result.received
+    assert spawned.process is not first
+    assert judged(spawned, made(Scene.check_alive)).verdict is Verdict.PASS
+
+
+def test_a_stopped_server_that_takes_no_signal_is_restarted(spawned: Target, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "STOP_GRACE_SECONDS", 0.2)
+
+    def freeze(scene: Scene) -> None:
+        assert spawned.process
+        for pid in spawned.process.pids():
+            os.kill(pid, signal.SIGSTOP)
+        scene.connect()
+
+    assert "was restarted" in judged(spawned, made(freeze)).received
+    assert spawned.is_serving()
+
+
+def test_a_case_with_a_server_of_its_own_leaves_the_shared_one_alone(spawned: Target) -> None:
+    shared, address = spawned.process, spawned.address
+
+    def end_it(scene: Scene) -> None:
+        with scene.own_server() as own:
+            scene.connect()
+            assert spawned.address == own.address != address
+            own.stop()
+
+    assert judged(spawned, made(end_it)).verdict is Verdict.PASS
+    assert (spawned.process, spawned.address) == (shared, address)
+    assert spawned.is_serving()
+
+
+def test_the_explanation_has_the_rule_the_wire_and_the_command(spawned: Target) -> None:
+    def fails(scene: Scene) -> None:
+        peer = scene.connect()
+        answer = peer.request("system", {"action": "ping"})
+        raise Violation("wrong", expected="right", received=wire.shorten(answer["payload"]))
+
+    result = judged(spawned, made(fails))
+    text = "\n".join(describe(result))
+    assert text.startswith("FAIL made/up\n")
+    for part in (f"[{MUST}]", "(spec/", "what      wrong", "wanted    right", 'received  {"status": "pong"}'):
+        assert part in text
+    assert ' A -> {"message_id":"A-1"' in text
+    assert "\n  again     ipc-conformance run --server-cmd " in text
+    assert " --case 'made/up' --seed 1" in text
+
+
+def test_a_long_trace_is_cut_at_its_beginning(nobody: Target) -> None:
+    def chatty(scene: Scene) -> None:
+        for number in range(100):
+            scene.trace.event("A", f"event {number}.")
+        raise Violation("wrong")
+
+    result = judged(nobody, made(chatty))
+    assert "    ... 60 earlier lines: --trace shows them" in describe(result)
+    assert not any("event 59." in line for line in describe(result))
+    assert any("event 0." in line for line in describe(result, whole_trace=True))
+
+
+def outcome(*verdicts: tuple[Verdict, bool], **members: Any) -> Run:
+    results = [CaseResult("a/b", [MUST], "must", verdict, expected, 1.0) for verdict, expected in verdicts]
+    return Run(role="server", seed=1, results=results, **members)
+
+
+GOOD, KNOWN, FAILED = (Verdict.PASS, True), (Verdict.FAIL, True), (Verdict.FAIL, False)
+ABSENT, KNOWN_ABSENT, BROKEN = (Verdict.UNSUPPORTED, True), (Verdict.UNSUPPORTED, False), (Verdict.ERROR, False)
+
+
+@pytest.mark.parametrize(
+    ("run", "code", "conformant"),
+    [
+        (outcome(GOOD, ABSENT), 0, True),
+        (outcome(GOOD, (Verdict.WARN, True)), 0, True),
+        (outcome(GOOD, KNOWN), 0, False),
+        (outcome(GOOD, (Verdict.PASS, False)), 1, True),
+        (outcome(GOOD, FAILED), 1, False),
+        (outcome(GOOD, KNOWN_ABSENT), 1, True),
+        (outcome(GOOD, FAILED, unreachable="gone"), 3, False),
+        (outcome(unreachable="never there", kit_errors=["x"]), 3, False),
+        (outcome(), 4, False),
+        (outcome(ABSENT, ABSENT), 4, False),
+        (outcome(GOOD, FAILED, BROKEN), 5, False),
+        (outcome(GOOD, (Verdict.ERROR, True)), 0, False),
+        (outcome(GOOD, kit_errors=["x"]), 5, False),
+    ],
+)
+def test_exit_code_of_a_run(run: Run, code: int, conformant: bool) -> None:
+    assert (run.exit_code(), run.is_conformant) == (code, conformant)

@@ -1,0 +1,216 @@
+"""Targets: how they are named, started, attached to and explored; and processes under their guardian."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from kit_commands import REFERENCE, invoke, mini, new_marker, nothing_left, processes_with, wait_until
+from kit_scripted import serving
+
+from conformance.process import GuardedProcess, ServerProcess, filled_in
+from conformance.target import RESPONDER, Target, TargetOptions, parse_address
+from conformance.verdicts import TargetError
+
+WRONG_OPTIONS = {
+    "no server": ([], "say which server: one of --server HOST:PORT, --server-cmd 'CMD {port}', --target FILE"),
+    "two servers": (["--server", "a:1", "--server-cmd", "x {port}"], "say which server"),
+    "no port": (["--server", "localhost"], "'localhost' is not HOST:PORT"),
+    "no host": (["--server", ":80"], "':80' is not HOST:PORT"),
+    "port zero": (["--server", "localhost:0"], "'localhost:0' is not HOST:PORT"),
+    "a port too great": (["--server", "localhost:65536"], "'localhost:65536' is not HOST:PORT"),
+    "a port of other digits": (["--server", "localhost:8٣"], "is not HOST:PORT"),
+    "a command without a place": (["--server-cmd", "my_server"], "the server command has no {port}"),
+    "a target file that is absent": (["--target", "/nonexistent/t.toml"], "target file /nonexistent/t.toml: "),
+    "a profile nobody has": (["--server", "a:1", "--profile", "nope"], "the selection matches no case"),
+}
+WRONG_FILES = {
+    "not TOML": ("server = ", "target file {file}: "),
+    "not UTF-8": ("server = '\udcff'", "target file {file}: 'utf-8' codec"),
+    "an unknown member": ("server = 'a:1'\ncolour = 'red'", "'colour' was unexpected"),
+    "neither": ("name = 'x'", "target file {file}: "),
+    "both": ("server = 'a:1'\ncommand = 'x {port}'", "target file {file}: "),
+    "a server without a port": ("server = 'a'", "'a' is not HOST:PORT"),
+    "a command without a place": ("command = 'a'", "the server command has no {port}"),
+    "a number for a string": ("server = 8888", "8888 is not of type 'string'"),
+    "no time to start": ("command = 'x {port}'\nstart_seconds = 0", "0 is less than or equal to the minimum of 0"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_OPTIONS)
+def test_wrong_use_is_one_clear_line(name: str) -> None:
+    arguments, text = WRONG_OPTIONS[name]
+    result = invoke("run", *arguments)
+    *_, last = result.output.strip().splitlines()
+    assert result.exit_code == 2
+    assert last.startswith("Error: ")
+    assert text in last
+
+
+@pytest.mark.parametrize("name", WRONG_FILES)
+def test_wrong_target_file_is_one_clear_line(name: str, tmp_path: Path) -> None:
+    content, text = WRONG_FILES[name]
+    file = tmp_path / "target.toml"
+    file.write_bytes(content.encode("utf-8", "surrogateescape"))
+    result = invoke("run", "--target", str(file))
+    assert result.exit_code == 2
+    assert text.replace("{file}", str(file)) in result.output.strip().splitlines()[-1]
+
+
+def test_target_file_says_everything(tmp_path: Path) -> None:
+    file = tmp_path / "target.toml"
+    file.write_text(
+        "name = 'mine'\ncommand = 'x {port}'\nfolder = 'sub'\nstart_seconds = 2.5\nprofiles = ['queue']\n"
+        "[environment]\nA = 'b'\n"
+    )
+    options = TargetOptions.from_file(file)
+    assert options == TargetOptions(
+        command="x {port}",
+        name="mine",
+        folder=tmp_path / "sub",
+        environment={"A": "b"},
+        start_seconds=2.5,
+        profiles=("queue",),
+    )
+    assert (options.title, options.role) == ("mine", "server")
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [("localhost:8888", ("localhost", 8888)), ("[::1]:80", ("::1", 80)), ("10.0.0.1:65535", ("10.0.0.1", 65535))],
+)
+def test_address_is_host_and_port(text: str, address: tuple[str, int]) -> None:
+    assert parse_address(text) == address
+
+
+def test_command_line_is_split_as_a_shell_does() -> None:
+    assert filled_in("a 'b c' --at={host}:{port} {x} '{}'", {"{host}": "::1", "{port}": "80"}) == [
+        *("a", "b c", "--at=::1:80", "{x}", "{}"),
+    ]
+    assert filled_in("x {port}", {"{port}": "a b"}) == ["x", "a b"]
+    with pytest.raises(TargetError, match="No closing quotation"):
+        filled_in("'a {port}", {})
+
+
+def test_spawned_target_is_explored_and_ended() -> None:
+    marker = new_marker()
+    options = TargetOptions(command=mini(marker=marker), profiles=("queue", "tea"))
+    with Target(options) as target:
+        assert target.process
+        assert target.process.pids()[-1] in processes_with(marker)
+        assert target.profiles == ("tea", "queue")
+        assert target.responder == frozenset()
+        assert target.is_serving()
+        assert target.fresh("x") != target.fresh("x") != Target(options).fresh("x")
+    assert nothing_left(marker)
+
+
+def test_attached_target_lives_on() -> None:
+    with ServerProcessOf(mini()) as server, Target(TargetOptions(server="{}:{}".format(*server.address))) as target:
+        assert target.process is None
+        assert target.is_serving()
+        target.stop()
+        assert target.is_serving()
+
+
+def test_responder_of_the_reference_server_is_found_whole() -> None:
+    with Target(TargetOptions(command=REFERENCE)) as target:
+        assert target.responder == frozenset(RESPONDER)
+
+
+def test_server_that_swallows_requests_has_no_responder() -> None:
+    marker = new_marker()
+    started = time.monotonic()
+    with ServerProcessOf(mini("mute")) as server:
+        options = TargetOptions(server="{}:{}".format(*server.address))
+        with pytest.raises(TargetError, match="did not complete the handshake"), Target(options, time_scale=0.2):
+            pass
+    assert time.monotonic() - started < 5
+    assert nothing_left(marker)
+
+
+def test_nobody_there_is_a_target_error() -> None:
+    with serving(lambda _: None) as (host, port):
+        Target(TargetOptions(server=f"{host}:{port}")).is_serving()
+    with pytest.raises(TargetError, match=f"cannot connect to 127.0.0.1:{port}"):
+        Target(TargetOptions(server=f"127.0.0.1:{port}")).__enter__()
+
+
+class ServerProcessOf:
+    """A server process as a context manager."""
+
+    def __init__(self, command: str) -> None:
+        self.process = ServerProcess(command)
+
+    def __enter__(self) -> ServerProcess:
+        return self.process
+
+    def __exit__(self, *_: object) -> None:
+        self.process.stop()
+
+
+START_FAILURES = {
+    "a program that is absent": ("/nonexistent/server {port}", "cannot run /nonexistent/server: No such file"),
+    "a status": (f"{sys.executable} -c 'import sys; sys.exit(3)' {{port}}", "exit status 3"),
+    "a signal": (f"{sys.executable} -c 'import os; os.abort()' {{port}}", "signal 6"),
+    "last words": (f"{sys.executable} -c 'import sys; sys.exit(\"no disk\")' {{port}}", "no disk"),
+}
+
+
+@pytest.mark.parametrize("name", START_FAILURES)
+def test_server_that_ends_at_once_is_told_by(name: str) -> None:
+    command, text = START_FAILURES[name]
+    with pytest.raises(TargetError) as caught:
+        ServerProcess(command)
+    assert text in str(caught.value)
+
+
+def test_server_in_a_folder_that_is_absent_is_a_target_error(tmp_path: Path) -> None:
+    with pytest.raises(TargetError, match="there is no folder"):
+        ServerProcess("x {port}", folder=tmp_path / "none")
+
+
+def test_process_gets_its_folder_its_environment_and_no_input(tmp_path: Path) -> None:
+    look = "import os, sys; print(os.getcwd(), os.environ['A'], repr(sys.stdin.read()))"
+    process = GuardedProcess([sys.executable, "-c", look], folder=tmp_path, environment={"A": "b"})
+    assert process.wait(10) == 0
+    assert process.tail() == f"{tmp_path} b ''"
+    process.stop()
+    process.stop()
+
+
+def test_tail_is_the_end_of_a_long_output() -> None:
+    process = GuardedProcess([sys.executable, "-c", "print('x' * 3_000_000, 'the end')"])
+    assert process.wait(10) == 0
+    assert process.tail().endswith("x the end")
+    assert len(process.tail()) <= 4000
+    process.stop()
+
+
+def test_looking_at_the_tail_disturbs_no_writer() -> None:
+    process = GuardedProcess([sys.executable, "-uc", "for number in range(2000): print(number)"])
+    while process.is_alive:
+        process.tail()
+    assert process.tail().splitlines()[-700:] == [str(number) for number in range(1300, 2000)]
+    assert process._output.seek(0, 2) == sum(len(f"{number}\n") for number in range(2000))
+    process.stop()
+
+
+def test_process_is_asked_politely_first() -> None:
+    polite = (
+        "import signal, sys; signal.signal(15, lambda *_: sys.exit('bye')); print('up', flush=True); signal.pause()"
+    )
+    process = GuardedProcess([sys.executable, "-c", polite])
+    assert wait_until(lambda: "up" in process.tail(), 10)
+    process.ask_to_stop()
+    assert process.wait(10) == 1
+    assert process.tail().endswith("bye")
+    process.stop()
+
+
+def test_stopping_leaves_no_open_file() -> None:
+    before = {file.name for file in Path("/proc/self/fd").iterdir()}
+    GuardedProcess([sys.executable, "-c", "pass"], talks=True).stop()
+    assert {file.name for file in Path("/proc/self/fd").iterdir()} <= before
