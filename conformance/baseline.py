@@ -69,15 +69,14 @@ class Baseline:
         return cls(entries)
 
     def judge(self, result: CaseResult) -> None:
-        """Set ``result.expected``, and say in its message what is unexpected about a known case."""
+        """Set ``result.expected``, and ``result.foreseen`` when a known case went differently."""
         known = self.entries.get(result.case)
         if known is None:
             result.expected = result.verdict in GOOD
             return
         result.expected = known.foresees(result)
         if not result.expected:
-            foreseen = f"{known.verdict} with {known.message!r}"
-            result.message = f"known failure went differently: foreseen was {foreseen}. {result.message}".rstrip()
+            result.foreseen = f"{known.verdict} with {known.message!r}, and it went differently"
 
 
 def write(path: Path, results: Iterable[CaseResult], old: Baseline) -> int:

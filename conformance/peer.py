@@ -45,6 +45,7 @@ class Peer:
         self._buffer = bytearray()
         self._ended: str | None = None
         self._unwritable = False
+        self._has_answered = False
         self._response_ids: set[str] = set()
         try:
             self._socket = socket.create_connection(address, timeout=patience)
@@ -200,6 +201,11 @@ class Peer:
         return self._ended is not None
 
     @property
+    def has_answered(self) -> bool:
+        """Whether a frame with a JSON object has come, so that this may well be a server of the protocol."""
+        return self._has_answered
+
+    @property
     def was_reset(self) -> bool:
         """Whether the server, or its system, refused octets or reset the connection."""
         return self._unwritable
@@ -226,6 +232,7 @@ class Peer:
             message = wire.decode(body)
         except wire.BadBody as error:
             raise Violation("the server sent a body that breaks the encoding rules", received=str(error)) from None
+        self._has_answered = True
         wrong = schemas.problem("server-message", message)
         if wrong:
             raise Violation("the server sent a message that breaks the envelope rules (ENV-001)", received=wrong)

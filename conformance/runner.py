@@ -31,6 +31,7 @@ class CaseResult:
     message: str = ""
     wanted: str = ""
     received: str = ""
+    foreseen: str = ""
     reproduce: str = ""
     trace: list[dict[str, Any]] = field(default_factory=list)
 

@@ -26,6 +26,10 @@ RESPONDER = ("echo", "delay", "fail", "silent", "emit", "seen", "close")
 """The request channels of the responder, without the prefix ``conformance.`` (spec, chapter 13)."""
 
 
+class BadGreeting(Violation):
+    """The server answered a connect message with something else than a good acknowledgement."""
+
+
 @dataclass(frozen=True)
 class TargetOptions:
     """How to reach a target; exactly one of ``server`` and ``command`` is set.
@@ -186,9 +190,11 @@ class Target:
         return f"{kind}-{self.nonce}-{next(self._names)}"
 
     def is_serving(self) -> bool:
-        """Tell whether the server completes a handshake right now."""
+        """Tell whether the server answers a connect message right now, rightly or not."""
         try:
             self.probe().discard()
+        except BadGreeting:
+            return True
         except (TargetError, Violation):
             return False
         return True
@@ -198,15 +204,19 @@ class Target:
 
         Raises:
             TargetError: nobody accepts connections.
-            Violation: the handshake failed.
+            BadGreeting: the server answered the connect message, but not with a good acknowledgement.
+            Violation: the server did not answer.
         """
         label = self.fresh("probe")
         probe = Connection(label, self.address, Trace(), self.PROBE_PATIENCE_SECONDS * self.time_scale)
         probe.app_id, probe.connection_id = RESPONDER_APP, label
         try:
             probe.handshake()
-        except Violation:
+        except Violation as violation:
+            answered = probe.has_answered
             probe.discard()
+            if answered:
+                raise BadGreeting(violation.message, received=violation.received) from None
             raise
         return probe
 
@@ -218,10 +228,12 @@ class Target:
         """
         try:
             probe = self.probe()
+        except BadGreeting:
+            return  # which the cases about the handshake will report
         except Violation as violation:
             raise TargetError(
                 f"{self.options.title}: something listens on {self.address[0]}:{self.address[1]}, but it did not "
-                f"complete the handshake of the IPC Framework protocol: {violation} {violation.received}".rstrip()
+                f"answer a connect message of the IPC Framework protocol: {violation} {violation.received}".rstrip()
             ) from None
         self.acknowledgement = probe.acknowledgement["payload"] if probe.acknowledgement else {}
         probe.discard()

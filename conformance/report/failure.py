@@ -26,6 +26,7 @@ def describe(result: CaseResult, *, whole_trace: bool = False) -> list[str]:
         requirement = load()[identity]
         lines += _wrapped(f"[{identity}]", f"{requirement.text} ({section_link(requirement)})")
     lines += _wrapped("what", result.message)
+    lines += _wrapped("foreseen", result.foreseen)
     lines += _wrapped("wanted", result.wanted)
     lines += _wrapped("received", result.received)
     lines += _trace(result, whole_trace)

@@ -88,8 +88,9 @@ def serving(script: Script) -> Iterator[tuple[str, int]]:
     def play() -> None:
         try:
             end, _ = listener.accept()
-            with end:
-                script(Link(end))
+            link = Link(end)
+            with end, link.stream:
+                script(link)
         except (OSError, struct.error):  # the kit is gone, and that may be what is tested
             pass
         except Exception as failure:  # noqa: BLE001 - handed to the test

@@ -11,9 +11,14 @@ from pathlib import Path
 
 import pytest
 from kit_commands import REFERENCE, new_marker, nothing_left, processes_with, started
+from rich.console import Console
+
+from conformance.execute import Collector
+from conformance.report.progress import RunProgress
+from conformance.results import Run
 
 CASES_RAN = "100 of"
-LONG, SHORT = "golden/*", "golden/e*"
+LONG, SHORT = "golden/*", "golden/[e-h]*"
 
 
 @contextmanager
@@ -31,6 +36,29 @@ def running(command: str, workers: int, folder: Path, cases: str = LONG) -> Iter
 def workers_of(process: subprocess.Popen[str]) -> list[int]:
     """Return the processes that the run started itself."""
     return [int(pid) for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
+
+
+class Worker:
+    """Stands for a worker that may be gone."""
+
+    def __init__(self, *, gone: bool = False) -> None:
+        self.gone = gone
+        self.taken: list[list[int]] = []
+
+    def send_steal(self, indices: list[int]) -> None:
+        if self.gone:
+            raise OSError("cannot send (already closed?)")
+        self.taken.append(indices)
+
+
+def test_interrupt_takes_the_waiting_cases_from_all_workers() -> None:
+    with RunProgress(Console(quiet=True), 3) as progress:
+        collector = Collector(Run(role="server", seed=1), progress)
+        lost, busy = Worker(gone=True), Worker()
+        for worker in (lost, busy):
+            collector.pytest_xdist_node_collection_finished(worker, ["a", "b", "c"])
+        collector.pytest_keyboard_interrupt()
+    assert busy.taken == [[0], [1], [2]]
 
 
 def reference(marker: str) -> str:
@@ -67,18 +95,18 @@ def test_killed_worker_is_the_kits_error_and_leaves_no_process(tmp_path: Path) -
     with running(reference(marker), 2, tmp_path, SHORT) as process:
         os.kill(workers_of(process)[0], signal.SIGKILL)
         out, _ = process.communicate(timeout=40)
-    assert process.returncode == 5
+    assert process.returncode == 5, out
     assert "crashed while running" in out
     assert nothing_left(marker)
 
 
 def test_killed_server_fails_one_case_and_the_run_goes_on(tmp_path: Path) -> None:
     marker = new_marker()
-    with running(reference(marker), 2, tmp_path, SHORT) as process:
+    with running(reference(marker), 1, tmp_path, SHORT) as process:
         servers = [pid for pid in processes_with(marker) if "guardian" not in Path(f"/proc/{pid}/cmdline").read_text()]
         os.kill(servers[0], signal.SIGKILL)
         out, _ = process.communicate(timeout=40)
-    assert process.returncode == 1
+    assert process.returncode == 1, out
     assert out.count("FAIL golden/") == 1
     assert "the process ended (signal 9)" in out
     assert nothing_left(marker)
