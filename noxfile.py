@@ -48,17 +48,8 @@ def _test_pythons() -> list[str]:
 @nox.session(python=_test_pythons())
 def tests(session: nox.Session) -> None:
     """Run the project's own tests on every supported Python that is present."""
-    _install(session, *nox.project.dependency_groups(nox.project.load_toml(), "test"))
+    _install(session)
     session.run("pytest", "-n", "2", *session.posargs)
-
-
-@nox.session
-def coverage(session: nox.Session) -> None:
-    """Measure what the tests execute; fails below the threshold in pyproject.toml."""
-    session.install("-e", ".", *nox.project.dependency_groups(nox.project.load_toml(), "test"))
-    session.run("coverage", "run", "-m", "pytest", *session.posargs)
-    session.run("coverage", "combine")
-    session.run("coverage", "report")
 
 
 @nox.session

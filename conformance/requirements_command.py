@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 from collections import defaultdict
 from pathlib import Path
-from typing import Literal
 
 import click
 
 from conformance import results
+from conformance.case import Role
 from conformance.catalogue import all_cases
 from conformance.requirements import Requirement, load
 
@@ -23,13 +23,13 @@ WORST = ("error", "fail", "warn", "unsupported", "pass")
 @click.option(
     "--strict", is_flag=True, help="Exit with 1 when an active MUST lacks a case, or lacks evidence in RESULTS_FILE."
 )
-def requirements(results_file: Path | None, role: Literal["server", "client"], *, missing: bool, strict: bool) -> None:
+def requirements(results_file: Path | None, role: Role, *, missing: bool, strict: bool) -> None:
     """Print each requirement with its cases and, given RESULTS_FILE, the worst verdict among them."""
     try:
         outcome = _verdicts(results_file) if results_file else None
     except ValueError as error:
         raise click.UsageError(str(error)) from None
-    cases = _cases_by_requirement()
+    cases = _cases_by_requirement(role)
     without = []
     for rule in load().values():
         if not rule.binds(role) or not rule.is_active:
@@ -56,10 +56,10 @@ def _evidence(rule: Requirement, outcome: dict[str, list[str]] | None, has_cases
     return next((verdict for verdict in WORST if verdict in executed), "not executed")
 
 
-def _cases_by_requirement() -> dict[str, list[str]]:
+def _cases_by_requirement(role: Role) -> dict[str, list[str]]:
     found = defaultdict[str, list[str]](list)
     for case in all_cases().values():
-        for identity in case.requirements:
+        for identity in case.requirements if case.role == role else ():
             found[identity].append(case.id)
     return found
 

@@ -37,7 +37,8 @@ HOSTILE: dict[str, tuple[str, int, str]] = {
     ),
     "hangs up": (LISTEN + "while True:\n    accept().close()", 3, "the server ended the connection"),
     "floods": (
-        LISTEN + "while True:\n    end = accept()\n    try:\n        while True: end.sendall(b'\\0\\0\\0\\2{}' * 9999)\n"
+        LISTEN + "while True:\n    end = accept()\n    try:\n"
+        "        while True: end.sendall(b'\\0\\0\\0\\2{}' * 9999)\n"
         "    except OSError:\n        pass\n",
         1,  # frames with objects: a server of this protocol that is wrong, as far as anybody can tell
         "not conformant: 1 unexpected",
