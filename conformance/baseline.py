@@ -7,13 +7,12 @@ case that does not exist all make the run fail.
 from __future__ import annotations
 
 import json
-import tomllib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from conformance import schemas
+from conformance.files import read_toml
 from conformance.runner import CaseResult
 from conformance.verdicts import Verdict
 
@@ -50,13 +49,7 @@ class Baseline:
         Raises:
             ValueError: the file cannot be read, breaks its schema, or names a case that does not exist or twice.
         """
-        try:
-            content = tomllib.loads(path.read_text("utf-8"))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise ValueError(f"known failures {path}: {error}") from None
-        wrong = schemas.problem("tools/known-failures", content)
-        if wrong:
-            raise ValueError(f"known failures {path}: {wrong}")
+        content = read_toml(path, "tools/known-failures", "known failures")
         existing, entries = set(case_ids), dict[str, Known]()
         for group in content["known"]:
             known = Known(Verdict(group["verdict"]), group["message"], group["reason"])

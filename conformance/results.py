@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from conformance import PROTOCOL_VERSION, __version__, schemas
+from conformance import PROTOCOL_VERSION, __version__
+from conformance.files import read_json
 from conformance.runner import CaseResult
 from conformance.verdicts import ExitCode, Verdict
 
@@ -99,11 +100,4 @@ def read(path: Path) -> Mapping[str, Any]:
     Raises:
         ValueError: it cannot be read or is not a results file; the text says why.
     """
-    try:
-        content: Mapping[str, Any] = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise ValueError(f"results file {path}: {error}") from None
-    wrong = schemas.problem("tools/results", content)
-    if wrong:
-        raise ValueError(f"results file {path}: {wrong}")
-    return content
+    return read_json(path, "tools/results", "results file")

@@ -6,16 +6,15 @@ import itertools
 import random
 import shlex
 import time
-import tomllib
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from conformance import schemas
 from conformance.case import Role
 from conformance.connection import Connection
+from conformance.files import read_toml
 from conformance.peer import Ended
 from conformance.process import ServerProcess
 from conformance.trace import Trace
@@ -69,13 +68,7 @@ class TargetOptions:
         Raises:
             ValueError: the file cannot be read or is not a target file; the text says why.
         """
-        try:
-            content = tomllib.loads(path.read_text("utf-8"))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise ValueError(f"target file {path}: {error}") from None
-        wrong = schemas.problem("tools/target", content)
-        if wrong:
-            raise ValueError(f"target file {path}: {wrong}")
+        content = read_toml(path, "tools/target", "target file")
         return cls(
             server=content.get("server"),
             command=content.get("command"),
