@@ -136,14 +136,7 @@ def run(
         workers or (1 if options.server else min(2, os.cpu_count() or 1)),
         junit,
     )
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with RunProgress(Console(stderr=True), len(cases)) as progress:
-        try:
-            execute(plan, outcome, progress)
-        except KeyboardInterrupt:
-            progress.__exit__(None, None, None)
-            click.echo("interrupted; everything that was started has been ended", err=True)
-            sys.exit(130)
+    _run_interruptibly(plan, outcome, len(cases))
     _check_completeness(outcome, len(cases))
     print_report(console, outcome, traces=chosen.trace)
     if json_file:
@@ -154,6 +147,17 @@ def run(
         open_reasons = baseline.write(chosen.known_failures, outcome.results, old)
         click.echo(f"{chosen.known_failures} rewritten; {open_reasons} cases wait for a reason", err=True)
     sys.exit(outcome.exit_code())
+
+
+def _run_interruptibly(plan: PytestPlan, outcome: Run, cases: int) -> None:
+    """Run the plan; Ctrl-C and SIGTERM end everything that was started and exit with 130."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with RunProgress(Console(stderr=True), cases) as progress:
+            execute(plan, outcome, progress)
+    except KeyboardInterrupt:
+        click.echo("interrupted; everything that was started has been ended", err=True)
+        sys.exit(130)
 
 
 def _read_target(

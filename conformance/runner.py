@@ -62,28 +62,40 @@ def run_case(case: Case, target: Target, *, seed: int, soak: bool = False, trace
     start = time.monotonic()
     try:
         _check_needs(case, target)
+        _judge(case, scene, result)
+    except Unsupported as reason:
+        result.verdict, result.message = Verdict.UNSUPPORTED, str(reason)
+    finally:
+        scene.close()
+    result.duration_ms = round((time.monotonic() - start) * 1000, 3)
+    _look_after(target, result)
+    if traces or result.verdict is not Verdict.PASS:
+        result.trace = scene.trace.as_json()
+    result.reproduce = _reproduce(case, target, seed, soak)
+    return result
+
+
+def _judge(case: Case, scene: Scene, result: CaseResult) -> None:
+    """Run the case function and turn what it raises into a verdict, what it lacks aside."""
+    try:
         case.run(scene)
     except Violation as violation:
         result.verdict = Verdict.FAIL if case.level == "must" else Verdict.WARN
         result.message, result.received = violation.message, violation.received
         result.wanted = violation.expected
-    except Unsupported as reason:
-        result.verdict, result.message = Verdict.UNSUPPORTED, str(reason)
     except TargetError as error:
         result.verdict, result.message = Verdict.FAIL, str(error)
+    except Unsupported:
+        raise
     except Exception:  # noqa: BLE001 - the kit's own fault must show as such, and the run goes on
         result.verdict, result.message = Verdict.ERROR, traceback.format_exc()
-    finally:
-        scene.close()
-    result.duration_ms = round((time.monotonic() - start) * 1000, 3)
-    _look_after(target, result)
-    result.expected = result.verdict in (Verdict.PASS, Verdict.UNSUPPORTED, Verdict.WARN)
-    if traces or result.verdict is not Verdict.PASS:
-        result.trace = scene.trace.as_json()
-    result.reproduce = f"ipc-conformance run {target.options.reproduce} --case '{case.id}' --seed {seed}"
-    result.reproduce += f" --time-scale {target.time_scale:g}" if target.time_scale != 1 else ""
-    result.reproduce += " --soak" if soak else ""
-    return result
+
+
+def _reproduce(case: Case, target: Target, seed: int, soak: bool) -> str:
+    """Return the command that runs just this case again, in the same way."""
+    command = f"ipc-conformance run {target.options.reproduce} --case '{case.id}' --seed {seed}"
+    command += f" --time-scale {target.time_scale:g}" if target.time_scale != 1 else ""
+    return command + (" --soak" if soak else "")
 
 
 def _check_needs(case: Case, target: Target) -> None:

@@ -82,10 +82,6 @@ class Hub:
         message = ServerMessage(self._ids.next(), app_id, channel_id, message_type, payload, time.time(), None)
         return encode_message(message, self._max_frame_bytes)
 
-    def is_empty(self) -> bool:
-        """Tell whether no application is left, as after the last connection has gone."""
-        return not self._applications
-
     def _end_subscriptions(self, connection: Connection) -> None:
         application = self._applications[connection.app_id]
         for channel_id in list(application.subscriptions.pop(connection, ())):

@@ -10,12 +10,10 @@ from typing import Any
 from conformance import wire
 from conformance.case import Case, add, case
 from conformance.connection import Connection
-from conformance.peer import Ended
 from conformance.scene import Scene
 from conformance.verdicts import Violation
 
 MALFORMED = b'{"message_id": '
-AFTER_FATAL_OCTETS = 1_048_576
 LINGER_SECONDS = 0.6
 """Well within the second that ERR-009 gives."""
 
@@ -62,19 +60,6 @@ def subscriptions_end(scene: Scene) -> None:
     publisher.publish(channel, 1)
     peer.check_error(error, "malformed_frame", None)
     peer.expect_end()
-
-
-@case("errors/error-survives-a-client-that-keeps-sending", "ERR-009", seconds=0.2)
-def error_survives(scene: Scene) -> None:
-    """A client that goes on sending after the bad frame can still read the error."""
-    peer = scene.connect()
-    peer.send_octets(wire.frame(MALFORMED))
-    for _ in range(16):
-        peer.send_octets(bytes(AFTER_FATAL_OCTETS // 16))
-    try:
-        peer.expect_error("malformed_frame", None)
-    except Ended as end:
-        raise Violation("the connection was reset before the error could be read", received=str(end)) from None
 
 
 @case("errors/server-discards-for-a-while", "ERR-009", seconds=0.7)

@@ -130,7 +130,7 @@ def test_connection_that_ended_is_no_subscriber_and_leaves_nothing_behind():
     assert bob.payloads() == []
     alice.connection.receive_eof()
 
-    assert hub.is_empty()
+    assert not hub._applications
 
 
 def test_channel_without_subscribers_takes_no_memory():
