@@ -238,7 +238,7 @@ def outcome(*verdicts: tuple[Verdict, bool], **members: Any) -> Run:
 
 
 GOOD, KNOWN, FAILED = (Verdict.PASS, True), (Verdict.FAIL, True), (Verdict.FAIL, False)
-ABSENT, KNOWN_ABSENT, BROKEN = (Verdict.UNSUPPORTED), (Verdict.UNSUPPORTED, False), (Verdict.ERROR, False)
+ABSENT, KNOWN_ABSENT, BROKEN = (Verdict.UNSUPPORTED, True), (Verdict.UNSUPPORTED, False), (Verdict.ERROR, False)
 
 
 @pytest.mark.parametrize(
