@@ -60,6 +60,14 @@ def mutants(session: nox.Session) -> None:
 
 
 @nox.session
+def chop(session: nox.Session) -> None:
+    """Run the suite on the reference server with the kit's writes cut and merged in every way."""
+    _install(session)
+    for mode in ("octets", "header", "random:1", "coalesce"):
+        session.run("ipc-conformance", "run", "--server-cmd", REFERENCE, "--chop", mode, *session.posargs)
+
+
+@nox.session
 def soak(session: nox.Session) -> None:
     """Let the cases that watch time take their full time."""
     _install(session)

@@ -22,14 +22,13 @@ class ClientScene(Scene):
     Args:
         target: the server behind the relay; its options name the driver.
         seed: seeds :attr:`random`.
-        soak: whether cases that watch time take the full time.
 
     Raises:
         TargetError: the driver does not start.
     """
 
-    def __init__(self, target: Target, *, seed: int, soak: bool = False) -> None:
-        super().__init__(target, seed=seed, soak=soak)
+    def __init__(self, target: Target, *, seed: int) -> None:
+        super().__init__(target, seed=seed)
         assert target.options.client, "a client case needs a driver command"  # noqa: S101
         self.relay = Relay(target.address, self.trace)
         self.relay.__enter__()

@@ -28,6 +28,7 @@ class Connection(Peer):
     def __init__(self, *args: Any, **keywords: Any) -> None:
         super().__init__(*args, **keywords)
         self._numbers = itertools.count(1)
+        self._sends_frames = True
 
     # -- making messages -------------------------------------------------------------------------------------------
 
@@ -232,6 +233,17 @@ class Connection(Peer):
                 expected=wire.shorten(address),
                 received=wire.shorten(found),
             )
+
+    def _accompanied(self, held: bytes) -> bytes:
+        """Put a notification that nobody handles (NTF-001) ahead of and behind whole frames.
+
+        So no frame is alone in its segment when writes are merged.
+        """
+        self._sends_frames = self._sends_frames and wire.are_frames(held)
+        if not self._sends_frames or not self.acknowledgement:
+            return held
+        company = [wire.frame(wire.encode(self.message("notification", "in-company", None))) for _ in range(2)]
+        return company[0] + held + company[1]
 
     def _error_address(self, about: Message | None) -> dict[str, Any]:
         readable = about is not None and _valid("message_id", about.get("message_id"))

@@ -12,6 +12,7 @@ import struct
 import time
 
 from conformance import schemas, wire
+from conformance.chop import PAUSE_SECONDS, PAUSES, Chopper
 from conformance.trace import Trace
 from conformance.verdicts import TargetError, Violation
 from conformance.wire import Message
@@ -32,16 +33,22 @@ class Peer:
         address: host and port of the target.
         trace: where everything is noted.
         patience: seconds to wait for anything the server has to do.
+        chopper: divides the writes of the case; None leaves them as they are.
 
     Raises:
         TargetError: nobody accepts connections at ``address``.
     """
 
-    def __init__(self, label: str, address: tuple[str, int], trace: Trace, patience: float) -> None:
+    def __init__(
+        self, label: str, address: tuple[str, int], trace: Trace, patience: float, chopper: Chopper | None = None
+    ) -> None:
         self.label = label
         self.patience = patience
         self.max_frame_bytes = MAX_FRAME_WITHOUT_ANNOUNCEMENT
         self._trace = trace
+        self._chopper = chopper or Chopper()
+        self._chopper.settle()
+        self._held = bytearray()
         self._buffer = bytearray()
         self._ended: str | None = None
         self._unwritable = False
@@ -58,15 +65,40 @@ class Peer:
     # -- sending ---------------------------------------------------------------------------------------------------
 
     def send_octets(self, data: bytes) -> None:
-        """Write octets as they are, reading meanwhile so that neither side can block the other.
+        """Write octets, reading meanwhile so that neither side can block the other.
 
         Octets that the server no longer takes because it ended the connection are dropped and noted in the trace.
 
         Raises:
             Violation: the server neither read nor ended the connection for ``patience`` seconds.
         """
+        if self._chopper.merges:
+            self._chopper.hold(self._flush)
+            self._held += data
+        else:
+            self._write(data)
+
+    def _flush(self) -> None:
+        held = bytes(self._held)
+        self._held.clear()
+        self._write(self._accompanied(held))
+
+    def _accompanied(self, held: bytes) -> bytes:
+        """Return octets that were held, with what may travel in the same segment."""
+        return held
+
+    def _write(self, data: bytes) -> None:
         self._trace.octets(self.label, "sent", data)
-        rest = memoryview(data)
+        pieces = self._chopper.pieces(data)
+        if len(pieces) > 1:
+            self._trace.event(self.label, f"sent in {len(pieces)} pieces")
+        for number, piece in enumerate(pieces):
+            if 0 < number <= PAUSES:
+                time.sleep(PAUSE_SECONDS)
+            self._write_piece(piece)
+
+    def _write_piece(self, piece: bytes) -> None:
+        rest = memoryview(piece)
         deadline = time.monotonic() + self.patience
         while rest and not self._unwritable:
             ready = self._wait(selectors.EVENT_READ | selectors.EVENT_WRITE, deadline)
@@ -84,6 +116,7 @@ class Peer:
         Returns:
             how many octets the server, or the systems between, have taken.
         """
+        self._chopper.settle()
         self._trace.event(self.label, f"sends up to {len(data)} octets without reading")
         taken = 0
         while taken < len(data) and not self._unwritable:
@@ -103,6 +136,7 @@ class Peer:
 
     def end_sending(self) -> None:
         """End the sending side of the connection (FIN) and keep reading."""
+        self._chopper.settle()
         self._trace.event(self.label, "ends its sending side")
         try:
             self._socket.shutdown(socket.SHUT_WR)
@@ -111,6 +145,7 @@ class Peer:
 
     def reset(self) -> None:
         """Drop the connection with a reset (RST)."""
+        self._chopper.settle()
         self._trace.event(self.label, "resets the connection")
         self.discard()
 
@@ -121,11 +156,13 @@ class Peer:
         """
         if self._socket.fileno() < 0:
             return
+        self._chopper.settle()
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._socket.close()
 
     def close(self) -> None:
         """Close the socket; safe to call again."""
+        self._chopper.settle()
         self._socket.close()
 
     # -- receiving -------------------------------------------------------------------------------------------------
@@ -260,6 +297,7 @@ class Peer:
             self._read_once()
 
     def _wait(self, events: int, deadline: float) -> int:
+        self._chopper.settle()
         with selectors.DefaultSelector() as selector:
             if self._ended is not None:
                 events &= ~selectors.EVENT_READ

@@ -12,6 +12,7 @@ or overrides the session fixture ``ipc_target_options`` to say in code how its s
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import random
 from collections.abc import Iterator
@@ -24,8 +25,10 @@ import pytest
 from conformance.baseline import GOOD, Baseline
 from conformance.case import Case, Role
 from conformance.catalogue import all_cases, select
+from conformance.chop import ChopMode
 from conformance.report.failure import describe
 from conformance.runner import CaseResult, run_case
+from conformance.settings import DEFAULT_EXAMPLES, SOAK_SECONDS, Settings
 from conformance.target import Target, TargetOptions
 from conformance.verdicts import TargetError, Verdict
 
@@ -46,7 +49,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--ipc-profile", metavar="NAME", action="append", default=[], help="only this profile; repeatable")
     group.addoption("--ipc-time-scale", type=float, default=1.0, metavar="FACTOR", help="factor on every deadline")
     group.addoption("--ipc-seed", type=int, default=None, help="seed of cases that use chance")
-    group.addoption("--ipc-soak", action="store_true", help="let cases that watch time take their full time")
+    group.addoption("--ipc-examples", type=int, default=DEFAULT_EXAMPLES, metavar="N", help="examples of each property")
+    group.addoption("--ipc-chop", type=ChopMode.parse, default=ChopMode(), metavar="MODE", help="how writes are cut")
+    group.addoption(
+        "--ipc-soak",
+        type=float,
+        nargs="?",
+        default=0.0,
+        const=SOAK_SECONDS,
+        metavar="SECONDS",
+        help="let cases that watch time take so long",
+    )
     group.addoption("--ipc-trace", action="store_true", help="keep the wire traces of cases that pass, too")
     group.addoption("--ipc-known-failures", metavar="FILE", type=Path, help="a baseline file (TOML)")
 
@@ -81,10 +94,21 @@ def ipc_target(ipc_target_options: TargetOptions, pytestconfig: pytest.Config) -
     """Start or reach the server; end it when the session does."""
     _allow_open_files()
     try:
-        with Target(ipc_target_options, time_scale=pytestconfig.option.ipc_time_scale) as target:
+        with Target(ipc_target_options, _settings(pytestconfig.option)) as target:
             yield target
     except TargetError as error:
         pytest.fail(f"{UNREACHABLE}{error}", pytrace=False)
+
+
+def _settings(option: argparse.Namespace) -> Settings:
+    return Settings(
+        seed=random.getrandbits(32) if option.ipc_seed is None else option.ipc_seed,
+        time_scale=option.ipc_time_scale,
+        soak_seconds=option.ipc_soak,
+        examples=option.ipc_examples,
+        chop=option.ipc_chop,
+        traces=option.ipc_trace,
+    )
 
 
 def _allow_open_files() -> None:
@@ -100,15 +124,12 @@ def _allow_open_files() -> None:
 class Judge:
     """Runs cases and tells pytest, and whoever collects results, what came of them."""
 
-    seed: int
-    soak: bool
-    traces: bool
     baseline: Baseline
 
     def run(self, case: Case, target: Target, node: pytest.Item) -> None:
         """Run ``case`` and end the test in the way that fits its verdict."""
         try:
-            result = run_case(case, target, seed=self.seed, soak=self.soak, traces=self.traces)
+            result = run_case(case, target)
         except TargetError as error:
             pytest.fail(f"{UNREACHABLE}{error}", pytrace=False)
         self.baseline.judge(result)
@@ -124,7 +145,7 @@ class Judge:
 
 @pytest.fixture(scope="session")
 def ipc_judge(pytestconfig: pytest.Config) -> Judge:
-    """Know the run's seed and its known failures."""
+    """Know the run's known failures."""
     option = pytestconfig.option
     baseline = Baseline({})
     if option.ipc_known_failures:
@@ -132,8 +153,7 @@ def ipc_judge(pytestconfig: pytest.Config) -> Judge:
             baseline = Baseline.read(option.ipc_known_failures, all_cases())
         except ValueError as error:
             raise pytest.UsageError(str(error)) from None
-    seed = random.getrandbits(32) if option.ipc_seed is None else option.ipc_seed
-    return Judge(seed=seed, soak=option.ipc_soak, traces=option.ipc_trace, baseline=baseline)
+    return Judge(baseline)
 
 
 def result_of(report: pytest.TestReport) -> tuple[CaseResult, dict[str, Any]] | None:

@@ -25,6 +25,7 @@ class Run:
 
     role: str
     seed: int
+    chop: str = "whole"
     target_name: str = ""
     profiles: tuple[str, ...] = ()
     results: list[CaseResult] = field(default_factory=list)
@@ -75,6 +76,7 @@ class Run:
             "started": self.started.isoformat(timespec="seconds").replace("+00:00", "Z"),
             "duration_s": self.duration_s,
             "seed": self.seed,
+            "chop": self.chop,
             "results": [result.as_json() for result in sorted(self.results, key=lambda result: result.case)],
             "summary": {**self.counts(), "conformant": self.is_conformant},
         }

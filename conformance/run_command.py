@@ -17,10 +17,12 @@ from rich.console import Console
 
 from conformance import baseline
 from conformance.catalogue import all_cases, select
+from conformance.chop import ChopMode
 from conformance.execute import PytestPlan, execute
 from conformance.report.progress import RunProgress
 from conformance.report.summary import print_report
 from conformance.results import Run
+from conformance.settings import DEFAULT_EXAMPLES, SOAK_SECONDS, Settings
 from conformance.target import TargetOptions
 from conformance.verdicts import ExitCode
 
@@ -34,10 +36,7 @@ class Choice:
     globs: tuple[str, ...]
     profiles: tuple[str, ...]
     level: str | None
-    time_scale: float
-    seed: int
-    soak: bool
-    trace: bool
+    settings: Settings
     known_failures: Path | None
 
     @property
@@ -50,10 +49,9 @@ class Choice:
         options = [f"--ipc-case={glob}" for glob in self.globs]
         options += [f"--ipc-profile={name}" for name in self.profiles]
         options += [f"--ipc-level={self.level}"] if self.level else []
-        options += ["--ipc-soak"] if self.soak else []
-        options += ["--ipc-trace"] if self.trace else []
+        options += ["--ipc-trace"] if self.settings.traces else []
         options += [f"--ipc-known-failures={self.known_failures}"] if self.known_failures else []
-        return [*options, f"--ipc-time-scale={self.time_scale}", f"--ipc-seed={self.seed}"]
+        return [*options, *(word.replace("--", "--ipc-", 1) for word in self.settings.as_options())]
 
 
 def _target_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -63,6 +61,47 @@ def _target_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option("--server-cmd", metavar="CMD", help="Start this for the run; {port} becomes a free port."),
         click.option("--server", metavar="HOST:PORT", help="Test the server that runs there."),
+    ):
+        command = option(command)
+    return command
+
+
+def _chop_mode(_context: click.Context, _option: click.Parameter, text: str) -> ChopMode:
+    try:
+        return ChopMode.parse(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+def _settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in (
+        click.option("--trace", "traces", is_flag=True, help="Print the wire trace of every case."),
+        click.option(
+            *("--soak", "soak_seconds"),
+            type=click.FloatRange(0),
+            is_flag=False,
+            flag_value=SOAK_SECONDS,
+            default=0.0,
+            metavar="[SECONDS]",
+            help=f"Let cases that watch time take so long; {SOAK_SECONDS:g} seconds if not said.",
+        ),
+        click.option(
+            "--chop",
+            metavar="MODE",
+            default="whole",
+            show_default=True,
+            callback=_chop_mode,
+            help="Divide what the kit writes: whole, octets, header, random:SEED, or coalesce, which merges.",
+        ),
+        click.option(
+            "--examples",
+            type=click.IntRange(1),
+            default=DEFAULT_EXAMPLES,
+            show_default=True,
+            help="How many examples each property is tried with.",
+        ),
+        click.option("--seed", type=int, help="Seed of the cases that use chance; printed at the end of each run."),
+        click.option("--time-scale", type=click.FloatRange(0.01, 1000), default=1.0, help="Factor on every deadline."),
     ):
         command = option(command)
     return command
@@ -78,16 +117,13 @@ def _target_options(command: Callable[..., Any]) -> Callable[..., Any]:
     "--profile", "profiles", metavar="NAME", multiple=True, help="Only this profile's cases; core for the rest."
 )
 @click.option("--level", type=click.Choice(["must", "should"]), help="Only cases of this level.")
-@click.option("--time-scale", type=click.FloatRange(0.01, 1000), default=1.0, help="Factor on every deadline.")
-@click.option("--seed", type=int, help="Seed of the cases that use chance; printed at the end of each run.")
+@_settings_options
 @click.option(
     "-n", "workers", type=click.IntRange(1, 64), help="Worker processes. [default: 2 with --server-cmd, else 1]"
 )
-@click.option("--soak", is_flag=True, help="Let cases that watch time take it in full; adds 90 seconds.")
 @click.option("--json", "json_file", type=FILE, metavar="FILE", help="Write the results file.")
 @click.option("--junit", type=FILE, metavar="FILE", help="Write a JUnit XML file.")
 @click.option("--format", "output", type=click.Choice(["text", "json"]), default="text", help="What goes to stdout.")
-@click.option("--trace", is_flag=True, help="Print the wire trace of every case.")
 @click.option("--known-failures", type=FILE, metavar="FILE", help="Foreseen failures (TOML), strict both ways.")
 @click.option(
     "--update-known-failures", is_flag=True, help="Rewrite that file from this run, which must be unfiltered."
@@ -105,7 +141,11 @@ def run(
     output: str,
     update_known_failures: bool,
     dry_run: bool,
-    **choice: Any,
+    globs: tuple[str, ...],
+    profiles: tuple[str, ...],
+    level: str | None,
+    known_failures: Path | None,
+    **further: Any,
 ) -> None:
     """Run the conformance suite on a server, or on a client.
 
@@ -119,8 +159,8 @@ def run(
       5  the kit itself failed
     """
     options, target_arguments = _read_target(server, server_cmd, target_file, client_cmd)
-    choice["seed"] = random.getrandbits(31) if choice["seed"] is None else choice["seed"]
-    chosen = Choice(**choice)
+    further["seed"] = random.getrandbits(31) if further["seed"] is None else further["seed"]
+    chosen = Choice(globs, profiles, level, Settings(**further), known_failures)
     cases = select(chosen.globs, role=options.role, level=chosen.level, profiles=chosen.profiles)
     old = _read_baseline(chosen, update=update_known_failures)
     _check_writable(json_file, junit, chosen.known_failures if update_known_failures else None)
@@ -130,7 +170,9 @@ def run(
         click.echo("\n".join(sorted(each.id for each in cases)))
         return
     console = Console(stderr=output == "json", soft_wrap=False)
-    outcome = Run(role=options.role, seed=chosen.seed, target_name=options.title)
+    outcome = Run(
+        role=options.role, seed=chosen.settings.seed, chop=str(chosen.settings.chop), target_name=options.title
+    )
     plan = PytestPlan(
         [*target_arguments, *chosen.as_pytest_options()],
         workers or (1 if options.server else min(2, os.cpu_count() or 1)),
@@ -138,7 +180,7 @@ def run(
     )
     _run_interruptibly(plan, outcome, len(cases))
     _check_completeness(outcome, len(cases))
-    print_report(console, outcome, traces=chosen.trace)
+    print_report(console, outcome, traces=chosen.settings.traces)
     if json_file:
         _write(json_file, outcome)
     if output == "json":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 import traceback
 import zlib
@@ -40,24 +41,21 @@ class CaseResult:
         return vars(self) | {"verdict": str(self.verdict)}
 
 
-def run_case(case: Case, target: Target, *, seed: int, soak: bool = False, traces: bool = False) -> CaseResult:
+def run_case(case: Case, target: Target) -> CaseResult:
     """Run ``case`` on ``target``.
 
     Whatever the case or the server does, the connections of the case are closed, a server process that died is
     replaced, and one that no longer serves is too.
 
     Args:
-        case: the case.
-        target: an entered target; a client's case needs one with a driver command.
-        seed: the run's seed; the case gets one derived from it and its id.
-        soak: whether cases that watch time take the full time.
-        traces: keep the wire trace of a case that passes, too.
+        case: the case; its chance gets a seed derived from the run's and its id.
+        target: an entered target; a client's case needs one with a driver command. Its settings say how to run.
 
     Raises:
         TargetError: the server, or the client's driver, cannot be started or started again.
     """
     kind = ClientScene if case.role == "client" else Scene
-    scene = kind(target, seed=zlib.crc32(case.id.encode()) ^ seed, soak=soak)
+    scene = kind(target, seed=zlib.crc32(case.id.encode()) ^ target.settings.seed)
     result = CaseResult(case.id, list(case.requirements), case.level, Verdict.PASS, expected=True, duration_ms=0.0)
     start = time.monotonic()
     try:
@@ -69,9 +67,9 @@ def run_case(case: Case, target: Target, *, seed: int, soak: bool = False, trace
         scene.close()
     result.duration_ms = round((time.monotonic() - start) * 1000, 3)
     _look_after(target, result)
-    if traces or result.verdict is not Verdict.PASS:
+    if target.settings.traces or result.verdict is not Verdict.PASS:
         result.trace = scene.trace.as_json()
-    result.reproduce = _reproduce(case, target, seed, soak)
+    result.reproduce = _reproduce(case, target)
     return result
 
 
@@ -91,11 +89,10 @@ def _judge(case: Case, scene: Scene, result: CaseResult) -> None:
         result.verdict, result.message = Verdict.ERROR, traceback.format_exc()
 
 
-def _reproduce(case: Case, target: Target, seed: int, soak: bool) -> str:
+def _reproduce(case: Case, target: Target) -> str:
     """Return the command that runs just this case again, in the same way."""
-    command = f"ipc-conformance run {target.options.reproduce} --case '{case.id}' --seed {seed}"
-    command += f" --time-scale {target.time_scale:g}" if target.time_scale != 1 else ""
-    return command + (" --soak" if soak else "")
+    options = shlex.join(target.settings.as_options())
+    return f"ipc-conformance run {target.options.reproduce} --case '{case.id}' {options}"
 
 
 def _check_needs(case: Case, target: Target) -> None:

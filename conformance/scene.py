@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import random
 import string
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from conformance.chop import Chopper
 from conformance.connection import Connection
 from conformance.process import ServerProcess
 from conformance.target import RESPONDER_APP, Target
@@ -20,14 +22,14 @@ class Scene:
     Args:
         target: the server under test.
         seed: seeds :attr:`random`, so that a case with chance in it can be repeated.
-        soak: whether cases that watch time take the full time.
     """
 
-    def __init__(self, target: Target, *, seed: int, soak: bool = False) -> None:
+    def __init__(self, target: Target, *, seed: int) -> None:
         self.target = target
+        self.settings = target.settings
         self.random = random.Random(seed)
-        self.soak = soak
         self.trace = Trace()
+        self._chopper = Chopper(target.settings.chop, seed)
         self._connections: list[Connection] = []
 
     @property
@@ -47,7 +49,7 @@ class Scene:
         """
         label = self._next_label()
         try:
-            connection = Connection(label, self.target.address, self.trace, self.target.patience)
+            connection = Connection(label, self.target.address, self.trace, self.target.patience, self._chopper)
         except TargetError as error:
             raise Violation("the server does not accept a connection", received=str(error)) from None
         connection.app_id = app
@@ -64,6 +66,11 @@ class Scene:
         connection = self.open(app=app, connection_id=connection_id)
         connection.handshake()
         return connection
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass, for what cannot be seen to have happened."""
+        self._chopper.settle()
+        time.sleep(seconds)
 
     def check_alive(self) -> None:
         """Show that the server still serves a new connection (ISO-006).
@@ -94,6 +101,7 @@ class Scene:
 
     def close(self) -> None:
         """Close every connection of the scene."""
+        self._chopper.forget()
         for connection in self._connections:
             connection.discard()
 

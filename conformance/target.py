@@ -17,6 +17,7 @@ from conformance.connection import Connection
 from conformance.files import read_toml
 from conformance.peer import Ended
 from conformance.process import ServerProcess
+from conformance.settings import Settings
 from conformance.trace import Trace
 from conformance.verdicts import TargetError, Violation
 
@@ -103,16 +104,16 @@ class Target:
 
     Args:
         options: how to reach it.
-        time_scale: factor on every deadline.
+        settings: how cases are run on it.
         nonce: makes the names of this run's connections and channels differ from those of any other run.
     """
 
     BASE_PATIENCE_SECONDS = 3.0
     PROBE_PATIENCE_SECONDS = 1.0
 
-    def __init__(self, options: TargetOptions, *, time_scale: float = 1.0, nonce: str = "") -> None:
+    def __init__(self, options: TargetOptions, settings: Settings | None = None, *, nonce: str = "") -> None:
         self.options = options
-        self.time_scale = time_scale
+        self.settings = settings or Settings()
         self.nonce = nonce or f"{random.getrandbits(32):08x}"
         self.process: ServerProcess | None = None
         self.address = parse_address(options.server) if options.server else ("", 0)
@@ -131,6 +132,11 @@ class Target:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+    @property
+    def time_scale(self) -> float:
+        """The factor on every deadline."""
+        return self.settings.time_scale
 
     @property
     def patience(self) -> float:

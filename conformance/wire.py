@@ -35,6 +35,14 @@ def stated_length(head: bytes | bytearray) -> int:
     return int.from_bytes(head, "big")
 
 
+def are_frames(data: bytes) -> bool:
+    """Tell whether ``data`` is nothing but whole frames."""
+    start = 0
+    while start < len(data):
+        start += HEADER_BYTES + stated_length(data[start : start + HEADER_BYTES])
+    return start == len(data)
+
+
 def encode(message: Any) -> bytes:
     """Return a body: compact JSON in UTF-8, nothing escaped that need not be (ENC-001, ENC-002)."""
     return json.dumps(message, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -70,7 +69,7 @@ def server_discards_for_a_while(scene: Scene) -> None:
     peer.expect_error("malformed_frame", None)
     for _ in range(12):
         peer.send_octets(bytes(100))
-        time.sleep(LINGER_SECONDS / 12)
+        scene.wait(LINGER_SECONDS / 12)
     if peer.was_reset:
         raise Violation("the connection was reset although the client could still be reading the error")
 

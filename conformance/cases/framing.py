@@ -24,12 +24,12 @@ DELAYED_SECONDS = 0.03
 """Delayed acknowledgements cost 40 ms; a healthy loopback round trip is far below 1 ms."""
 
 
-def send_in_pieces(peer: Connection, octets: bytes, cuts: Iterator[int]) -> None:
+def send_in_pieces(scene: Scene, peer: Connection, octets: bytes, cuts: Iterator[int]) -> None:
     """Send ``octets`` cut at the given positions, each piece in a segment of its own."""
     edges = [0, *itertools.takewhile(lambda cut: cut < len(octets), cuts), len(octets)]
     for start, end in itertools.pairwise(edges):
         peer.send_octets(octets[start:end])
-        time.sleep(PAUSE_SECONDS)
+        scene.wait(PAUSE_SECONDS)
 
 
 @case("framing/answers-are-nothing-but-frames", "FRM-001", "FRM-002", "FRM-003")
@@ -56,7 +56,7 @@ def cut_ping(scene: Scene, cuts: Callable[[bytes], Iterator[int]]) -> None:
     peer.expect_silence()
     ping = _ping_with_umlauts(peer)
     octets = wire.frame(wire.encode(ping))
-    send_in_pieces(peer, octets, cuts(octets))
+    send_in_pieces(scene, peer, octets, cuts(octets))
     if peer.receive_through_pong(ping):
         raise Violation("a ping sent in pieces got more than its pong")
 

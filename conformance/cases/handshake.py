@@ -195,7 +195,7 @@ def timeout(scene: Scene) -> None:
     peers["half a header"].send_octets(b"\x00\x00")
     whole = wire.frame(wire.encode(peers["half a connect"].connect_message()))
     peers["half a connect"].send_octets(whole[: len(whole) // 2])
-    _drip(peers["octets"], allowed, deadline)
+    _drip(scene, peers["octets"], allowed, deadline)
     for how, peer in peers.items():
         peer.patience = max(0.0, deadline - time.monotonic())
         _expect_timeout(peer, how)
@@ -204,12 +204,12 @@ def timeout(scene: Scene) -> None:
     scene.check_alive()
 
 
-def _drip(peer: Connection, allowed: float, deadline: float) -> None:
+def _drip(scene: Scene, peer: Connection, allowed: float, deadline: float) -> None:
     """Send one octet of a connect message several times per timeout, until the server has had enough."""
     octets = wire.frame(wire.encode(peer.connect_message()))
     for octet in octets:
         peer.send_octets(bytes([octet]))
-        time.sleep(allowed / 8)
+        scene.wait(allowed / 8)
         if peer.has_arrived() or peer.is_over or time.monotonic() > deadline:
             return
 
@@ -268,7 +268,7 @@ def takeover_drops_answers(scene: Scene) -> None:
     """An answer that the older connection was owed is not delivered to the newer one."""
     older = scene.connect()
     older.send(older.request_message("conformance.delay", {"delay_ms": 200, "value": "owed"}))
-    time.sleep(ARRIVAL_SECONDS)
+    scene.wait(ARRIVAL_SECONDS)
     newer = scene.connect(connection_id=older.connection_id)
     own = newer.request_message("conformance.delay", {"delay_ms": 300, "value": "own"})
     newer.send(own)

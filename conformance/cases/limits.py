@@ -138,7 +138,7 @@ def too_many_connections(scene: Scene) -> None:
 def idle_connection_stays_open(scene: Scene) -> None:
     """A connection that is silent is not closed: for 1.5 s by default, for the whole 90 s with --soak."""
     peer = scene.connect()
-    time.sleep(IDLE_SECONDS if scene.soak else SHORT_IDLE_SECONDS)
+    scene.wait(IDLE_SECONDS if scene.settings.soak_seconds >= IDLE_SECONDS else SHORT_IDLE_SECONDS)
     try:
         peer.expect_silence()
     except Ended as end:
@@ -183,7 +183,7 @@ def shutdown_refuses_new_connections(scene: Scene) -> None:
     with scene.own_server() as process:
         peer = scene.connect()
         peer.send(peer.request_message("conformance.delay", {"delay_ms": int(1500 * scene.time_scale), "value": 1}))
-        time.sleep(ARRIVAL_SECONDS)
+        scene.wait(ARRIVAL_SECONDS)
         process.ask_to_stop()
         deadline = time.monotonic() + 0.7 * scene.time_scale
         started = 0.0
@@ -192,7 +192,7 @@ def shutdown_refuses_new_connections(scene: Scene) -> None:
             # Once may be a connection whose handshake the shutdown met half-way.
             if not _gets_in(scene) and not _gets_in(scene):
                 return
-            time.sleep(0.02)
+            scene.wait(0.02)
         raise Violation("a server that is shutting down still accepts new connections")
 
 
@@ -212,7 +212,7 @@ def shutdown_answers_what_is_in_flight(scene: Scene) -> None:
         request = peer.request_message("conformance.delay", {"delay_ms": 300, "value": "owed"})
         peer.send(request)
         peer.patience = max(peer.patience, SHUTDOWN_SECONDS)
-        time.sleep(ARRIVAL_SECONDS)
+        scene.wait(ARRIVAL_SECONDS)
         process.ask_to_stop()
         peer.expect_payload(request, {"value": "owed"}, "a shutdown changed the answer to a request in flight")
         peer.expect_error("shutting_down", None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from functools import partial
 from typing import Any
 
@@ -378,7 +377,7 @@ def draining_hears_nothing(scene: Scene) -> None:
     peer.subscribe(channel)
     peer.send(peer.request_message("conformance.delay", {"delay_ms": int(400 * scene.time_scale), "value": "owed"}))
     peer.end_sending()
-    time.sleep(END_ARRIVES_SECONDS)
+    scene.wait(END_ARRIVES_SECONDS)
     publisher.publish(channel, "late")
     if any(each["message_type"] == "publish" for each in peer.receive_until_end()):
         raise Violation("a connection that had ended its sending side got a publish")

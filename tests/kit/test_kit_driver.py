@@ -21,6 +21,7 @@ from conformance.client_scene import ClientScene
 from conformance.driver import Driver
 from conformance.relay import Relay
 from conformance.runner import CaseResult, run_case
+from conformance.settings import Settings
 from conformance.target import Target, TargetOptions
 from conformance.trace import Trace
 from conformance.verdicts import TargetError, Unsupported, Verdict, Violation
@@ -57,8 +58,8 @@ def write_driver(tmp_path: Path) -> Callable[[str], str]:
 
 def outcome(command: str, run: Callable[[ClientScene], Any], patience: float = 5.0) -> CaseResult:
     """Run a client case that has a driver and no server."""
-    target = Target(TargetOptions(server="127.0.0.1:1", client=command), time_scale=patience / 3.0)
-    return run_case(Case("made/up", ("HSK-001",), "Made up.", run, role="client"), target, seed=1)
+    target = Target(TargetOptions(server="127.0.0.1:1", client=command), Settings(time_scale=patience / 3.0))
+    return run_case(Case("made/up", ("HSK-001",), "Made up.", run, role="client"), target)
 
 
 WRONG_DRIVERS: dict[str, tuple[str, Verdict, str, str]] = {

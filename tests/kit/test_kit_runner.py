@@ -17,6 +17,7 @@ from conformance.requirements import load
 from conformance.results import Run
 from conformance.runner import CaseResult, run_case
 from conformance.scene import Scene
+from conformance.settings import Settings
 from conformance.target import Target, TargetOptions
 from conformance.verdicts import TargetError, Unsupported, Verdict, Violation
 
@@ -46,12 +47,12 @@ def nobody() -> Target:
 def spawned(request: pytest.FixtureRequest) -> Iterator[Target]:
     """The small server, started by the kit, wrong as the parameter says."""
     options = TargetOptions(command=mini(getattr(request, "param", "")))
-    with Target(options, time_scale=PATIENT) as target:
+    with Target(options, Settings(seed=1, time_scale=PATIENT)) as target:
         yield target
 
 
 def judged(target: Target, case: Case) -> CaseResult:
-    return run_case(case, target, seed=1)
+    return run_case(case, target)
 
 
 def test_a_case_that_returns_passes(nobody: Target) -> None:
@@ -110,7 +111,8 @@ def test_a_missing_handler_a_profile_and_a_process_make_a_case_unsupported(nobod
 
 
 def test_traces_of_passed_cases_are_kept_on_demand(nobody: Target) -> None:
-    result = run_case(made(lambda scene: scene.trace.event("*", "hello")), nobody, seed=1, traces=True)
+    nobody.settings = Settings(traces=True)
+    result = judged(nobody, made(lambda scene: scene.trace.event("*", "hello")))
     assert [entry["text"] for entry in result.trace] == ["hello"]
 
 
@@ -118,7 +120,8 @@ def test_chance_depends_on_the_seed_and_the_case_alone(nobody: Target) -> None:
     drawn: list[float] = []
     for identity, seed in (("made/a", 1), ("made/a", 1), ("made/a", 2), ("made/b", 1)):
         case = Case(identity, (MUST,), "x", lambda scene: drawn.append(scene.random.random()))
-        run_case(case, nobody, seed=seed)
+        nobody.settings = Settings(seed=seed)
+        run_case(case, nobody)
     assert drawn[0] == drawn[1]
     assert len(set(drawn)) == 3
 

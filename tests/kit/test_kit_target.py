@@ -11,6 +11,7 @@ from kit_commands import REFERENCE, invoke, mini, new_marker, nothing_left, proc
 from kit_scripted import serving
 
 from conformance.process import GuardedProcess, ServerProcess, filled_in
+from conformance.settings import Settings
 from conformance.target import RESPONDER, Target, TargetOptions, parse_address
 from conformance.verdicts import TargetError
 
@@ -124,7 +125,10 @@ def test_exploring_a_mute_server_takes_one_scaled_wait() -> None:
     with ServerProcessOf(mini("mute")) as server:
         options = TargetOptions(server="{}:{}".format(*server.address))
         started = time.monotonic()
-        with pytest.raises(TargetError, match="did not answer a connect message"), Target(options, time_scale=0.1):
+        with (
+            pytest.raises(TargetError, match="did not answer a connect message"),
+            Target(options, Settings(time_scale=0.1)),
+        ):
             pass
     assert time.monotonic() - started < Target.PROBE_PATIENCE_SECONDS
 

@@ -16,6 +16,7 @@ from serve import CONTROL
 from conformance.case import Case
 from conformance.catalogue import all_cases, select
 from conformance.runner import CaseResult, run_case
+from conformance.settings import Settings
 from conformance.target import Target, TargetOptions
 from conformance.verdicts import TargetError, Verdict
 
@@ -75,6 +76,11 @@ def options(name: str) -> TargetOptions:
     return TargetOptions(command=shlex.join([sys.executable, str(script), name]) + f" --port {{port}} {OPTIONS}")
 
 
+def settings(time_scale: float) -> Settings:
+    """Return how the cases are run."""
+    return Settings(seed=SEED, time_scale=time_scale)
+
+
 def claiming(requirement: str) -> list[Case]:
     """Return the server's cases that claim a requirement, the short ones first."""
     return [each for each in reversed(select()) if requirement in each.requirements]
@@ -82,21 +88,21 @@ def claiming(requirement: str) -> list[Case]:
 
 def explore(time_scale: float) -> Knowledge:
     """Return what the server says of itself when it makes no mistake."""
-    with Target(options(CONTROL), time_scale=time_scale) as target:
+    with Target(options(CONTROL), settings(time_scale)) as target:
         return Knowledge(target.acknowledgement, target.responder)
 
 
 def control(names: Sequence[str], time_scale: float) -> list[CaseResult]:
     """Run cases on the server without a mistake, and return the results that are no pass."""
-    with Target(options(CONTROL), time_scale=time_scale) as target:
-        results = [run_case(all_cases()[name], target, seed=SEED) for name in names]
+    with Target(options(CONTROL), settings(time_scale)) as target:
+        results = [run_case(all_cases()[name], target) for name in names]
     return [each for each in results if each.verdict is not Verdict.PASS]
 
 
 def attempt(mutant: Mutant, known: Knowledge, time_scale: float) -> Outcome:
     """Try one mutant on a server of its own."""
     outcome, start = Outcome(mutant.name), time.monotonic()
-    target = Target(options(mutant.name), time_scale=time_scale)
+    target = Target(options(mutant.name), settings(time_scale))
     target.acknowledgement, target.responder = known.acknowledgement, known.responder
     try:
         target.start()
@@ -115,14 +121,14 @@ def _check_sanity(mutant: Mutant, target: Target, outcome: Outcome) -> None:
         case = all_cases()[name]
         if mutant.requirement in case.requirements or name in mutant.harms or "*" in mutant.harms:
             continue
-        result = run_case(case, target, seed=SEED)
+        result = run_case(case, target)
         if result.verdict is not Verdict.PASS:
             outcome.broken.append(f"{name}: {result.message} {result.received}")
 
 
 def _hunt(mutant: Mutant, target: Target, outcome: Outcome) -> None:
     for case in claiming(mutant.requirement):
-        result = run_case(case, target, seed=SEED)
+        result = run_case(case, target)
         outcome.tried += 1
         if result.verdict in CAUGHT:
             outcome.killer, outcome.message = case.id, result.message
