@@ -13,7 +13,7 @@ import time
 
 from conformance import schemas, wire
 from conformance.chop import PAUSE_SECONDS, PAUSES, Chopper
-from conformance.trace import Trace
+from conformance.trace import CONNECTED, ENDS_SENDING, RESETS, Trace
 from conformance.verdicts import TargetError, Violation
 from conformance.wire import Message
 
@@ -60,7 +60,7 @@ class Peer:
             raise TargetError(f"cannot connect to {address[0]}:{address[1]}: {error}") from error
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._socket.setblocking(False)
-        trace.event(label, "connected")
+        trace.event(label, CONNECTED)
 
     # -- sending ---------------------------------------------------------------------------------------------------
 
@@ -137,7 +137,7 @@ class Peer:
     def end_sending(self) -> None:
         """End the sending side of the connection (FIN) and keep reading."""
         self._chopper.settle()
-        self._trace.event(self.label, "ends its sending side")
+        self._trace.event(self.label, ENDS_SENDING)
         try:
             self._socket.shutdown(socket.SHUT_WR)
         except OSError as error:
@@ -146,7 +146,7 @@ class Peer:
     def reset(self) -> None:
         """Drop the connection with a reset (RST)."""
         self._chopper.settle()
-        self._trace.event(self.label, "resets the connection")
+        self._trace.event(self.label, RESETS)
         self.discard()
 
     def discard(self) -> None:

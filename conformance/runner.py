@@ -12,11 +12,8 @@ from typing import Any
 from conformance.case import Case
 from conformance.client_scene import ClientScene
 from conformance.scene import Scene
-from conformance.target import Target
+from conformance.target import SERVER_ENDED, Target
 from conformance.verdicts import TargetError, Unsupported, Verdict, Violation
-
-REAPING_SECONDS = 0.5
-"""A process that dies closes its connections first; so long after them its end may become known."""
 
 
 @dataclass
@@ -108,18 +105,8 @@ def _check_needs(case: Case, target: Target) -> None:
 
 def _look_after(target: Target, result: CaseResult) -> None:
     """Replace a server process that this case killed or hung, and let the verdict say so."""
-    process = target.process
-    if process is None:
-        return
-    is_gone = result.verdict not in (Verdict.PASS, Verdict.UNSUPPORTED) and not target.is_serving()
-    if is_gone:
-        process.wait(REAPING_SECONDS)
-    if not process.is_alive:
-        result.verdict, result.received = Verdict.FAIL, process.obituary()
-        result.message = "the server process ended during the case"
-        target.restart()
-    elif is_gone:
-        result.received += (
-            f"\nAfterwards the server served nobody and was restarted; its last output:\n{process.tail()}"
-        )
-        target.restart()
+    loss = target.recover(is_suspect=result.verdict not in (Verdict.PASS, Verdict.UNSUPPORTED))
+    if loss and loss.has_ended:
+        result.verdict, result.message, result.received = Verdict.FAIL, SERVER_ENDED, loss.text
+    elif loss:
+        result.received += f"\n{loss.text}"

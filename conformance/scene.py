@@ -13,7 +13,12 @@ from conformance.connection import Connection
 from conformance.process import ServerProcess
 from conformance.target import RESPONDER_APP, Target
 from conformance.trace import Trace
+from conformance.usage import MEBIBYTE, Usage
 from conformance.verdicts import TargetError, Unsupported, Violation
+
+LOOK_SECONDS = 0.02
+GROWTH_BYTES = 16 * MEBIBYTE
+"""More than a garbage collector leaves lying about, and less than what the connections of a case sent."""
 
 
 class Scene:
@@ -72,6 +77,42 @@ class Scene:
         self._chopper.settle()
         time.sleep(seconds)
 
+    def usage(self) -> Usage:
+        """Return what the server's process uses of its system now.
+
+        Raises:
+            Unsupported: the process is not the kit's, or the system does not tell.
+        """
+        found = Usage.of(self.target.process.pids()) if self.target.process else None
+        if found is None:
+            raise Unsupported("what a process uses can be watched on Linux only, and of a server that the kit starts")
+        return found
+
+    def check_leftovers(self, before: Usage) -> None:
+        """Show that connections which have ended hold nothing any more (LIM-017).
+
+        Args:
+            before: what the server used while it had as many connections as now.
+
+        Raises:
+            Violation: it uses more descriptors, or clearly more memory, and keeps doing so.
+        """
+        deadline = time.monotonic() + self.target.patience
+        while (now := self.usage()).descriptors > before.descriptors and time.monotonic() < deadline:
+            self.wait(LOOK_SECONDS)
+        if now.descriptors > before.descriptors:
+            raise Violation(
+                "connections that have ended still hold descriptors",
+                expected=f"{before.descriptors} open, as before",
+                received=f"{now.descriptors}",
+            )
+        if now.resident - before.resident > GROWTH_BYTES:
+            raise Violation(
+                "connections that have ended still hold memory",
+                expected=f"at most {GROWTH_BYTES} octets more than before",
+                received=f"{now.resident - before.resident} octets more",
+            )
+
     def check_alive(self) -> None:
         """Show that the server still serves a new connection (ISO-006).
 
@@ -80,6 +121,18 @@ class Scene:
         """
         self.trace.event("*", "is the server still serving?")
         self.connect().expect_silence()
+
+    @contextmanager
+    def example(self) -> Iterator[None]:
+        """Make one of many tries: the trace begins anew, and connections that are opened meanwhile end with it."""
+        self.trace.restart()
+        before = len(self._connections)
+        try:
+            yield
+        finally:
+            for connection in self._connections[before:]:
+                connection.discard()
+            del self._connections[before:]
 
     @contextmanager
     def own_server(self) -> Iterator[ServerProcess]:

@@ -26,6 +26,19 @@ RESPONDER = ("echo", "delay", "fail", "silent", "emit", "seen", "close")
 """The request channels of the responder, without the prefix ``conformance.`` (spec, chapter 13)."""
 
 
+SERVER_ENDED = "the server process ended during the case"
+REAPING_SECONDS = 0.5
+"""A process that dies closes its connections first; so long after them its end may become known."""
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What had become of a server that had to be replaced: it had ended, or it served nobody any more."""
+
+    has_ended: bool
+    text: str
+
+
 class BadGreeting(Violation):
     """The server answered a connect message with something else than a good acknowledgement."""
 
@@ -183,6 +196,33 @@ class Target:
         """Replace a server of ours by a fresh one."""
         self.stop()
         self.start()
+
+    def recover(self, *, is_suspect: bool = True) -> Loss | None:
+        """Replace a server of ours that has ended, or serves nobody any more.
+
+        Args:
+            is_suspect: whether there is reason to try if it still serves.
+
+        Returns:
+            what had become of it; None when all is well or the server is not ours.
+
+        Raises:
+            TargetError: it does not start again.
+        """
+        if self.process is None:
+            return None
+        is_gone = is_suspect and not self.is_serving()
+        if is_gone:
+            self.process.wait(REAPING_SECONDS)
+        if not self.process.is_alive:
+            loss = Loss(has_ended=True, text=self.process.obituary())
+        elif is_gone:
+            said = self.process.tail()
+            loss = Loss(False, f"Afterwards the server served nobody and was restarted; its last output:\n{said}")
+        else:
+            return None
+        self.restart()
+        return loss
 
     def fresh(self, kind: str) -> str:
         """Return a name that no other case, worker or run uses."""

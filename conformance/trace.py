@@ -35,10 +35,20 @@ class Entry:
         return f"{self.at:9.4f} {self.peer} {arrow} {self.text}{size}"
 
 
+CONNECTED = "connected"
+ENDS_SENDING = "ends its sending side"
+RESETS = "resets the connection"
+"""The events that are deeds of the kit; a script does them again (see :mod:`conformance.report.script`)."""
+
+
 class Trace:
     """Collects the entries of one case."""
 
     def __init__(self) -> None:
+        self.restart()
+
+    def restart(self) -> None:
+        """Forget everything and begin anew."""
         self.entries: list[Entry] = []
         self._start = time.monotonic()
 

@@ -17,7 +17,11 @@ Message = dict[str, Any]
 
 
 class BadBody(ValueError):
-    """A received body breaks a rule of the chapter ENC; the text says which."""
+    """A body breaks a rule of the chapter ENC; the text says which."""
+
+
+class Ambiguous(BadBody):
+    """A body is JSON that decoders read differently, and breaks ENC-003, or is too deep for this one to tell."""
 
 
 def frame(body: bytes) -> bytes:
@@ -52,7 +56,8 @@ def decode(body: bytes) -> Message:
     """Return the message that a body holds.
 
     Raises:
-        BadBody: the body breaks ENC-001, ENC-002 or ENC-003.
+        BadBody: the body breaks ENC-001 or ENC-002.
+        Ambiguous: it breaks ENC-003, and maybe ENC-001 behind that.
     """
     try:
         text = body.decode("utf-8")
@@ -65,11 +70,11 @@ def decode(body: bytes) -> Message:
     except json.JSONDecodeError as error:
         raise BadBody(f"the body is not one JSON text (ENC-001): {error}") from None
     except RecursionError:
-        raise BadBody("the body is nested too deep for the kit to read") from None
+        raise Ambiguous("the body is nested too deep for the kit to read") from None
     if not isinstance(value, dict):
         raise BadBody(f"the root of the body is not an object (ENC-001): {shorten(value)}")
     if SURROGATE_ESCAPE.search(text) and _has_lone_surrogate(value):
-        raise BadBody("the body has an escape of a lone surrogate (ENC-003)")
+        raise Ambiguous("the body has an escape of a lone surrogate (ENC-003)")
     return value
 
 
@@ -102,7 +107,7 @@ def _has_lone_surrogate(value: Any) -> bool:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        raise BadBody("an object has a member name twice (ENC-003)")
+        raise Ambiguous("an object has a member name twice (ENC-003)")
     return members
 
 
@@ -113,7 +118,7 @@ def _constant(name: str) -> NoReturn:
 def _float(text: str) -> float:
     value = float(text)
     if math.isinf(value):
-        raise BadBody(f"the number {text[:40]} is outside the range of binary64 (ENC-003)")
+        raise Ambiguous(f"the number {text[:40]} is outside the range of binary64 (ENC-003)")
     return value
 
 

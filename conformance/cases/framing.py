@@ -13,10 +13,10 @@ from conformance import wire
 from conformance.case import Case, add, case
 from conformance.connection import Connection
 from conformance.scene import Scene
+from conformance.usage import MEBIBYTE
 from conformance.verdicts import Unsupported, Violation
 from conformance.wire import Message
 
-MEBIBYTE = 1_048_576
 PAUSE_SECONDS = 0.002
 """Between pieces of a frame, so that they travel in segments of their own."""
 ROUND_TRIPS = 15
@@ -229,30 +229,15 @@ for _name, _stated in {
 @case("framing/oversize-claims-cost-no-memory", "FRM-011", spawned=True)
 def oversize_claims_cost_no_memory(scene: Scene) -> None:
     """Twenty headers that claim 4 GiB each do not make the server's memory grow by as much as one of them."""
-    process = scene.target.process
-    before = _memory(process.pids()) if process else None
-    if process is None or before is None:
-        raise Unsupported("the memory of a process can be watched on Linux only")
+    before = scene.usage().peak
     peers = [scene.connect() for _ in range(20)]
     for peer in peers:
         peer.send_octets(wire.header(2**32 - 1))
     with contextlib.suppress(Violation):  # whether the header is refused is for other cases (FRM-010)
         peers[-1].receive_until_end()
-    grown = (_memory(process.pids()) or 0) - before
+    grown = scene.usage().peak - before
     if grown > 256 * MEBIBYTE:
         raise Violation("the server reserved memory for bodies it must refuse", received=f"{grown} octets more in use")
-
-
-def _memory(pids: list[int]) -> int | None:
-    """Return the peak resident memory of the processes in octets; None where /proc does not tell."""
-    total = 0
-    for pid in pids:
-        try:
-            with open(f"/proc/{pid}/status", encoding="ascii") as status:  # noqa: PTH123 - /proc, not a path of ours
-                total += sum(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM"))
-        except OSError:
-            continue
-    return total or None
 
 
 def http_request(scene: Scene, request: str) -> None:

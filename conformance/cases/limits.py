@@ -9,15 +9,20 @@ from conformance.case import case
 from conformance.connection import Connection
 from conformance.peer import Ended
 from conformance.scene import Scene
+from conformance.usage import MEBIBYTE
 from conformance.verdicts import TargetError, Unsupported, Violation
 
-MEBIBYTE = 1_048_576
 CUSTOMARY_OUTBOUND_BYTES = 64 * MEBIBYTE
 KERNEL_BYTES = 32 * MEBIBYTE
 """More than the operating systems hold for one connection on the loopback interface."""
 IDLE_SECONDS = 90.0
 SHORT_IDLE_SECONDS = 1.5
 MANY_CONNECTIONS = 2000
+WARMING_ROUNDS = 10
+"""What a server allocates once and keeps, it then has."""
+ROUNDS = 100
+LEFT_BYTES = 262_144
+"""Of a frame that never ends; so often, clearly more than what may be left."""
 ARRIVAL_SECONDS = 0.1
 """For a request to be in flight; a ping behind it would find out, but may wait for its handler (REQ-011)."""
 SHUTDOWN_SECONDS = 2.0
@@ -143,6 +148,39 @@ def idle_connection_stays_open(scene: Scene) -> None:
         peer.expect_silence()
     except Ended as end:
         raise Violation("an idle connection was closed before 90 s had passed", received=str(end)) from None
+
+
+@case("limits/ended-connections-leave-nothing-behind", "LIM-017", spawned=True, seconds=1.0)
+def ended_connections_leave_nothing(scene: Scene) -> None:
+    """Hundreds of connections (with --soak as many as time allows) that end in every way leave the server as it was."""
+    bystander = scene.connect()
+    for _ in range(WARMING_ROUNDS):
+        come_and_go(scene)
+    bystander.expect_silence()
+    before, end = scene.usage(), time.monotonic() + scene.settings.soak_seconds
+    for _ in range(ROUNDS):
+        come_and_go(scene)
+    while time.monotonic() < end:
+        come_and_go(scene)
+    bystander.expect_silence()
+    scene.check_leftovers(before)
+
+
+def come_and_go(scene: Scene) -> None:
+    """Open connections, leave each in another state with something in hand, and drop them all."""
+    with scene.example():
+        idle, asked, listener, cut, refused = (scene.connect() for _ in range(5))
+        scene.open().send_octets(b"\x00\x00")
+        asked.send(asked.ping_message())
+        for number in range(20):
+            own = {"connection_id": listener.connection_id}
+            listener.send(listener.message("subscribe", f"leftovers-{number}", own))
+        whole = wire.frame(wire.encode(cut.message("publish", "leftovers-1", "x" * LEFT_BYTES)))
+        cut.send_octets(whole[:-1])
+        refused.send_body(b"[]")
+        refused.receive()
+        idle.end_sending()
+        idle.expect_end()
 
 
 @case("limits/answers-after-the-end-of-the-stream", "LIM-011", needs=("delay",), seconds=0.2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 
+from conformance.report.script import as_script
 from conformance.requirements import load, section_link
 from conformance.runner import CaseResult
 from conformance.trace import render
@@ -30,6 +31,7 @@ def describe(result: CaseResult, *, whole_trace: bool = False) -> list[str]:
     lines += _wrapped("wanted", result.wanted)
     lines += _wrapped("received", result.received)
     lines += _trace(result, whole_trace)
+    lines += _script(result)
     lines += ["  again     " + result.reproduce]
     return lines
 
@@ -39,6 +41,18 @@ def _trace(result: CaseResult, whole: bool) -> list[str]:
     hidden = 0 if whole else max(0, len(entries) - TRACE_LINES)
     skipped = [f"    ... {hidden} earlier lines: --trace shows them"] if hidden else []
     return ["  trace     seconds peer octets", *skipped, *(f"    {line[:LINE]}" for line in entries[hidden:])]
+
+
+def _script(result: CaseResult) -> list[str]:
+    """Return the script of an example that Hypothesis found; other cases have nothing that was not written down."""
+    if not result.case.startswith("properties/") or not result.trace:
+        return []
+    script = as_script(result.trace)
+    return (
+        ["  script    does the same again without the kit", *(f"    {line}".rstrip() for line in script)]
+        if script
+        else []
+    )
 
 
 def _wrapped(label: str, text: str) -> list[str]:

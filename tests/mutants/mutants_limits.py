@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from mutation import around, mutant, replace
@@ -205,3 +206,24 @@ def no_grace() -> None:
 def gone() -> None:
     """A shutdown closes every connection without a word."""
     _without_a_word(ErrorCode.SHUTTING_DOWN)
+
+
+@mutant("LIM-017/memory")
+def keeps_links() -> None:
+    """Connections that have ended are kept in a list, with all they had received."""
+    kept: list[Link] = []
+
+    @around(Link, "connection_made")
+    def connection_made(original: Any, self: Link, transport: Any) -> None:
+        kept.append(self)
+        original(self, transport)
+
+
+@mutant("LIM-017/descriptors")
+def keeps_descriptors() -> None:
+    """The descriptor of every connection is duplicated, and the copy never closed."""
+
+    @around(Link, "connection_made")
+    def connection_made(original: Any, self: Link, transport: Any) -> None:
+        os.dup(transport.get_extra_info("socket").fileno())
+        original(self, transport)

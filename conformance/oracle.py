@@ -1,0 +1,117 @@
+"""What the specification makes of one body, from the schemas and the precedence list.
+
+For cases whose bodies nobody wrote down. The golden vectors are what it is itself tested with.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from conformance import schemas, wire
+from conformance.target import RESPONDER_APP
+from conformance.wire import Message
+
+PORTABLE_DEPTH = 64  # ENC-009
+MAJOR = "1"
+ANSWERS = {"ping": "pong", "get_time": "time"}
+"""The actions of the system channel, and the schemas of their answers."""
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What has to come of a body.
+
+    Attributes:
+        outcome: an ``error``; an ``answer``, valid against the schema ``answer``; ``nothing``; or ``anything``, where
+            the specification leaves it to the server.
+        code: the error's code.
+        answer: a schema's name, or ``acknowledgement``.
+        message: the message in the body; None when there is none to speak of.
+    """
+
+    outcome: Literal["error", "answer", "nothing", "anything"]
+    code: str = ""
+    answer: str = ""
+    message: Message | None = None
+
+
+def first_message(body: bytes) -> Expected:
+    """Return what comes of ``body`` as the first message of a connection (stages 2 to 5 of ERR-011)."""
+    expected = _readable(body)
+    if expected.message is None:
+        return expected
+    if schemas.problem("connect-message", expected.message):
+        return _error("handshake_required", expected.message)
+    if expected.message["payload"].get("protocol", "1.0").partition(".")[0] != MAJOR:
+        return _error("unsupported_protocol", expected.message)
+    return Expected("answer", answer="acknowledgement", message=expected.message)
+
+
+def later_message(body: bytes, app_id: str, connection_id: str) -> Expected:
+    """Return what comes of ``body`` on a connection of that name (stages 2 to 10 of ERR-011)."""
+    expected = _readable(body)
+    message = expected.message
+    if message is None:
+        return expected
+    if schemas.problem("envelope", message):
+        return _error("invalid_message", message)
+    if message["message_type"] == "response":
+        return Expected("nothing", message=message)
+    if message["app_id"] != app_id:
+        return _error("app_mismatch", message)
+    if schemas.problem(message["message_type"], message):
+        return _error("invalid_message", message)
+    return _permitted(message, connection_id)
+
+
+def _permitted(message: Message, connection_id: str) -> Expected:
+    """Stages 9 and 10, behind the schemas."""
+    kind, channel, payload = message["message_type"], message["channel_id"], message["payload"]
+    if kind in ("subscribe", "unsubscribe") and payload["connection_id"] != connection_id:
+        return _error("forbidden", message)
+    if kind == "publish" and channel == "system":
+        return _error("reserved_channel", message)
+    if kind != "request":
+        return Expected("nothing", message=message)
+    if channel == "system":
+        return _acted(message, payload["action"])
+    if message["app_id"] == RESPONDER_APP and channel.startswith("conformance."):
+        return Expected("anything")
+    return _error("no_handler", message)
+
+
+def _acted(message: Message, action: str) -> Expected:
+    if action == "connect":
+        return _error("already_connected", message)
+    if action in ANSWERS:
+        return Expected("answer", answer=ANSWERS[action], message=message)
+    return _error("unknown_action", message)
+
+
+def _error(code: str, message: Message | None) -> Expected:
+    return Expected("error", code=code, message=message)
+
+
+def _readable(body: bytes) -> Expected:
+    try:
+        message = wire.decode(body)
+    except wire.Ambiguous:
+        return Expected("anything")
+    except wire.BadBody:
+        return _error("malformed_frame", None)
+    return Expected("anything") if _depth(message) > PORTABLE_DEPTH else Expected("nothing", message=message)
+
+
+def _depth(value: Any) -> int:
+    """Return how deep ``value`` is nested, itself counted."""
+    depth, level = 0, [value]
+    while level:
+        depth += 1
+        level = [inner for outer in level for inner in _inside(outer)]
+    return depth
+
+
+def _inside(value: Any) -> list[Any]:
+    members = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return [member for member in members if isinstance(member, dict | list)]
