@@ -20,7 +20,7 @@ PEER = "ipc-framework==1.1.2"
 ADAPTER = "conformance/adapters/ipc_framework_server.py"
 UNTYPED = ("--allow-untyped-defs", "--allow-incomplete-defs", "--allow-untyped-calls", "--no-check-untyped-defs")
 # Small limits, so that the cases that reach them are quick.
-SMALL = "--responder --handshake-timeout 1 --max-connections 200 --max-outbound-bytes 20000000"
+SMALL = "--responder --handshake-timeout 1 --max-connections 200 --max-frame-bytes 4194304 --max-outbound-bytes 8388608"
 REFERENCE = f"python -m reference_server --port {{port}} {SMALL}"
 
 

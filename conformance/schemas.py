@@ -48,7 +48,7 @@ def document(schema: str) -> dict[str, Any]:
 
 
 def _inlined(schema: Any, resolver: Resolver[Any]) -> Any:
-    """Return ``schema`` with every reference replaced by what it refers to.
+    """Return ``schema`` with every reference replaced by what it refers to, and without its texts.
 
     Looking references up takes most of the validator's time, and no schema here refers to itself.
     """
@@ -56,11 +56,17 @@ def _inlined(schema: Any, resolver: Resolver[Any]) -> Any:
         return [_inlined(each, resolver) for each in schema]
     if not isinstance(schema, dict):
         return schema
-    rest = {name: _inlined(value, resolver) for name, value in schema.items() if name not in ("$ref", "$id")}
+    rest = {name: _inlined(value, resolver) for name, value in schema.items() if not _is_idle(name, value)}
     if "$ref" not in schema:
         return rest
     found = resolver.lookup(schema["$ref"])
-    return rest | {"allOf": [_inlined(found.contents, found.resolver), *rest.get("allOf", [])]}
+    referred = _inlined(found.contents, found.resolver)
+    return rest | {"allOf": [referred, *rest.get("allOf", [])]} if rest else referred
+
+
+def _is_idle(name: str, value: Any) -> bool:
+    """Tell whether a keyword plays no part in validation once its schema is inlined."""
+    return name in ("$ref", "$id", "$defs") or (name in ("$schema", "title", "description") and isinstance(value, str))
 
 
 @cache

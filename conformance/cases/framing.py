@@ -17,7 +17,7 @@ from conformance.usage import MEBIBYTE
 from conformance.verdicts import Unsupported, Violation
 from conformance.wire import Message
 
-PAUSE_SECONDS = 0.002
+PAUSE_SECONDS = 0.0005
 """Between pieces of a frame, so that they travel in segments of their own."""
 ROUND_TRIPS = 15
 DELAYED_SECONDS = 0.03
@@ -80,7 +80,7 @@ for _name, (_how, _cuts) in CUTS.items():
             ("FRM-005",),
             f"A frame that arrives {_how} is processed like a whole one.",
             partial(cut_ping, cuts=_cuts),
-            seconds=0.8 if _name == "octet-wise" else 0.02,
+            seconds=0.2 if _name == "octet-wise" else 0.01,
         )
     )
 
@@ -119,7 +119,7 @@ for _length in (255, 256, 65_535, 65_536, MEBIBYTE):
             partial(publish_of_length, length=_length),
         )
     )
-for _pieces in (997, 2048):
+for _pieces in (64, 997, 2048):
     add(
         Case(
             f"framing/a-mebibyte-in-{_pieces}-octet-pieces",
@@ -131,12 +131,23 @@ for _pieces in (997, 2048):
     )
 
 
-@case("framing/body-at-the-announced-limit", "FRM-009", seconds=0.5)
-def body_at_the_announced_limit(scene: Scene) -> None:
-    """A body as long as the announced limit is accepted."""
+def body_near_the_announced_limit(scene: Scene, missing: int) -> None:
+    """Publish a body that is ``missing`` octets short of the announced limit."""
     if not _announces(scene):
         raise Unsupported("the server announces no max_frame_bytes, so its limit is not known")
-    publish_of_length(scene, scene.connect().max_frame_bytes)
+    publish_of_length(scene, scene.connect().max_frame_bytes - missing)
+
+
+for _name, _missing in {"at": 0, "one-below": 1}.items():
+    add(
+        Case(
+            f"framing/body-{_name}-the-announced-limit",
+            ("FRM-009", "LIM-015"),
+            f"A body {_name.replace('-', ' ')} the announced limit is accepted.",
+            partial(body_near_the_announced_limit, missing=_missing),
+            seconds=0.4,
+        )
+    )
 
 
 def _announces(scene: Scene) -> bool:
@@ -196,6 +207,45 @@ for _name, _keep in {
             partial(truncated_publish, keep=_keep),
         )
     )
+
+
+@case("framing/header-that-is-one-too-small", "ENC-005")
+def header_too_small(scene: Scene) -> None:
+    """A header that states one octet less than follows makes a body without its last octet, which is refused."""
+    bystander, peer = scene.connect(), scene.connect()
+    channel = scene.name("channel")
+    bystander.subscribe(channel)
+    body = wire.encode(peer.message("publish", channel, 1))
+    peer.send_octets(wire.header(len(body) - 1) + body)
+    peer.expect_error("malformed_frame", None)
+    bystander.expect_silence("a message that lacked its last octet was delivered")
+
+
+@case("framing/header-that-is-one-too-large", "FRM-007")
+def header_too_large(scene: Scene) -> None:
+    """A header that states one octet more than follows makes a frame that never ends, and has no effect."""
+    bystander, peer = scene.connect(), scene.connect()
+    channel = scene.name("channel")
+    bystander.subscribe(channel)
+    body = wire.encode(peer.message("publish", channel, 1))
+    peer.send_octets(wire.header(len(body) + 1) + body)
+    peer.end_sending()
+    try:
+        peer.expect_end()
+    finally:  # a delivery says more than an answer
+        bystander.expect_silence("a message was delivered although its frame had not ended")
+
+
+@case("framing/header-with-the-octets-reversed", "FRM-010")
+def header_reversed(scene: Scene) -> None:
+    """A header with its least significant octet first states a length that no server accepts."""
+    peer = scene.connect()
+    ping = peer.request_message("system", {"action": "ping", "padding": "x" * 200})
+    ping["payload"]["padding"] = "x" * (200 + 255 - len(wire.encode(ping)) % 256)
+    body = wire.encode(ping)
+    peer.send_octets(len(body).to_bytes(4, "little") + body)
+    peer.expect_error("frame_too_large", None)
+    scene.check_alive()
 
 
 def oversize_header(scene: Scene, length: int | None) -> None:

@@ -267,10 +267,10 @@ def takeover_starts_clean(scene: Scene) -> None:
 def takeover_drops_answers(scene: Scene) -> None:
     """An answer that the older connection was owed is not delivered to the newer one."""
     older = scene.connect()
-    older.send(older.request_message("conformance.delay", {"delay_ms": 200, "value": "owed"}))
+    older.send(older.request_message("conformance.delay", {"delay_ms": 150, "value": "owed"}))
     scene.wait(ARRIVAL_SECONDS)
     newer = scene.connect(connection_id=older.connection_id)
-    own = newer.request_message("conformance.delay", {"delay_ms": 300, "value": "own"})
+    own = newer.request_message("conformance.delay", {"delay_ms": 200, "value": "own"})
     newer.send(own)
     newer.expect_payload(own, {"value": "own"}, "the newer connection got the answer that the older one was owed")
     newer.expect_silence()

@@ -81,6 +81,7 @@ def publish_on_system(scene: Scene) -> None:
             listener.expect_silence("a publish on the system channel was delivered")
 
 
+FLOOD_ROUNDS = 50
 HOSTILE: dict[str, tuple[str, bytes]] = {
     "random-octets": ("random octets", bytes((number * 167 + 89) % 251 for number in range(4096))),
     "zeros": ("zeros", bytes(4096)),
@@ -151,4 +152,46 @@ def many_silent_connections(scene: Scene) -> None:
     """With sixty connections that say nothing, another one is served."""
     for _ in range(60):
         scene.open()
+    scene.check_alive()
+
+
+@case("isolation/slow-writer", "ISO-006", "FRM-005", seconds=0.1)
+def slow_writer(scene: Scene) -> None:
+    """While one connection sends a frame octet by octet, another one is served between any two of them."""
+    slow, other = scene.connect(), scene.connect()
+    ping = slow.ping_message()
+    octets = wire.frame(wire.encode(ping))
+    for start in range(len(octets)):
+        slow.send_octets(octets[start : start + 1])
+        other.expect_silence()
+    if slow.receive_through_pong(ping):
+        raise Violation("a slow writer got more than its pong")
+
+
+@case("isolation/subscribe-flood", "ISO-006", "SUB-005", "SUB-006", seconds=0.5)
+def subscribe_flood(scene: Scene) -> None:
+    """Thousands of subscribes and unsubscribes in one write do not keep another connection from being served."""
+    flooder, other = scene.connect(), scene.connect()
+    channels = [scene.name("channel") for _ in range(20)]
+    own = {"connection_id": flooder.connection_id}
+    flooder.send(
+        *(
+            flooder.message(kind, channel, own)
+            for _ in range(FLOOD_ROUNDS)
+            for channel in channels
+            for kind in ("subscribe", "subscribe", "unsubscribe", "subscribe")
+        )
+    )
+    other.expect_silence()
+    for channel in channels:
+        flooder.publish_and_get(channel, "subscribed once")
+
+
+@case("isolation/half-closed-connections", "ISO-006", needs=("delay",), seconds=0.1)
+def half_closed_connections(scene: Scene) -> None:
+    """Connections whose clients ended their sending side while an answer is owed do not disturb others."""
+    for _ in range(20):
+        peer = scene.connect()
+        peer.send(peer.request_message("conformance.delay", {"delay_ms": 300, "value": "owed"}))
+        peer.end_sending()
     scene.check_alive()

@@ -375,7 +375,7 @@ def draining_hears_nothing(scene: Scene) -> None:
     peer, publisher = scene.connect(), scene.connect()
     channel = scene.name("channel")
     peer.subscribe(channel)
-    peer.send(peer.request_message("conformance.delay", {"delay_ms": int(400 * scene.time_scale), "value": "owed"}))
+    peer.send(peer.request_message("conformance.delay", {"delay_ms": int(300 * scene.time_scale), "value": "owed"}))
     peer.end_sending()
     scene.wait(END_ARRIVES_SECONDS)
     publisher.publish(channel, "late")

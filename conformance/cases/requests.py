@@ -187,7 +187,7 @@ def thousand_in_flight(scene: Scene) -> None:
 def slow_handler_does_not_delay_others(scene: Scene) -> None:
     """While a handler of one connection takes its time, another connection is served."""
     slow, other = scene.connect(), scene.connect()
-    request = slow.request_message("conformance.delay", {"delay_ms": int(500 * scene.time_scale), "value": 1})
+    request = slow.request_message("conformance.delay", {"delay_ms": int(350 * scene.time_scale), "value": 1})
     slow.send(request)
     for _ in range(3):
         other.expect_silence()
@@ -201,12 +201,23 @@ def slow_handler_does_not_delay_others(scene: Scene) -> None:
 def slow_handler_does_not_delay_a_ping(scene: Scene) -> None:
     """While a handler takes its time, a ping of the same connection is answered."""
     peer = scene.connect()
-    request = peer.request_message("conformance.delay", {"delay_ms": int(400 * scene.time_scale), "value": 1})
+    request = peer.request_message("conformance.delay", {"delay_ms": int(300 * scene.time_scale), "value": 1})
     ping = peer.ping_message()
     peer.send(request, ping)
     if peer.receive_through_pong(ping):
         raise Violation("a ping waited for a slow handler of its own connection")
     peer.expect_payload(request, {"value": 1}, "a slow handler's answer is wrong")
+
+
+@case("requests/quick-answer-overtakes-a-slow-one", "REQ-011", needs=("delay",), seconds=0.3)
+def quick_answer_overtakes(scene: Scene) -> None:
+    """Of two requests in flight on one connection, the one whose handler is done first is answered first."""
+    peer = scene.connect()
+    slow = peer.request_message("conformance.delay", {"delay_ms": int(250 * scene.time_scale), "value": "slow"})
+    quick = peer.request_message("conformance.delay", {"delay_ms": 0, "value": "quick"})
+    peer.send(slow, quick)
+    peer.expect_payload(quick, {"value": "quick"}, "the quick answer did not come first")
+    peer.expect_payload(slow, {"value": "slow"}, "a slow handler's answer is wrong")
 
 
 @case("requests/silent-handler-does-not-block", "REQ-011", needs=("silent", "echo"))
