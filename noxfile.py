@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import nox
@@ -31,9 +34,9 @@ def conformance(session: nox.Session) -> None:
     if session.posargs:
         session.run("ipc-conformance", "run", *session.posargs)
         return
-    results = Path(session.create_tmp()) / "results.json"
-    session.run("ipc-conformance", "run", "--server-cmd", REFERENCE, "--json", str(results))
-    session.run("ipc-conformance", "requirements", str(results), "--strict", "--missing")
+    results = _results("reference_server")
+    session.run("ipc-conformance", "run", "--server-cmd", REFERENCE, "--json", results)
+    session.run("ipc-conformance", "requirements", results, "--strict", "--missing")
     driver = f"'{_node(session)}' node_harness/driver.js"
     session.run("ipc-conformance", "run", "--server-cmd", REFERENCE, "--client-cmd", driver)
 
@@ -56,7 +59,39 @@ def tests(session: nox.Session) -> None:
 def mutants(session: nox.Session) -> None:
     """Run the cases on reference servers that are each wrong in one way; every one of these has to be noticed."""
     _install(session)
-    session.run("python", "tests/mutants/run.py", *session.posargs)
+    session.run("python", "tests/mutants/run.py", "--json", _results("mutants"), *session.posargs)
+
+
+@nox.session
+def ledger(session: nox.Session) -> None:
+    """Show each requirement with its cases, verdicts and mutants, from what conformance, interop and mutants left."""
+    _install(session)
+    files = [_results(name) for name in ("reference_server", "ipc-framework", "mutants")]
+    session.run("ipc-conformance", "requirements", *files, "--strict", *session.posargs)
+
+
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """Send the reference server a hundred thousand frames, and try every property with as many examples."""
+    _install(session)
+    arguments = session.posargs or ["--examples", "2500"]
+    session.run("ipc-conformance", "run", "--server-cmd", REFERENCE, "--case", "properties/*", *arguments)
+
+
+@nox.session
+def repeat(session: nox.Session) -> None:
+    """Run the suite twenty times, every other time with a core kept busy; all verdicts have to be the same."""
+    _install(session)
+    first: list[str] = []
+    for number in range(int(session.posargs[0]) if session.posargs else 20):
+        with _busy_core() if number % 2 else contextlib.nullcontext():
+            session.run("ipc-conformance", "run", "--server-cmd", REFERENCE, "--json", _results("repeat"))
+        verdicts = [
+            f"{each['case']} {each['verdict']}" for each in json.loads(Path(_results("repeat")).read_text())["results"]
+        ]
+        first = first or verdicts
+        if verdicts != first:
+            session.error(f"run {number + 1} differs: {sorted(set(verdicts) ^ set(first))}")
 
 
 @nox.session
@@ -82,7 +117,8 @@ def interop(session: nox.Session) -> None:
     session.run(
         *("ipc-conformance", "run", "--server-cmd", f"'{peer}' {ADAPTER} --port {{port}}", "--time-scale", "0.4"),
         # That server leaves most cases waiting, so more workers than cores cost little.
-        *("-n", "16", "--known-failures", "conformance/baselines/ipc-framework-1.1.2.toml"),
+        *("-n", "16", "--known-failures", "conformance/baselines/ipc-framework-1.1.2.toml", "--seed", "1"),
+        *("--json", _results("ipc-framework")),
         *session.posargs,
     )
 
@@ -151,6 +187,22 @@ def bench(session: nox.Session) -> None:
         *("--subject", "joined=python -m conformance.bench.bare_echo --port {port} --joined", "--raw", "joined"),
         *session.posargs,
     )
+
+
+def _results(name: str) -> str:
+    """Return the file in which a session leaves its results for the ledger."""
+    Path("results").mkdir(exist_ok=True)
+    return f"results/{name}.json"
+
+
+@contextlib.contextmanager
+def _busy_core() -> Iterator[None]:
+    """Keep a core busy."""
+    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as process:
+        try:
+            yield
+        finally:
+            process.kill()
 
 
 def _install(session: nox.Session, *further: str) -> None:

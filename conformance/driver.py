@@ -54,7 +54,10 @@ class Driver:
     def begin(self, command: str, **members: Any) -> int:
         """Send a command and return its id; :meth:`finish` takes the answer."""
         identity = next(self._ids)
-        line = json.dumps({"id": identity, "command": command} | members)
+        told = {"id": identity, "command": command} | members
+        problem = schemas.problem("tools/driver-command", told)
+        assert problem is None, f"the kit gave a command that is none: {problem}"  # noqa: S101 - the kit's own fault
+        line = json.dumps(told)
         self._trace.event(CLIENT, f"told {line}")
         with contextlib.suppress(OSError):
             self._process.input.write(line.encode() + b"\n")

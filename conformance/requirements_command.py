@@ -1,72 +1,80 @@
-"""``ipc-conformance requirements``: which requirement is checked by what, and with which outcome."""
+"""``ipc-conformance requirements``: which requirement is checked by what, with which outcome, and did that bite."""
 
 from __future__ import annotations
 
+import json
 import sys
-from collections import defaultdict
 from pathlib import Path
 
 import click
+from rich.console import Console
+from rich.table import Table
 
-from conformance import results
+from conformance import ledger
 from conformance.case import Role
-from conformance.catalogue import all_cases
-from conformance.requirements import Requirement, load
+from conformance.ledger import Evidence, Ledger
+from conformance.verdicts import ExitCode
 
-WORST = ("error", "fail", "warn", "unsupported", "pass")
+FILE = click.Path(dir_okay=False, path_type=Path)
 
 
 @click.command()
-@click.argument("results_file", required=False, type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("paths", metavar="[FILE]...", nargs=-1, type=FILE)
 @click.option("--role", type=click.Choice(["server", "client"]), default="server", help="Whose requirements.")
-@click.option("--missing", is_flag=True, help="Print only requirements without evidence.")
-@click.option(
-    "--strict", is_flag=True, help="Exit with 1 when an active MUST lacks a case, or lacks evidence in RESULTS_FILE."
-)
-def requirements(results_file: Path | None, role: Role, *, missing: bool, strict: bool) -> None:
-    """Print each requirement with its cases and, given RESULTS_FILE, the worst verdict among them."""
+@click.option("--missing", is_flag=True, help="Print only requirements that lack something.")
+@click.option("--strict", is_flag=True, help="Exit with 1 when anything is missing.")
+@click.option("--format", "output", type=click.Choice(["text", "json"]), default="text", help="What goes to stdout.")
+def requirements(paths: tuple[Path, ...], role: Role, output: str, *, missing: bool, strict: bool) -> None:
+    """Print the ledger: each active requirement with its cases and their verdicts.
+
+    FILE is a results file (run --json) or a mutants file (tests/mutants/run.py --json), any number of each. A results
+    file gives a column with the worst verdict on its target, named after the file; a mutants file says which mutants
+    of a requirement were noticed.
+
+    \b
+    An active MUST lacks something when
+      no case checks it, or none was executed in any of the results files;
+      it has no mutant and no reason for that in the mutants files, or one survived.
+    Cases with unknown requirements, and vectors and schemas that nothing uses, are missing something as well.
+    """
     try:
-        outcome = _verdicts(results_file) if results_file else None
+        found = ledger.build(role, *ledger.read(paths, role))
     except ValueError as error:
         raise click.UsageError(str(error)) from None
-    cases = _cases_by_requirement(role)
-    without = []
-    for rule in load().values():
-        if not rule.binds(role) or not rule.is_active:
-            continue
-        verdict = _evidence(rule, outcome, bool(cases[rule.id]))
-        lacks = rule.verify != "excluded" and verdict in ("no case", "not executed")
-        if lacks or not missing:
-            click.echo(f"{rule.id}  {rule.level:6}  {len(cases[rule.id]):3} cases  {verdict}")
-        if lacks and rule.is_must:
-            without.append(rule.id)
-    click.echo(f"active MUSTs without evidence: {', '.join(without) or 'none'}")
-    if strict and without:
-        sys.exit(1)
+    if output == "json":
+        click.echo(json.dumps(found.as_json(), indent=1))
+    else:
+        _print(found, missing=missing)
+    if strict and found.all_problems:
+        sys.exit(ExitCode.NOT_CONFORMANT)
 
 
-def _evidence(rule: Requirement, outcome: dict[str, list[str]] | None, has_cases: bool) -> str:
-    if rule.verify == "excluded":
-        return f"excluded: {rule.reason}"
-    if not has_cases:
-        return "no case"
-    if outcome is None:
-        return ""
-    executed = [verdict for verdict in outcome[rule.id] if verdict != "unsupported"]
-    return next((verdict for verdict in WORST if verdict in executed), "not executed")
+def _print(found: Ledger, *, missing: bool) -> None:
+    shown = [each for each in found.entries if each.problems or not missing]
+    console = Console(soft_wrap=True)
+    if shown:
+        console.print(_table(found, shown))
+    for problem in found.all_problems:
+        console.print(problem, markup=False, highlight=False)
+    musts = [each for each in found.entries if each.rule.is_must]
+    console.print(
+        f"{len(found.entries)} active requirements for {found.role}s, {len(musts)} of them MUST; "
+        f"{len(found.all_problems)} problems",
+        highlight=False,
+    )
 
 
-def _cases_by_requirement(role: Role) -> dict[str, list[str]]:
-    found = defaultdict[str, list[str]](list)
-    for case in all_cases().values():
-        for identity in case.requirements if case.role == role else ():
-            found[identity].append(case.id)
-    return found
+def _table(found: Ledger, shown: list[Evidence]) -> Table:
+    table = Table("requirement", "level", box=None, pad_edge=False)
+    table.add_column("cases", justify="right")
+    for column in (*found.targets, "mutants"):
+        table.add_column(column)
+    for each in shown:
+        table.add_row(each.rule.id, each.rule.level, str(len(each.cases)), *each.verdicts.values(), _mutants(each))
+    return table
 
 
-def _verdicts(path: Path) -> dict[str, list[str]]:
-    found = defaultdict[str, list[str]](list)
-    for entry in results.read(path)["results"]:
-        for identity in entry["requirements"]:
-            found[identity].append(entry["verdict"])
-    return found
+def _mutants(entry: Evidence) -> str:
+    if entry.mutants:
+        return f"{sum(bool(each.killer) for each in entry.mutants)} of {len(entry.mutants)} noticed"
+    return entry.reason or "-"

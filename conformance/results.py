@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from conformance import PROTOCOL_VERSION, __version__
-from conformance.files import read_json
 from conformance.runner import CaseResult
 from conformance.verdicts import ExitCode, Verdict
 
@@ -94,12 +93,3 @@ def count(results: Iterable[CaseResult]) -> dict[str, int]:
     """Return how many of the results have each verdict, all five named."""
     found = Counter(result.verdict for result in results)
     return {str(verdict): found[verdict] for verdict in Verdict}
-
-
-def read(path: Path) -> Mapping[str, Any]:
-    """Read a results file.
-
-    Raises:
-        ValueError: it cannot be read or is not a results file; the text says why.
-    """
-    return read_json(path, "tools/results", "results file")

@@ -13,6 +13,7 @@ from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 from referencing._core import Resolver
 
+SUFFIX = ".schema.json"
 BASE = "https://ipc-framework.example/schemas/1/"
 
 
@@ -37,14 +38,20 @@ def problem(schema: str, instance: Any) -> str | None:
 def validator(schema: str) -> Draft202012Validator:
     """Return the validator of a schema by the name that :func:`problem` takes."""
     name, mark, pointer = schema.partition("#")
-    found = _registry().resolver().lookup(f"{BASE}{name}.schema.json{mark}{pointer}")
+    found = _registry().resolver().lookup(f"{BASE}{name}{SUFFIX}{mark}{pointer}")
     return Draft202012Validator(_inlined(found.contents, found.resolver))
 
 
 def document(schema: str) -> dict[str, Any]:
     """Return a schema file's content by the name that :func:`problem` takes."""
-    content: dict[str, Any] = _registry().contents(f"{BASE}{schema}.schema.json")
+    content: dict[str, Any] = _registry().contents(f"{BASE}{schema}{SUFFIX}")
     return content
+
+
+def wire_schemas() -> list[str]:
+    """Return the names of the schemas of what is sent on a connection."""
+    found = (file.name for file in files("ipc_schemas").iterdir() if file.name.endswith(SUFFIX))
+    return sorted(name.removesuffix(SUFFIX) for name in found)
 
 
 def _inlined(schema: Any, resolver: Resolver[Any]) -> Any:
@@ -78,4 +85,4 @@ def _registry() -> Registry[Any]:
 def _schema_files() -> Iterator[Traversable]:
     folder = files("ipc_schemas")
     for place in (folder, folder / "tools"):
-        yield from (file for file in place.iterdir() if file.name.endswith(".schema.json"))
+        yield from (file for file in place.iterdir() if file.name.endswith(SUFFIX))

@@ -1,4 +1,4 @@
-"""Show that the suite sees every mistake: ``python tests/mutants/run.py [--only GLOB]``.
+"""Show that the suite sees every mistake: ``python tests/mutants/run.py [--only GLOB] [--json FILE]``.
 
 First the server without a mistake has to pass every case in question; then each mutant has to fail at least one case
 that claims its requirement. Exit status 1 when a mutant survives, when one breaks what it should not, when the
@@ -7,17 +7,21 @@ control fails, or when an active MUST of servers has neither a mutant nor a reas
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
 
 import click
 from mutation import Mutant, all_mutants
 from trial import SANITY, Knowledge, Outcome, attempt, claiming, control, explore
 
 from conformance.catalogue import all_cases
+from conformance.ledger import MUTANTS_FORMAT
 from conformance.requirements import load
 from conformance.runner import CaseResult
 
@@ -28,8 +32,9 @@ WITHOUT: dict[str, str] = {}
 @click.command()
 @click.option("--only", default="*", metavar="GLOB", help="Only mutants with such names.")
 @click.option("--jobs", default=2, show_default=True, help="How many mutants are tried at a time.")
+@click.option("--json", "file", type=click.Path(dir_okay=False, path_type=Path), help="Write a mutants file.")
 @click.option("--time-scale", default=0.5, show_default=True, help="Factor on every deadline.")
-def main(only: str, jobs: int, time_scale: float) -> None:
+def main(only: str, jobs: int, file: Path | None, time_scale: float) -> None:
     """Try every mutant of the reference server."""
     start = time.monotonic()
     chosen = [each for each in all_mutants().values() if fnmatchcase(each.name, only)]
@@ -37,6 +42,8 @@ def main(only: str, jobs: int, time_scale: float) -> None:
     for fault in faults:
         click.echo(f"control: {fault.case}: {fault.verdict} {fault.message} {fault.received}")
     _show(outcomes)
+    if file:
+        file.write_text(json.dumps(_as_json(outcomes), indent=1) + "\n", "utf-8")
     missing = _without_mutant() if only == "*" else []
     killed = sum(outcome.is_good for outcome in outcomes)
     click.echo(f"{len(outcomes)} mutants, {killed} killed, {time.monotonic() - start:.0f} s")
@@ -82,6 +89,22 @@ def _show(outcomes: Sequence[Outcome]) -> None:
             click.echo(f"survivor: {outcome.name} ({outcome.tried} cases): {all_mutants()[outcome.name].mistake}")
         for broken in (*outcome.broken, *([outcome.problem] if outcome.problem else [])):
             click.echo(f"breaks too much: {outcome.name}: {broken}")
+
+
+def _as_json(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    """Return the content of a mutants file (schema ``tools/mutants``)."""
+    mutants = [
+        {
+            "name": outcome.name,
+            "requirement": all_mutants()[outcome.name].requirement,
+            "mistake": all_mutants()[outcome.name].mistake,
+            "killer": outcome.killer if outcome.is_good else "",
+            "message": outcome.message,
+        }
+        for outcome in outcomes
+    ]
+    without = [{"requirement": name, "reason": reason} for name, reason in WITHOUT.items()]
+    return {"format": MUTANTS_FORMAT, "role": "server", "mutants": mutants, "without": without}
 
 
 def _without_mutant() -> list[str]:

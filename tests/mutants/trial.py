@@ -15,6 +15,7 @@ from serve import CONTROL
 
 from conformance.case import Case
 from conformance.catalogue import all_cases, select
+from conformance.report.failure import describe
 from conformance.runner import CaseResult, run_case
 from conformance.settings import Settings
 from conformance.target import Target, TargetOptions
@@ -132,6 +133,8 @@ def _hunt(mutant: Mutant, target: Target, outcome: Outcome) -> None:
         outcome.tried += 1
         if result.verdict in CAUGHT:
             outcome.killer, outcome.message = case.id, result.message
+            if f"[{mutant.requirement}]" not in "\n".join(describe(result)):
+                outcome.problem = f"the report of {case.id} does not name {mutant.requirement}"
             return
         if result.verdict is Verdict.ERROR:
             outcome.problem = f"{case.id}: {result.message}"

@@ -1,0 +1,195 @@
+"""The ledger: for each requirement, the cases that check it, what came of them, and whether they were seen to bite."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from conformance import schemas
+from conformance.case import Case, Role
+from conformance.catalogue import all_cases
+from conformance.files import read_json
+from conformance.requirements import Requirement, load, section_link
+from conformance.vectors import load as load_vectors
+
+FORMAT = "ipc-conformance-ledger/1"
+MUTANTS_FORMAT = "ipc-conformance-mutants/1"
+WORST = ("error", "fail", "warn", "pass")
+NOT_EXECUTED = "not executed"
+
+
+@dataclass(frozen=True)
+class Killing:
+    """A mutant, and the case that noticed it; none when it survived."""
+
+    mutant: str
+    killer: str
+
+
+@dataclass
+class Evidence:
+    """What is known of one requirement.
+
+    Attributes:
+        rule: the requirement.
+        cases: ids of the cases that check it.
+        verdicts: by target, the worst verdict of those cases that were executed, or ``not executed``.
+        mutants: servers or clients that break it on purpose.
+        reason: why nobody can make such a mutant, or why nobody can observe the requirement.
+        problems: what is missing.
+    """
+
+    rule: Requirement
+    cases: list[str]
+    verdicts: dict[str, str] = field(default_factory=dict)
+    mutants: list[Killing] = field(default_factory=list)
+    reason: str = ""
+    problems: list[str] = field(default_factory=list)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the entry as plain JSON values."""
+        return {
+            "id": self.rule.id,
+            "level": self.rule.level,
+            "text": self.rule.text,
+            "link": section_link(self.rule),
+            "cases": self.cases,
+            "verdicts": self.verdicts,
+            "mutants": [vars(each) for each in self.mutants],
+            "reason": self.reason,
+            "problems": self.problems,
+        }
+
+
+@dataclass
+class Ledger:
+    """The evidence for every active requirement that binds a role, and what is wrong apart from them."""
+
+    role: Role
+    targets: list[str]
+    entries: list[Evidence]
+    problems: list[str]
+
+    @property
+    def all_problems(self) -> list[str]:
+        """Everything that is missing or wrong, a line each."""
+        found = [f"{each.rule.id}: {problem}" for each in self.entries for problem in each.problems]
+        return [*found, *self.problems]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the ledger's content (schema ``tools/ledger``)."""
+        return {
+            "format": FORMAT,
+            "role": self.role,
+            "targets": self.targets,
+            "requirements": [each.as_json() for each in self.entries],
+            "problems": self.problems,
+        }
+
+
+def read(paths: Sequence[Path], role: Role) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Read the results and mutants files of a role.
+
+    Returns:
+        the results files by their names without folder and ending, and the mutants files.
+
+    Raises:
+        ValueError: one cannot be read, is neither, or two targets have one name; the text says which and why.
+    """
+    results, mutants = dict[str, Any](), list[dict[str, Any]]()
+    for path in paths:
+        content = read_json(path, "tools/evidence", "evidence")
+        if content["format"] == MUTANTS_FORMAT:
+            mutants += [content] if content["role"] == role else []
+        elif content["target"]["role"] == role:
+            if path.stem in results:
+                raise ValueError(f"two results files are called {path.stem}; the name stands for the target")
+            results[path.stem] = content
+    return results, mutants
+
+
+def build(role: Role, results: Mapping[str, Any], mutants: Sequence[Mapping[str, Any]]) -> Ledger:
+    """Put together what is known.
+
+    Args:
+        role: whose requirements.
+        results: contents of results files of that role, by the name of their target.
+        mutants: contents of mutants files of that role.
+    """
+    cases = [each for each in all_cases().values() if each.role == role]
+    verdicts = {target: _worst(content["results"]) for target, content in results.items()}
+    rules = [rule for rule in load().values() if rule.is_active and rule.binds(role)]
+    entries = [Evidence(rule, [each.id for each in cases if rule.id in each.requirements]) for rule in rules]
+    for entry in entries:
+        entry.verdicts = {target: found.get(entry.rule.id, NOT_EXECUTED) for target, found in verdicts.items()}
+        entry.mutants = [
+            Killing(each["name"], each["killer"])
+            for content in mutants
+            for each in content["mutants"]
+            if each["requirement"] == entry.rule.id
+        ]
+        entry.reason = _reason(entry.rule, mutants)
+        entry.problems = list(_lacks(entry, has_mutants=bool(mutants)))
+    return Ledger(role, list(results), entries, [*_strangers(cases), *_unused_vectors(cases), *_unused_schemas()])
+
+
+def _worst(results: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """Return the worst verdict of the executed cases, by requirement."""
+    found = dict[str, str]()
+    for each in results:
+        for rule in each["requirements"] if each["verdict"] in WORST else ():
+            found[rule] = min(found.get(rule, WORST[-1]), each["verdict"], key=WORST.index)
+    return found
+
+
+def _reason(rule: Requirement, mutants: Sequence[Mapping[str, Any]]) -> str:
+    reasons = [each["reason"] for content in mutants for each in content["without"] if each["requirement"] == rule.id]
+    return " ".join([*([rule.reason] if rule.reason else []), *reasons])
+
+
+def _lacks(entry: Evidence, *, has_mutants: bool) -> Iterable[str]:
+    """Yield what an active MUST is missing."""
+    if not entry.rule.is_must or entry.rule.verify == "excluded":
+        return
+    if not entry.cases:
+        yield "no case checks it"
+    elif entry.verdicts and all(verdict == NOT_EXECUTED for verdict in entry.verdicts.values()):
+        yield "none of its cases was executed"
+    if has_mutants and not entry.mutants and not entry.reason:
+        yield "no mutant breaks it, and no reason says why"
+    for each in entry.mutants:
+        if not each.killer:
+            yield f"the mutant {each.mutant} survived"
+
+
+def _strangers(cases: Iterable[Case]) -> Iterable[str]:
+    known = load()
+    for case in cases:
+        for rule in case.requirements:
+            if rule not in known or not known[rule].is_active:
+                yield f"case {case.id} names {rule}, which is no active requirement"
+
+
+def _unused_vectors(cases: Iterable[Case]) -> Iterable[str]:
+    """Yield vectors that no case sends; only servers are sent vectors."""
+    golden = Counter(case.chapter for case in cases)["golden"]
+    if golden and golden != len(load_vectors()):
+        yield f"{len(load_vectors()) - golden} golden vectors are sent by no case"
+
+
+def _unused_schemas() -> Iterable[str]:
+    """Yield schemas of the wire that no chapter of the specification links to, nor a schema that one links to."""
+    chapters = [file.read_text("utf-8") for file in files("ipc_spec").iterdir() if file.name.endswith(".md")]
+    used, found = set[str](), set(re.findall(r"\(\.\./schemas/([a-z-]+)\.schema\.json", " ".join(chapters)))
+    while found:
+        used |= found
+        referred = (re.findall(r'"([a-z-]+)\.schema\.json', json.dumps(schemas.document(name))) for name in found)
+        found = {name for names in referred for name in names} - used
+    for name in sorted(set(schemas.wire_schemas()) - used):
+        yield f"the schema {name} is used by no chapter and by no other schema"
