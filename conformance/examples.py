@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from conformance.scene import Scene
 from conformance.target import SERVER_ENDED
-from conformance.trace import Entry
+from conformance.trace import EXAMPLE, Entry
 from conformance.verdicts import Violation
 
 SHRINKING_SECONDS = 15.0
@@ -68,7 +68,7 @@ class Tries:
             return
         try:
             with self._scene.example():
-                self._scene.trace.event("*", f"example {example!r}")
+                self._scene.trace.event("*", f"{EXAMPLE}{example!r}")
                 self._holds(example)
         except Violation as violation:
             self._deadline = min(self._deadline, time.monotonic() + SHRINKING_SECONDS * self._scene.time_scale)

@@ -35,6 +35,8 @@ class Entry:
         return f"{self.at:9.4f} {self.peer} {arrow} {self.text}{size}"
 
 
+EXAMPLE = "example "
+"""Begins the event that tells which example of a property follows."""
 CONNECTED = "connected"
 ENDS_SENDING = "ends its sending side"
 RESETS = "resets the connection"

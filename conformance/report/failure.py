@@ -7,7 +7,7 @@ import textwrap
 from conformance.report.script import as_script
 from conformance.requirements import load, section_link
 from conformance.runner import CaseResult
-from conformance.trace import render
+from conformance.trace import EXAMPLE, render
 
 WIDTH = 116
 TRACE_LINES = 40
@@ -30,8 +30,12 @@ def describe(result: CaseResult, *, whole_trace: bool = False) -> list[str]:
     lines += _wrapped("foreseen", result.foreseen)
     lines += _wrapped("wanted", result.wanted)
     lines += _wrapped("received", result.received)
-    lines += _trace(result, whole_trace)
-    lines += _script(result)
+    if result.trace and result.trace[0]["text"].startswith(EXAMPLE):
+        lines += _wrapped("example", result.trace[0]["text"].removeprefix(EXAMPLE))
+        lines += _trace(result, whole_trace)
+        lines += _script(result)
+    else:
+        lines += _trace(result, whole_trace)
     lines += ["  again     " + result.reproduce]
     return lines
 
@@ -44,9 +48,7 @@ def _trace(result: CaseResult, whole: bool) -> list[str]:
 
 
 def _script(result: CaseResult) -> list[str]:
-    """Return the script of an example that Hypothesis found; other cases have nothing that was not written down."""
-    if not result.case.startswith("properties/") or not result.trace:
-        return []
+    """Return the script of an example that nobody wrote down."""
     script = as_script(result.trace)
     return (
         ["  script    does the same again without the kit", *(f"    {line}".rstrip() for line in script)]

@@ -16,6 +16,31 @@ listener.listen(100)
 def accept():
     return listener.accept()[0]
 """
+ACKNOWLEDGE = (
+    LISTEN
+    + """
+import json, threading
+def take(end):
+    length = int.from_bytes(end.recv(4, socket.MSG_WAITALL), "big")
+    return json.loads(end.recv(length, socket.MSG_WAITALL))
+def serve(then):
+    end = accept()
+    try:
+        connect = take(end)
+        connect |= {"message_id": "ack", "message_type": "response", "timestamp": 1}
+        connect["payload"] = {"status": "connected", "connection_id": connect["payload"]["connection_id"]}
+        body = json.dumps(connect).encode()
+        end.sendall(len(body).to_bytes(4, "big") + body)
+        ends.append(end)
+        then(end)
+    except (OSError, ValueError):  # the kit, or its look whether anybody accepts, is gone
+        pass
+ends = []
+def serve_all(then):
+    while True:
+        serve(then)
+"""
+)
 SILENT = "ends = []\nwhile True:\n    ends.append(accept())\n"
 ONE_CASE = ("--case", "system/ping", "--time-scale", "0.1")
 
@@ -36,6 +61,55 @@ HOSTILE: dict[str, tuple[str, int, str]] = {
         "the server sent a header over the frame limit, or lost its framing",
     ),
     "hangs up": (LISTEN + "while True:\n    accept().close()", 3, "the server ended the connection"),
+    "half-closes": (
+        LISTEN + "ends = []\nwhile True:\n    end = accept(); end.shutdown(socket.SHUT_WR); ends.append(end)",
+        3,
+        "the server ended the connection",
+    ),
+    "sends half a frame": (
+        LISTEN + "ends = []\nwhile True:\n    end = accept(); end.sendall(b'\\0\\0\\0\\x99{'); ends.append(end)",
+        3,
+        "did not answer a connect message",
+    ),
+    "acknowledges and falls silent": (ACKNOWLEDGE + "serve_all(lambda end: None)", 1, "the server did not answer"),
+    "acknowledges and hangs up": (ACKNOWLEDGE + "serve_all(socket.socket.close)", 1, "the server ended the connection"),
+    "acknowledges and half-closes": (
+        ACKNOWLEDGE + "serve_all(lambda end: end.shutdown(socket.SHUT_WR))",
+        1,
+        "the server ended the connection",
+    ),
+    "acknowledges and sends half a frame": (
+        ACKNOWLEDGE + "serve_all(lambda end: end.sendall(b'\\0\\0\\0\\x99{'))",
+        1,
+        "the server did not answer in time",
+    ),
+    "acknowledges and answers garbage": (
+        ACKNOWLEDGE + "serve_all(lambda end: end.sendall(b'\\0\\0\\0\\2\\xff\\xfe'))",
+        1,
+        "a body that breaks the encoding rules",
+    ),
+    "acknowledges and floods": (
+        ACKNOWLEDGE + "def flood(end):\n    try:\n        while True: end.sendall(b'\\0\\0\\0\\2{}' * 9999)\n"
+        "    except OSError:\n        pass\n"
+        "serve_all(lambda end: threading.Thread(target=flood, args=(end,), daemon=True).start())",
+        1,
+        "a message that breaks the envelope rules",
+    ),
+    "acknowledges once and stops accepting": (
+        ACKNOWLEDGE + "while not ends:\n    serve(lambda end: None)\ntime.sleep(60)",
+        3,
+        "while the kit looked for the responder",
+    ),
+    "does not want to end": (
+        "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + ACKNOWLEDGE + "serve_all(lambda end: None)",
+        1,
+        "the server did not answer in time",
+    ),
+    "prints without end": (
+        LISTEN + "while True:\n    print('noise ' * 10_000, flush=True)",
+        3,
+        "did not answer a connect message",
+    ),
     "floods": (
         LISTEN + "while True:\n    end = accept()\n    try:\n"
         "        while True: end.sendall(b'\\0\\0\\0\\2{}' * 9999)\n"
