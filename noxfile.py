@@ -104,9 +104,12 @@ def chop(session: nox.Session) -> None:
 
 @nox.session
 def soak(session: nox.Session) -> None:
-    """Let the cases that watch time take their full time."""
+    """Let the cases that watch time take 90 seconds, or `-- --soak SECONDS`, on a server for 2000 connections."""
     _install(session)
-    session.run("ipc-conformance", "run", "--server-cmd", REFERENCE, "--case", "limits/idle-*", "--soak")
+    server = REFERENCE.replace("--max-connections 200", "--max-connections 2000")
+    cases = ("limits/idle-*", "limits/ended-connections-*", "limits/too-many-*", "isolation/many-silent-*")
+    chosen = [argument for case in cases for argument in ("--case", case)]
+    session.run("ipc-conformance", "run", "--server-cmd", server, *chosen, *(session.posargs or ["--soak"]))
 
 
 @nox.session
