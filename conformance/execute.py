@@ -18,6 +18,13 @@ from conformance.report.progress import RunProgress
 from conformance.results import Run
 
 
+IDLE_PLUGINS = (
+    *("cacheprovider", "terminalreporter", "logging", "warnings", "unraisableexception", "threadexception"),
+    *("faulthandler", "doctest", "stepwise", "pastebin", "setuponly", "setupplan"),
+)
+"""Plugins of pytest that have nothing to do here, and would still be asked before and after each of many short cases."""
+
+
 class Collector:
     """A pytest plugin of the controlling process: fills a :class:`Run` and shows progress.
 
@@ -90,7 +97,7 @@ class PytestPlan:
         return [
             str(Path(suite.__file__)),
             *("-c", os.devnull, "--rootdir", scratch, "--import-mode=importlib"),
-            *("-p", "conformance.plugin", "-p", "no:cacheprovider", "-p", "no:terminalreporter", "-p", "no:logging"),
+            *("-p", "conformance.plugin", *(word for name in IDLE_PLUGINS for word in ("-p", f"no:{name}"))),
             *("--capture=no", "--basetemp", str(Path(scratch) / "pytest")),
             *parallel,
             *junit,

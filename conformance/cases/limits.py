@@ -19,9 +19,9 @@ KERNEL_BYTES = 20 * MEBIBYTE
 IDLE_SECONDS = 90.0
 SHORT_IDLE_SECONDS = 1.0
 MANY_CONNECTIONS = 2000
-WARMING_ROUNDS = 10
+WARMING_ROUNDS = 5
 """What a server allocates once and keeps, it then has."""
-ROUNDS = 100
+ROUNDS = 80
 LEFT_BYTES = 262_144
 """Of a frame that never ends; so often, clearly more than what may be left."""
 ARRIVAL_SECONDS = 0.1

@@ -30,14 +30,18 @@ def describe(result: CaseResult, *, whole_trace: bool = False) -> list[str]:
     lines += _wrapped("foreseen", result.foreseen)
     lines += _wrapped("wanted", result.wanted)
     lines += _wrapped("received", result.received)
-    if result.trace and result.trace[0]["text"].startswith(EXAMPLE):
-        lines += _wrapped("example", result.trace[0]["text"].removeprefix(EXAMPLE))
-        lines += _trace(result, whole_trace)
-        lines += _script(result)
-    else:
-        lines += _trace(result, whole_trace)
+    example = _example(result)
+    lines += _wrapped("example", example)
+    lines += _trace(result, whole_trace)
+    lines += _script(result) if example else []
     lines += ["  again     " + result.reproduce]
     return lines
+
+
+def _example(result: CaseResult) -> str:
+    """Return the example of a property that the trace is about, or nothing."""
+    first = result.trace[0]["text"] if result.trace else ""
+    return str(first.removeprefix(EXAMPLE)) if first.startswith(EXAMPLE) else ""
 
 
 def _trace(result: CaseResult, whole: bool) -> list[str]:
