@@ -17,12 +17,11 @@ from conformance.plugin import UNREACHABLE, result_of
 from conformance.report.progress import RunProgress
 from conformance.results import Run
 
-
 IDLE_PLUGINS = (
     *("cacheprovider", "terminalreporter", "logging", "warnings", "unraisableexception", "threadexception"),
     *("faulthandler", "doctest", "stepwise", "pastebin", "setuponly", "setupplan"),
 )
-"""Plugins of pytest that have nothing to do here, and would still be asked before and after each of many short cases."""
+"""Plugins of pytest that have nothing to do here, and would still be asked around each of many short cases."""
 
 
 class Collector:
