@@ -7,7 +7,8 @@ import time
 from typing import Any
 
 from conformance import schemas, wire
-from conformance.peer import Ended, Peer
+from conformance.peer import Peer
+from conformance.stream import Ended
 from conformance.verdicts import Violation
 from conformance.wire import Message
 

@@ -1,31 +1,18 @@
-"""The kit's raw peer: one TCP connection, octets and frames in and out, every one of them traced.
-
-A peer has deadlines on everything and never raises for a connection that the server ended until the case asks for
-something that can no longer come.
-"""
+"""The kit's raw peer: a connection to a server, whose every frame it checks."""
 
 from __future__ import annotations
 
-import selectors
 import socket
-import struct
-import time
 
-from conformance import schemas, wire
-from conformance.chop import PAUSE_SECONDS, PAUSES, Chopper
-from conformance.trace import CONNECTED, ENDS_SENDING, RESETS, Trace
+from conformance import wire
+from conformance.chop import Chopper
+from conformance.stream import Stream
+from conformance.trace import Trace
 from conformance.verdicts import TargetError, Violation
 from conformance.wire import Message
 
-READ_BYTES = 262_144
-MAX_FRAME_WITHOUT_ANNOUNCEMENT = 16_777_216  # LIM-003
 
-
-class Ended(Violation):
-    """The server ended the connection while the case waited for something else."""
-
-
-class Peer:
+class Peer(Stream):
     """One connection of the kit to the target.
 
     Args:
@@ -39,243 +26,33 @@ class Peer:
         TargetError: nobody accepts connections at ``address``.
     """
 
+    OTHER = "the server"
+    SCHEMA = "server-message"
+
     def __init__(
         self, label: str, address: tuple[str, int], trace: Trace, patience: float, chopper: Chopper | None = None
     ) -> None:
-        self.label = label
-        self.patience = patience
-        self.max_frame_bytes = MAX_FRAME_WITHOUT_ANNOUNCEMENT
-        self._trace = trace
-        self._chopper = chopper or Chopper()
-        self._chopper.settle()
-        self._held = bytearray()
-        self._buffer = bytearray()
-        self._ended: str | None = None
-        self._unwritable = False
-        self._has_answered = False
-        self._response_ids: set[str] = set()
         try:
-            self._socket = socket.create_connection(address, timeout=patience)
+            connected = socket.create_connection(address, timeout=patience)
         except OSError as error:
             raise TargetError(f"cannot connect to {address[0]}:{address[1]}: {error}") from error
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._socket.setblocking(False)
-        trace.event(label, CONNECTED)
-
-    # -- sending ---------------------------------------------------------------------------------------------------
-
-    def send_octets(self, data: bytes) -> None:
-        """Write octets, reading meanwhile so that neither side can block the other.
-
-        Octets that the server no longer takes because it ended the connection are dropped and noted in the trace.
-
-        Raises:
-            Violation: the server neither read nor ended the connection for ``patience`` seconds.
-        """
-        if self._chopper.merges:
-            self._chopper.hold(self._flush)
-            self._held += data
-        else:
-            self._write(data)
-
-    def _flush(self) -> None:
-        held = bytes(self._held)
-        self._held.clear()
-        self._write(self._accompanied(held))
-
-    def _accompanied(self, held: bytes) -> bytes:
-        """Return octets that were held, with what may travel in the same segment."""
-        return held
-
-    def _write(self, data: bytes) -> None:
-        self._trace.octets(self.label, "sent", data)
-        pieces = self._chopper.pieces(data)
-        if len(pieces) > 1:
-            self._trace.event(self.label, f"sent in {len(pieces)} pieces")
-        for number, piece in enumerate(pieces):
-            if 0 < number <= PAUSES:
-                time.sleep(PAUSE_SECONDS)
-            self._write_piece(piece)
-
-    def _write_piece(self, piece: bytes) -> None:
-        rest = memoryview(piece)
-        deadline = time.monotonic() + self.patience
-        while rest and not self._unwritable:
-            ready = self._wait(selectors.EVENT_READ | selectors.EVENT_WRITE, deadline)
-            if not ready:
-                raise Violation("the server stopped reading", expected="the server reads what is sent")
-            if ready & selectors.EVENT_READ and self._ended is None:
-                self._read_once()
-            if ready & selectors.EVENT_WRITE:
-                rest = rest[self._write_once(rest) :]
-                deadline = time.monotonic() + self.patience
-
-    def send_without_reading(self, data: bytes, stall_seconds: float) -> int:
-        """Write octets and read nothing, until all are taken or none was taken for ``stall_seconds``.
-
-        Returns:
-            how many octets the server, or the systems between, have taken.
-        """
-        self._chopper.settle()
-        self._trace.event(self.label, f"sends up to {len(data)} octets without reading")
-        taken = 0
-        while taken < len(data) and not self._unwritable:
-            if not self._wait(selectors.EVENT_WRITE, time.monotonic() + stall_seconds):
-                break
-            taken += self._write_once(memoryview(data)[taken:])
-        self._trace.event(self.label, f"{taken} octets were taken")
-        return taken
-
-    def send_body(self, body: bytes) -> None:
-        """Send ``body`` as one frame, whatever it holds."""
-        self.send_octets(wire.frame(body))
-
-    def send(self, *messages: Message) -> None:
-        """Send messages, each as one frame, all in one write."""
-        self.send_octets(b"".join(wire.frame(wire.encode(message)) for message in messages))
-
-    def end_sending(self) -> None:
-        """End the sending side of the connection (FIN) and keep reading."""
-        self._chopper.settle()
-        self._trace.event(self.label, ENDS_SENDING)
-        try:
-            self._socket.shutdown(socket.SHUT_WR)
-        except OSError as error:
-            self._note_end(f"reset ({error})")
-
-    def reset(self) -> None:
-        """Drop the connection with a reset (RST)."""
-        self._chopper.settle()
-        self._trace.event(self.label, RESETS)
-        self.discard()
-
-    def discard(self) -> None:
-        """Drop the connection without a trace, when a case is over; safe to call again.
-
-        A reset and not an end of stream: the server shall not wait for handlers whose answers nobody wants.
-        """
-        if self._socket.fileno() < 0:
-            return
-        self._chopper.settle()
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self._socket.close()
-
-    def close(self) -> None:
-        """Close the socket; safe to call again."""
-        self._chopper.settle()
-        self._socket.close()
-
-    # -- receiving -------------------------------------------------------------------------------------------------
-
-    def receive(self, wanted: str = "a frame") -> Message:
-        """Return the next message, checked against the rules that bind every frame of a server.
-
-        Args:
-            wanted: what the case waits for, for the report when it does not come.
-
-        Raises:
-            Ended: the stream ended instead.
-            Violation: nothing came in time, or the frame breaks a rule of FRM, ENC, ENV or LIM.
-        """
-        try:
-            return self._check(self._receive_body(time.monotonic() + self.patience))
-        except Violation as violation:
-            violation.expected = violation.expected or wanted
-            raise
-
-    def receive_until_end(self) -> list[Message]:
-        """Return every message up to the end of the stream.
-
-        Raises:
-            Violation: the server did not end the stream in time.
-        """
-        messages = []
-        while True:
-            try:
-                messages.append(self.receive())
-            except Ended:
-                return messages
-
-    def expect_end(self) -> None:
-        """Wait for the server to close the connection, orderly or not.
-
-        Raises:
-            Violation: it sent a frame, or did not close in time.
-        """
-        rest = self.receive_until_end()
-        if rest:
-            raise Violation(
-                "the server sent something on a connection that it had to close",
-                expected="the end of the stream",
-                received=wire.shorten(rest[0]),
-            )
-
-    def receive_octets_until_end(self, limit: int = 65_536) -> bytes:
-        """Return what is left on the stream as it is, up to its end or ``limit`` octets.
-
-        Raises:
-            Violation: the server did not end the stream in time.
-        """
-        deadline = time.monotonic() + self.patience
-        while self._ended is None and len(self._buffer) < limit:
-            if not self._wait(selectors.EVENT_READ, deadline):
-                raise Violation("the server did not close the connection", expected="the end of the stream")
-            self._read_once()
-        data = bytes(self._buffer)
-        self._buffer.clear()
-        self._trace.octets(self.label, "received", data)
-        return data
-
-    def has_arrived(self) -> bool:
-        """Tell whether anything is there to be received right now, without waiting."""
-        if self._ended is None and self._wait(selectors.EVENT_READ, 0.0):
-            self._read_once()
-        return bool(self._buffer)
-
-    @property
-    def is_over(self) -> bool:
-        """Whether the end of the stream has been seen."""
-        return self._ended is not None
+        super().__init__(label, connected, trace, patience, chopper)
+        self._has_answered = False
+        self._response_ids: set[str] = set()
 
     @property
     def has_answered(self) -> bool:
         """Whether a frame with a JSON object has come, so that this may well be a server of the protocol."""
         return self._has_answered
 
-    @property
-    def was_reset(self) -> bool:
-        """Whether the server, or its system, refused octets or reset the connection."""
-        return self._unwritable
-
-    # -- inside ----------------------------------------------------------------------------------------------------
-
-    def _receive_body(self, deadline: float) -> bytes:
-        self._need(wire.HEADER_BYTES, deadline)
-        length = wire.stated_length(self._buffer[: wire.HEADER_BYTES])
-        if length > self.max_frame_bytes:
-            raise Violation(
-                "the server sent a header over the frame limit, or lost its framing",
-                expected=f"a length of at most {self.max_frame_bytes} (LIM-001)",
-                received=f"{length}, octets {bytes(self._buffer[:64]).hex()}",
-            )
-        self._need(wire.HEADER_BYTES + length, deadline)
-        whole = bytes(self._buffer[: wire.HEADER_BYTES + length])
-        del self._buffer[: len(whole)]
-        self._trace.octets(self.label, "received", whole)
-        return whole[wire.HEADER_BYTES :]
-
     def _check(self, body: bytes) -> Message:
-        try:
-            message = wire.decode(body)
-        except wire.BadBody as error:
-            raise Violation("the server sent a body that breaks the encoding rules", received=str(error)) from None
-        self._has_answered = True
-        wrong = schemas.problem("server-message", message)
-        if wrong:
-            raise Violation("the server sent a message that breaks the envelope rules (ENV-001)", received=wrong)
+        message = super()._check(body)
         if message["message_type"] == "response":
             self._check_freshness(message)
         return message
+
+    def _note_message(self) -> None:
+        self._has_answered = True
 
     def _check_freshness(self, response: Message) -> None:
         identity = response["message_id"]
@@ -286,59 +63,3 @@ class Peer:
                 received=wire.shorten(response),
             )
         self._response_ids.add(identity)
-
-    def _need(self, octets: int, deadline: float) -> None:
-        while len(self._buffer) < octets:
-            if self._ended is not None:
-                raise Ended(f"the server ended the connection ({self._ended})")
-            if not self._wait(selectors.EVENT_READ, deadline):
-                self._trace.event(self.label, f"nothing came for {self.patience:g} s")
-                raise Violation("the server did not answer in time", received="nothing")
-            self._read_once()
-
-    def _wait(self, events: int, deadline: float) -> int:
-        self._chopper.settle()
-        with selectors.DefaultSelector() as selector:
-            if self._ended is not None:
-                events &= ~selectors.EVENT_READ
-            selector.register(self._socket, events)
-            ready = selector.select(max(0.0, deadline - time.monotonic()))
-        return ready[0][1] if ready else 0
-
-    def _read_once(self) -> None:
-        try:
-            data = self._socket.recv(READ_BYTES)
-        except BlockingIOError:
-            return
-        except OSError as error:
-            self._note_end(f"reset ({error.strerror or error})")
-            return
-        if data:
-            self._buffer += data
-        else:
-            self._note_end("end of stream")
-
-    def _write_once(self, data: memoryview) -> int:
-        try:
-            return self._socket.send(data)
-        except BlockingIOError:
-            return 0
-        except OSError as error:
-            self._note_end(f"reset while sending ({error.strerror or error})", write=True)
-            return 0
-
-    def _note_end(self, how: str, *, write: bool = False) -> None:
-        self._trace.event(self.label, how)
-        if write:
-            self._drain()
-        if self._ended is None:
-            self._ended = how
-        self._unwritable = self._unwritable or how != "end of stream"
-
-    def _drain(self) -> None:
-        """Read what the server sent before it stopped taking octets; an error answer may be among it."""
-        try:
-            while data := self._socket.recv(READ_BYTES):
-                self._buffer += data
-        except OSError:
-            pass

@@ -15,9 +15,9 @@ from typing import Any, Literal, Self
 from conformance.case import Role
 from conformance.connection import Connection
 from conformance.files import read_toml
-from conformance.peer import Ended
 from conformance.process import ServerProcess
 from conformance.settings import Settings
+from conformance.stream import Ended
 from conformance.trace import Trace
 from conformance.verdicts import TargetError, Violation
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from conformance.bench.connection import PATIENCE_SECONDS, TEXT, LoadConnection
-from conformance.peer import READ_BYTES
+from conformance.stream import READ_BYTES
 from conformance.verdicts import TargetError, Violation
 
 WARM_UP_SHARE = 0.2

@@ -8,8 +8,8 @@ from typing import Any
 from conformance import wire
 from conformance.case import Case, add, case
 from conformance.connection import Connection
-from conformance.peer import Ended
 from conformance.scene import Scene
+from conformance.stream import Ended
 from conformance.verdicts import Violation
 
 KEPT: dict[str, tuple[str, Any]] = {

@@ -8,8 +8,8 @@ import time
 from conformance import wire
 from conformance.case import case
 from conformance.connection import Connection
-from conformance.peer import Ended
 from conformance.scene import Scene
+from conformance.stream import Ended
 from conformance.usage import MEBIBYTE
 from conformance.verdicts import TargetError, Unsupported, Violation
 

@@ -12,7 +12,8 @@ from kit_scripted import Link, Script, after_handshake, connected, error, in_tur
 
 from conformance import wire
 from conformance.connection import Connection
-from conformance.peer import Ended, Peer
+from conformance.peer import Peer
+from conformance.stream import Ended
 from conformance.trace import Trace
 from conformance.verdicts import TargetError, Violation
 
