@@ -37,8 +37,10 @@ def conformance(session: nox.Session) -> None:
     results = _results("reference_server")
     session.run("ipc-conformance", "run", "--server-cmd", REFERENCE, "--json", results)
     session.run("ipc-conformance", "requirements", results, "--strict", "--missing")
+    client = _results("node_client")
     driver = f"'{_node(session)}' node_harness/driver.js"
-    session.run("ipc-conformance", "run", "--server-cmd", REFERENCE, "--client-cmd", driver)
+    session.run("ipc-conformance", "run", "--client-cmd", driver, "--json", client)
+    session.run("ipc-conformance", "requirements", client, "--role", "client", "--strict", "--missing")
 
 
 def _test_pythons() -> list[str]:

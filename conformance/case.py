@@ -27,7 +27,7 @@ class Case:
         summary: what it shows, in a sentence.
         run: the case itself: a function of a scene (a client's case: of a client scene) that returns when all is well.
         role: what is under test.
-        needs: responder handlers that it uses, without the prefix ``conformance.``.
+        needs: responder handlers that it uses, without the prefix ``conformance.``; none for a client's case.
         profile: the profile that it belongs to; None for the core.
         spawned: whether the kit must have started the server, to look at its process or end it.
         seconds: about how long it takes on a good server; the long ones are started first.

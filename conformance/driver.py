@@ -8,11 +8,10 @@ import json
 import queue
 import threading
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
 
 from conformance import schemas
-from conformance.process import GuardedProcess, filled_in
 from conformance.trace import Trace
 from conformance.verdicts import TargetError, Unsupported, Violation
 
@@ -21,21 +20,56 @@ CLIENT = "client"
 """The name of the driver in the trace."""
 
 
+class Input(Protocol):
+    """Where commands are written."""
+
+    def write(self, line: bytes, /) -> int | None:
+        """Take a line."""
+
+
+class DriverProcess(Protocol):
+    """What the kit needs of a driver's process; :class:`GuardedProcess` is one."""
+
+    @property
+    def input(self) -> Input:
+        """Its standard input."""
+
+    @property
+    def output(self) -> Iterable[bytes]:
+        """The lines of its standard output."""
+
+    def tail(self) -> str:
+        """Return the last of what it printed elsewhere."""
+
+    def obituary(self) -> str:
+        """Describe how it ended."""
+
+    def wait(self, seconds: float, /) -> int | None:
+        """Wait for its end and return its status, or None when it is still running."""
+
+    def stop(self) -> None:
+        """End it."""
+
+
 class Driver:
     """A running driver.
 
     Args:
-        command: the command line that starts it.
+        process: its process.
         trace: where every line is noted.
         patience: seconds to wait for an answer or an event.
+        before: called ahead of everything that the driver is told or asked.
 
     Raises:
         TargetError: the driver does not answer the command ``capabilities``.
     """
 
-    def __init__(self, command: str, trace: Trace, patience: float) -> None:
-        self._process = GuardedProcess(filled_in(command, {}), talks=True)
+    def __init__(
+        self, process: DriverProcess, trace: Trace, patience: float, *, before: Callable[[], None] = lambda: None
+    ) -> None:
+        self._process = process
         self._trace = trace
+        self._before = before
         self.patience = patience
         self._ids = itertools.count(1)
         self._lines: queue.Queue[str | None] = queue.Queue()
@@ -46,13 +80,14 @@ class Driver:
         except Violation as violation:
             tail = self._process.tail()
             self.stop()
-            raise TargetError(f"{command}: no driver answers: {violation} {violation.received}\n{tail}") from None
+            raise TargetError(f"no driver answers: {violation} {violation.received}\n{tail}") from None
         except BaseException:
             self.stop()
             raise
 
     def begin(self, command: str, **members: Any) -> int:
         """Send a command and return its id; :meth:`finish` takes the answer."""
+        self._before()
         identity = next(self._ids)
         told = {"id": identity, "command": command} | members
         problem = schemas.problem("tools/driver-command", told)
@@ -70,13 +105,23 @@ class Driver:
             Unsupported: the driver skipped it.
             Violation: the client failed at it, or no answer came.
         """
-        answer = self._next(lambda event: event.get("id") == identity, "an answer to a command")
-        if "skipped" in answer:
-            raise Unsupported(f"the driver skipped a command: {answer['skipped']}")
+        answer = self.answer(identity)
         if "error" in answer:
             raise Violation("the client failed at what it was told to do", received=answer["error"]["message"])
         result: dict[str, Any] = answer["result"]
         return result
+
+    def answer(self, identity: int) -> Event:
+        """Return the whole answer to the command with that id, a result or an error.
+
+        Raises:
+            Unsupported: the driver skipped it.
+            Violation: no answer came, or the client crashed.
+        """
+        answer = self._next(lambda event: event.get("id") == identity, "an answer to a command")
+        if "skipped" in answer:
+            raise Unsupported(f"the driver skipped a command: {answer['skipped']}")
+        return answer
 
     def ask(self, command: str, **members: Any) -> dict[str, Any]:
         """Send a command and return its result; raises as :meth:`finish`."""
@@ -88,7 +133,7 @@ class Driver:
         Raises:
             Violation: it succeeded.
         """
-        answer = self._next(lambda event: event.get("id") == identity, "an error answer to a command")
+        answer = self.answer(identity)
         if "error" not in answer:
             raise Violation("the client succeeded where it had to fail", received=json.dumps(answer))
         message: str = answer["error"]["message"]
@@ -102,6 +147,12 @@ class Driver:
         """
         return self._next(lambda event: event.get("event") == name, f"the event {name}")
 
+    def take(self, name: str) -> list[Event]:
+        """Return the events of that name that came ahead of the last answer, without waiting."""
+        taken = [event for event in self._waiting if event.get("event") == name]
+        self._waiting = [event for event in self._waiting if event.get("event") != name]
+        return taken
+
     def stop(self) -> None:
         """End the driver."""
         self._process.stop()
@@ -112,6 +163,7 @@ class Driver:
         return self._process.wait(self.patience)
 
     def _next(self, wanted: Callable[[Event], bool], what: str) -> Event:
+        self._before()
         deadline = time.monotonic() + self.patience
         while True:
             for event in self._waiting:

@@ -26,10 +26,12 @@ from conformance.baseline import GOOD, Baseline
 from conformance.case import Case, Role
 from conformance.catalogue import all_cases, select
 from conformance.chop import ChopMode
+from conformance.client_target import ClientTarget
 from conformance.report.failure import describe
 from conformance.runner import CaseResult, run_case
 from conformance.settings import DEFAULT_EXAMPLES, SOAK_SECONDS, Settings
-from conformance.target import Target, TargetOptions
+from conformance.subject import Subject, TargetOptions
+from conformance.target import Target
 from conformance.verdicts import TargetError, Verdict
 
 RESULT = "ipc_result"
@@ -42,7 +44,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("ipc-conformance", "IPC Framework conformance")
     group.addoption("--ipc-server", metavar="HOST:PORT", help="a running server to test")
     group.addoption("--ipc-server-cmd", metavar="CMD", help="a command that starts the server; {port} is replaced")
-    group.addoption("--ipc-client-cmd", metavar="CMD", help="a driver: test its client, with the server as counterpart")
+    group.addoption("--ipc-client-cmd", metavar="CMD", help="a command that starts a driver: test its client")
     group.addoption("--ipc-target", metavar="FILE", type=Path, help="a target file (TOML)")
     group.addoption("--ipc-case", metavar="GLOB", action="append", default=[], help="only these cases; repeatable")
     group.addoption("--ipc-level", choices=("must", "should"), help="only cases of this level")
@@ -69,9 +71,17 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "ipc_case" not in metafunc.fixturenames:
         return
     option = metafunc.config.option
-    role: Role = "client" if option.ipc_client_cmd else "server"
+    role = _role(option)
     chosen = select(option.ipc_case, role=role, level=option.ipc_level, profiles=option.ipc_profile)
     metafunc.parametrize("ipc_case", chosen, ids=[each.id for each in chosen])
+
+
+def _role(option: argparse.Namespace) -> Role:
+    """Return what is under test, as far as the options tell; a target file that cannot be read is reported later."""
+    if option.ipc_target:
+        with contextlib.suppress(ValueError):
+            return TargetOptions.from_file(option.ipc_target).role
+    return "client" if option.ipc_client_cmd else "server"
 
 
 @pytest.fixture(scope="session")
@@ -82,19 +92,22 @@ def ipc_target_options(pytestconfig: pytest.Config) -> TargetOptions:
         if option.ipc_target:
             chosen = TargetOptions.from_file(option.ipc_target)
         else:
-            chosen = TargetOptions(server=option.ipc_server, command=option.ipc_server_cmd)
-        chosen = replace(chosen, client=option.ipc_client_cmd)
+            chosen = TargetOptions(
+                server=option.ipc_server, command=option.ipc_server_cmd, client=option.ipc_client_cmd
+            )
     except ValueError as error:
-        raise pytest.UsageError(f"{error}; see --ipc-server, --ipc-server-cmd, --ipc-target") from None
+        options = "--ipc-server, --ipc-server-cmd, --ipc-client-cmd, --ipc-target"
+        raise pytest.UsageError(f"{error}; see {options}") from None
     return replace(chosen, profiles=(*chosen.profiles, *(each for each in option.ipc_profile if each != "core")))
 
 
 @pytest.fixture(scope="session")
-def ipc_target(ipc_target_options: TargetOptions, pytestconfig: pytest.Config) -> Iterator[Target]:
-    """Start or reach the server; end it when the session does."""
+def ipc_target(ipc_target_options: TargetOptions, pytestconfig: pytest.Config) -> Iterator[Subject]:
+    """Start or reach what is under test; end it when the session does."""
     _allow_open_files()
     try:
-        with Target(ipc_target_options, _settings(pytestconfig.option)) as target:
+        kind = ClientTarget if ipc_target_options.client else Target
+        with kind(ipc_target_options, _settings(pytestconfig.option)) as target:
             yield target
     except TargetError as error:
         pytest.fail(f"{UNREACHABLE}{error}", pytrace=False)
@@ -126,7 +139,7 @@ class Judge:
 
     baseline: Baseline
 
-    def run(self, case: Case, target: Target, node: pytest.Item) -> None:
+    def run(self, case: Case, target: Subject, node: pytest.Item) -> None:
         """Run ``case`` and end the test in the way that fits its verdict."""
         try:
             result = run_case(case, target)

@@ -1,4 +1,4 @@
-"""A relay between a client under test and a server: sees every frame, checks the client's, and can cut the link."""
+"""A relay between clients and a server, for who develops a client: shows every frame and checks the client's."""
 
 from __future__ import annotations
 
@@ -25,13 +25,11 @@ class Link:
     Attributes:
         label: the letter of the connection in the trace.
         sent: the messages of the client, in order.
-        received: the messages of the server, in order.
         findings: what is wrong with the client's frames.
     """
 
     label: str
     sent: list[Message] = field(default_factory=list)
-    received: list[Message] = field(default_factory=list)
     findings: list[str] = field(default_factory=list)
     _buffer: bytearray = field(default_factory=bytearray)
     _answers: bytearray = field(default_factory=bytearray)
@@ -48,8 +46,6 @@ class Link:
         self._answers += octets
         for frame in _frames(self._answers):
             trace.octets(self.label, "received", frame)
-            with contextlib.suppress(wire.BadBody):
-                self.received.append(wire.decode(frame[wire.HEADER_BYTES :]))
 
     def _check(self, body: bytes) -> None:
         try:
@@ -103,21 +99,16 @@ class Relay:
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)  # closing alone does not wake a thread that accepts
         self._listener.close()
-        self.cut()
-
-    @property
-    def findings(self) -> list[str]:
-        """What is wrong with the frames of the client, over all its connections."""
-        return [finding for link in self.links for finding in link.findings]
-
-    def cut(self) -> None:
-        """Reset every connection there is, as a network that fails does."""
         for end in self._sockets:
             with contextlib.suppress(OSError):
                 end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
                 end.shutdown(socket.SHUT_RDWR)
             end.close()
-        self._sockets.clear()
+
+    @property
+    def findings(self) -> list[str]:
+        """What is wrong with the frames of the client, over all its connections."""
+        return [finding for link in self.links for finding in link.findings]
 
     def _accept(self) -> None:
         while self._is_open:

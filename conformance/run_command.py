@@ -8,7 +8,7 @@ import random
 import signal
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from conformance.report.progress import RunProgress
 from conformance.report.summary import print_report
 from conformance.results import Run
 from conformance.settings import DEFAULT_EXAMPLES, SOAK_SECONDS, Settings
-from conformance.target import TargetOptions
+from conformance.subject import TargetOptions
 from conformance.verdicts import ExitCode
 
 FILE = click.Path(dir_okay=False, path_type=Path)
@@ -57,8 +57,9 @@ class Choice:
 def _target_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
         click.option(
-            "--target", "target_file", type=FILE, metavar="FILE", help="A target file (TOML) that says either."
+            "--target", "target_file", type=FILE, metavar="FILE", help="A target file (TOML) that says one of these."
         ),
+        click.option("--client-cmd", metavar="CMD", help="Test the client that the driver started by this drives."),
         click.option("--server-cmd", metavar="CMD", help="Start this for the run; {port} becomes a free port."),
         click.option("--server", metavar="HOST:PORT", help="Test the server that runs there."),
     ):
@@ -109,9 +110,6 @@ def _settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @click.command()
 @_target_options
-@click.option(
-    "--client-cmd", metavar="CMD", help="Test the client that this driver drives; the server is its counterpart."
-)
 @click.option("--case", "globs", metavar="GLOB", multiple=True, help="Only cases whose id matches; repeatable.")
 @click.option(
     "--profile", "profiles", metavar="NAME", multiple=True, help="Only this profile's cases; core for the rest."
@@ -147,14 +145,14 @@ def run(
     known_failures: Path | None,
     **further: Any,
 ) -> None:
-    """Run the conformance suite on a server, or on a client.
+    """Run the conformance suite on a server, or on a client through its driver.
 
     \b
     Exit status:
       0  conformant, or not conformant exactly as --known-failures foresees
       1  not conformant
       2  wrong use
-      3  the server could not be started or reached
+      3  the server, or the client's driver, could not be started or reached
       4  no case was executed
       5  the kit itself failed
     """
@@ -206,15 +204,17 @@ def _read_target(
     server: str | None, command: str | None, file: Path | None, client: str | None
 ) -> tuple[TargetOptions, list[str]]:
     """Return the target's options and the arguments that say the same to the pytest plugin."""
-    given = {"--ipc-server": server, "--ipc-server-cmd": command, "--ipc-target": file}
+    given = {"--ipc-server": server, "--ipc-server-cmd": command, "--ipc-client-cmd": client, "--ipc-target": file}
     arguments = [f"{name}={value}" for name, value in given.items() if value]
     if len(arguments) != 1:
-        raise click.UsageError("say which server: one of --server HOST:PORT, --server-cmd 'CMD {port}', --target FILE")
+        raise click.UsageError(
+            "say what to test: one of --server HOST:PORT, --server-cmd 'CMD {port}', --client-cmd CMD, --target FILE"
+        )
     try:
-        options = TargetOptions.from_file(file) if file else TargetOptions(server=server, command=command)
+        options = TargetOptions.from_file(file) if file else TargetOptions(server, command, client)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
-    return replace(options, client=client), [*arguments, *([f"--ipc-client-cmd={client}"] if client else [])]
+    return options, arguments
 
 
 def _read_baseline(choice: Choice, *, update: bool) -> baseline.Baseline:

@@ -11,7 +11,10 @@ from typing import Any
 
 from conformance.case import Case
 from conformance.client_scene import ClientScene
+from conformance.client_target import ClientTarget
 from conformance.scene import Scene
+from conformance.stage import Stage
+from conformance.subject import Subject
 from conformance.target import SERVER_ENDED, Target
 from conformance.verdicts import TargetError, Unsupported, Verdict, Violation
 
@@ -38,7 +41,7 @@ class CaseResult:
         return vars(self) | {"verdict": str(self.verdict)}
 
 
-def run_case(case: Case, target: Target) -> CaseResult:
+def run_case(case: Case, target: Subject) -> CaseResult:
     """Run ``case`` on ``target``.
 
     Whatever the case or the server does, the connections of the case are closed, a server process that died is
@@ -46,13 +49,12 @@ def run_case(case: Case, target: Target) -> CaseResult:
 
     Args:
         case: the case; its chance gets a seed derived from the run's and its id.
-        target: an entered target; a client's case needs one with a driver command. Its settings say how to run.
+        target: an entered target, a server or a client as the case needs it. Its settings say how to run.
 
     Raises:
         TargetError: the server, or the client's driver, cannot be started or started again.
     """
-    kind = ClientScene if case.role == "client" else Scene
-    scene = kind(target, seed=zlib.crc32(case.id.encode()) ^ target.settings.seed)
+    scene = _scene(case, target)
     result = CaseResult(case.id, list(case.requirements), case.level, Verdict.PASS, expected=True, duration_ms=0.0)
     start = time.monotonic()
     try:
@@ -70,7 +72,15 @@ def run_case(case: Case, target: Target) -> CaseResult:
     return result
 
 
-def _judge(case: Case, scene: Scene, result: CaseResult) -> None:
+def _scene(case: Case, target: Subject) -> Stage:
+    seed = zlib.crc32(case.id.encode()) ^ target.settings.seed
+    if isinstance(target, ClientTarget):
+        return ClientScene(target, seed=seed)
+    assert isinstance(target, Target), f"{case.id} is tried on neither a server nor a client"  # noqa: S101
+    return Scene(target, seed=seed)
+
+
+def _judge(case: Case, scene: Stage, result: CaseResult) -> None:
     """Run the case function and turn what it raises into a verdict, what it lacks aside."""
     try:
         case.run(scene)
@@ -86,13 +96,13 @@ def _judge(case: Case, scene: Scene, result: CaseResult) -> None:
         result.verdict, result.message = Verdict.ERROR, traceback.format_exc()
 
 
-def _reproduce(case: Case, target: Target) -> str:
+def _reproduce(case: Case, target: Subject) -> str:
     """Return the command that runs just this case again, in the same way."""
     options = shlex.join(target.settings.as_options())
     return f"ipc-conformance run {target.options.reproduce} --case '{case.id}' {options}"
 
 
-def _check_needs(case: Case, target: Target) -> None:
+def _check_needs(case: Case, target: Subject) -> None:
     if case.profile and case.profile not in target.profiles:
         raise Unsupported(f"the server does not announce the profile {case.profile}")
     missing = [name for name in case.needs if name not in target.responder]
@@ -103,8 +113,10 @@ def _check_needs(case: Case, target: Target) -> None:
         raise Unsupported("needs a server that the kit starts itself (--server-cmd)")
 
 
-def _look_after(target: Target, result: CaseResult) -> None:
+def _look_after(target: Subject, result: CaseResult) -> None:
     """Replace a server process that this case killed or hung, and let the verdict say so."""
+    if not isinstance(target, Target):
+        return  # a client's process has ended with its case
     loss = target.recover(is_suspect=result.verdict not in (Verdict.PASS, Verdict.UNSUPPORTED))
     if loss and loss.has_ended:
         result.verdict, result.message, result.received = Verdict.FAIL, SERVER_ENDED, loss.text

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import random
-import string
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from conformance.chop import Chopper
 from conformance.connection import Connection
 from conformance.process import ServerProcess
+from conformance.stage import Stage, letters
 from conformance.target import RESPONDER_APP, Target
-from conformance.trace import Trace
 from conformance.usage import MEBIBYTE, Usage
 from conformance.verdicts import TargetError, Unsupported, Violation
 
@@ -21,8 +18,8 @@ GROWTH_BYTES = 16 * MEBIBYTE
 """More than a garbage collector leaves lying about, and less than what the connections of a case sent."""
 
 
-class Scene:
-    """What a case function is given.
+class Scene(Stage):
+    """What the case function of a server is given.
 
     Args:
         target: the server under test.
@@ -30,21 +27,9 @@ class Scene:
     """
 
     def __init__(self, target: Target, *, seed: int) -> None:
+        super().__init__(target, seed=seed)
         self.target = target
-        self.settings = target.settings
-        self.random = random.Random(seed)
-        self.trace = Trace()
-        self._chopper = Chopper(target.settings.chop, seed)
         self._connections: list[Connection] = []
-
-    @property
-    def time_scale(self) -> float:
-        """The factor on every deadline."""
-        return self.target.time_scale
-
-    def name(self, kind: str) -> str:
-        """Return a name for a channel, an application or a connection that nothing else uses."""
-        return self.target.fresh(kind)
 
     def open(self, *, app: str = RESPONDER_APP, connection_id: str | None = None) -> Connection:
         """Open a connection without a handshake.
@@ -52,7 +37,7 @@ class Scene:
         Raises:
             Violation: the server does not accept connections any more.
         """
-        label = self._next_label()
+        label = letters(len(self._connections))
         try:
             connection = Connection(label, self.target.address, self.trace, self.target.patience, self._chopper)
         except TargetError as error:
@@ -71,11 +56,6 @@ class Scene:
         connection = self.open(app=app, connection_id=connection_id)
         connection.handshake()
         return connection
-
-    def wait(self, seconds: float) -> None:
-        """Let time pass, for what cannot be seen to have happened."""
-        self._chopper.settle()
-        time.sleep(seconds)
 
     def usage(self) -> Usage:
         """Return what the server's process uses of its system now.
@@ -154,10 +134,6 @@ class Scene:
 
     def close(self) -> None:
         """Close every connection of the scene."""
-        self._chopper.forget()
+        super().close()
         for connection in self._connections:
             connection.discard()
-
-    def _next_label(self) -> str:
-        number, letter = divmod(len(self._connections), 26)
-        return string.ascii_uppercase[letter] + (str(number) if number else "")

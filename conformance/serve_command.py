@@ -6,15 +6,21 @@ import contextlib
 import signal
 import sys
 import time
+from typing import NoReturn
 
 import click
 
+from conformance.by_hand import HELP, ByHand
+from conformance.catalogue import all_cases
 from conformance.process import ServerProcess
 from conformance.relay import Relay
-from conformance.target import parse_address
+from conformance.report.failure import describe
+from conformance.runner import run_case
+from conformance.subject import parse_address
 from conformance.trace import Entry, Trace
-from conformance.verdicts import ExitCode, TargetError
+from conformance.verdicts import ExitCode, TargetError, Verdict
 
+INTERRUPTED = 130
 REFERENCE = "{python} -m reference_server --host {host} --port {port} --responder"
 
 
@@ -30,14 +36,22 @@ class LiveTrace(Trace):
 @click.option(
     "--port", type=click.IntRange(0, 65_535), default=8888, show_default=True, help="Listen here; 0 for a free port."
 )
+@click.option(
+    "--case", "case_id", metavar="ID", help="Play the server of this client case instead, for you to drive a client."
+)
 @click.option("--server", metavar="HOST:PORT", help="Pass on to this server instead of the reference server.")
 @click.option("--server-cmd", metavar="CMD", help="Pass on to a server that this command starts; {port} is replaced.")
-def serve(port: int, server: str | None, server_cmd: str | None) -> None:
+def serve(port: int, case_id: str | None, server: str | None, server_cmd: str | None) -> None:
     """Serve clients, print every frame, and name the rule that a client's frame breaks.
 
     Behind the listening port stands the reference server with the responder, or the server of your choice. Ends with
     Ctrl-C; the exit status is then 1 if a frame of a client broke a rule.
+
+    With --case the kit plays the server of one client case on a free port, and you are the driver: it says what your
+    client has to do, and you say what came of it. The exit status is 1 when the case fails.
     """
+    if case_id:
+        _play(case_id)
     if server and server_cmd:
         raise click.UsageError("say --server or --server-cmd, not both")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -59,6 +73,20 @@ def serve(port: int, server: str | None, server_cmd: str | None) -> None:
         sys.exit(ExitCode.UNREACHABLE)
     click.echo(f"{findings} frames of clients broke a rule")
     sys.exit(ExitCode.NOT_CONFORMANT if findings else ExitCode.CONFORMANT)
+
+
+def _play(case_id: str) -> NoReturn:
+    """Play a client case with a person as the driver."""
+    case = all_cases().get(case_id)
+    if case is None or case.role != "client":
+        raise click.UsageError(f"there is no client case {case_id!r}; 'ipc-conformance list --role client' shows them")
+    click.echo(f"{case.id}: {case.summary}\n{HELP}\n")
+    try:
+        result = run_case(case, ByHand(iter(sys.stdin.readline, ""), click.echo))
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    click.echo("\n".join(describe(result)))
+    sys.exit(ExitCode.NOT_CONFORMANT if result.verdict in (Verdict.FAIL, Verdict.ERROR) else ExitCode.CONFORMANT)
 
 
 def _start(stack: contextlib.ExitStack, command: str | None) -> tuple[str, int]:

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import itertools
-import random
-import shlex
 import time
-from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any, Literal, Self
 
-from conformance.case import Role
 from conformance.connection import Connection
-from conformance.files import read_toml
 from conformance.process import ServerProcess
 from conformance.settings import Settings
 from conformance.stream import Ended
+from conformance.subject import Subject, TargetOptions, parse_address
 from conformance.trace import Trace
 from conformance.verdicts import TargetError, Violation
 
@@ -43,96 +37,18 @@ class BadGreeting(Violation):
     """The server answered a connect message with something else than a good acknowledgement."""
 
 
-@dataclass(frozen=True)
-class TargetOptions:
-    """How to reach a target; exactly one of ``server`` and ``command`` is set.
-
-    Attributes:
-        server: ``HOST:PORT`` of a running server.
-        command: a command line with ``{port}`` that starts one.
-        client: the command line of a driver, when the client is under test and the server its counterpart.
-        name: what reports call it.
-        folder: working directory of the command.
-        environment: variables added for the command.
-        start_seconds: time until the command accepts connections.
-        profiles: profiles to test although the server does not announce them.
-    """
-
-    server: str | None = None
-    command: str | None = None
-    client: str | None = None
-    name: str = ""
-    folder: Path | None = None
-    environment: Mapping[str, str] = field(default_factory=dict)
-    start_seconds: float = 15.0
-    profiles: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        if bool(self.server) == bool(self.command):
-            raise ValueError("a target is either a server address or a server command")
-        if self.server:
-            parse_address(self.server)
-        if self.command and "{port}" not in self.command:
-            raise ValueError("the server command has no {port}; write it where the port number belongs")
-
-    @classmethod
-    def from_file(cls, path: Path) -> Self:
-        """Read a target file (TOML; schema ``tools/target``).
-
-        Raises:
-            ValueError: the file cannot be read or is not a target file; the text says why.
-        """
-        content = read_toml(path, "tools/target", "target file")
-        return cls(
-            server=content.get("server"),
-            command=content.get("command"),
-            name=content.get("name", ""),
-            folder=path.parent / content.get("folder", "."),
-            environment=content.get("environment", {}),
-            start_seconds=content.get("start_seconds", 15.0),
-            profiles=tuple(content.get("profiles", ())),
-        )
-
-    @property
-    def role(self) -> Role:
-        """What is under test."""
-        return "client" if self.client else "server"
-
-    @property
-    def title(self) -> str:
-        """What reports call what is under test."""
-        return self.name or self.client or self.server or self.command or ""
-
-    @property
-    def reproduce(self) -> str:
-        """The options of ``ipc-conformance run`` that reach this target."""
-        server = f"--server {self.server}" if self.server else f"--server-cmd {shlex.quote(self.command or '')}"
-        return f"{server} --client-cmd {shlex.quote(self.client)}" if self.client else server
-
-
-class Target:
+class Target(Subject):
     """The server under test during a run.
 
     Use as a context manager: entering starts or reaches the server, leaving ends what was started.
-
-    Args:
-        options: how to reach it.
-        settings: how cases are run on it.
-        nonce: makes the names of this run's connections and channels differ from those of any other run.
     """
 
-    BASE_PATIENCE_SECONDS = 3.0
     PROBE_PATIENCE_SECONDS = 1.0
 
     def __init__(self, options: TargetOptions, settings: Settings | None = None, *, nonce: str = "") -> None:
-        self.options = options
-        self.settings = settings or Settings()
-        self.nonce = nonce or f"{random.getrandbits(32):08x}"
-        self.process: ServerProcess | None = None
+        super().__init__(options, settings, nonce=nonce)
         self.address = parse_address(options.server) if options.server else ("", 0)
         self.acknowledgement: dict[str, Any] = {}
-        self.responder: frozenset[str] = frozenset()
-        self._names = itertools.count(1)
 
     def __enter__(self) -> Self:
         self.start()
@@ -145,16 +61,6 @@ class Target:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
-
-    @property
-    def time_scale(self) -> float:
-        """The factor on every deadline."""
-        return self.settings.time_scale
-
-    @property
-    def patience(self) -> float:
-        """Seconds to wait for anything the server has to do."""
-        return self.BASE_PATIENCE_SECONDS * self.time_scale
 
     @property
     def profiles(self) -> tuple[str, ...]:
@@ -223,10 +129,6 @@ class Target:
             return None
         self.restart()
         return loss
-
-    def fresh(self, kind: str) -> str:
-        """Return a name that no other case, worker or run uses."""
-        return f"{kind}-{self.nonce}-{next(self._names)}"
 
     def is_serving(self) -> bool:
         """Tell whether the server answers a connect message right now, rightly or not."""
@@ -334,15 +236,3 @@ def _is_silent(probe: Connection, deadline: float) -> bool:
         return False
     except Violation:
         return True
-
-
-def parse_address(text: str) -> tuple[str, int]:
-    """Return host and port of ``HOST:PORT`` (an IPv6 host in brackets).
-
-    Raises:
-        ValueError: the text has another form.
-    """
-    host, colon, port = text.rpartition(":")
-    if not colon or not host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
-        raise ValueError(f"{text!r} is not HOST:PORT, such as localhost:8888")
-    return host.strip("[]"), int(port)

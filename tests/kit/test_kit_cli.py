@@ -60,7 +60,7 @@ def test_selection_is_the_same_everywhere(command: str, arguments: tuple[str, ..
 
 
 def test_dry_run_of_a_client_lists_client_cases() -> None:
-    lines = invoke(*ANYBODY, "--client-cmd", "driver", "--dry-run").output.split()
+    lines = invoke("run", "--client-cmd", "driver", "--dry-run").output.split()
     assert lines == sorted(each.id for each in select(role="client"))
 
 
@@ -68,6 +68,8 @@ WRONG_USE = {
     "an unknown option": ((*ANYBODY, "--colour"), "No such option"),
     "an unknown level": ((*ANYBODY, "--level", "may"), "'may' is not one of"),
     "an empty selection": ((*ANYBODY, "--case", "system/pin"), "the selection matches no case"),
+    "nothing to test": (("run",), "say what to test"),
+    "two things to test": ((*ANYBODY, "--client-cmd", "driver"), "say what to test"),
     "no time": ((*ANYBODY, "--time-scale", "0"), "0.0 is not in the range"),
     "an update of nothing": ((*ANYBODY, "--update-known-failures"), "needs --known-failures FILE"),
     "an update of a part": (

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
+import shlex
 import socket
 import sys
 from collections.abc import Callable, Iterator
@@ -12,17 +12,20 @@ from shlex import quote
 from typing import Any
 
 import pytest
-from kit_commands import wait_until
+from kit_commands import invoke, wait_until
 from kit_scripted import Link, serving
 
 from conformance import wire
+from conformance.by_hand import ByHand
 from conformance.case import Case
 from conformance.client_scene import ClientScene
+from conformance.client_target import ClientTarget
 from conformance.driver import Driver
+from conformance.process import GuardedProcess
 from conformance.relay import Relay
 from conformance.runner import CaseResult, run_case
 from conformance.settings import Settings
-from conformance.target import Target, TargetOptions
+from conformance.subject import TargetOptions
 from conformance.trace import Trace
 from conformance.verdicts import TargetError, Unsupported, Verdict, Violation
 
@@ -57,9 +60,13 @@ def write_driver(tmp_path: Path) -> Callable[[str], str]:
 
 
 def outcome(command: str, run: Callable[[ClientScene], Any], patience: float = 5.0) -> CaseResult:
-    """Run a client case that has a driver and no server."""
-    target = Target(TargetOptions(server="127.0.0.1:1", client=command), Settings(time_scale=patience / 3.0))
+    """Run a client case with a driver."""
+    target = ClientTarget(TargetOptions(client=command), Settings(time_scale=patience / 3.0))
     return run_case(Case("made/up", ("HSK-001",), "Made up.", run, role="client"), target)
+
+
+def process(command: str) -> GuardedProcess:
+    return GuardedProcess(shlex.split(command), talks=True)
 
 
 WRONG_DRIVERS: dict[str, tuple[str, Verdict, str, str]] = {
@@ -114,7 +121,8 @@ def test_verdict_when_the_driver_never_answers(write_driver: Callable[[str], str
 
 
 def test_verdict_when_the_client_never_connects(write_driver: Callable[[str], str]) -> None:
-    assert outcome(write_driver(""), lambda scene: scene.link).message == "the client opened no connection"
+    result = outcome(write_driver(""), ClientScene.accept, patience=0.3)
+    assert (result.verdict, result.message) == (Verdict.FAIL, "the client did not connect in time")
 
 
 NO_DRIVERS = {
@@ -140,17 +148,18 @@ def test_a_driver_without_capabilities_is_ended(wrong: str, write_driver: Callab
     class Watched(Driver):
         def stop(self) -> None:
             super().stop()
+            assert isinstance(self._process, GuardedProcess)
             stopped.append(self._process.is_alive)
 
     with pytest.raises((TargetError, Unsupported)):
-        Watched(write_driver(wrong), Trace(), 0.5)
+        Watched(process(write_driver(wrong)), Trace(), 0.5)
     assert stopped == [False]
 
 
 def test_answers_come_in_any_order_and_events_between_them(write_driver: Callable[[str], str]) -> None:
     late = "if command['command'] == 'connect': first = event; continue"
     both = "if command['command'] == 'publish': print(json.dumps({'event': 'connected'})); print(json.dumps(first))"
-    driver = Driver(write_driver(f"{late}\n    {both}"), Trace(), 5.0)
+    driver = Driver(process(write_driver(f"{late}\n    {both}")), Trace(), 5.0)
     try:
         connecting = driver.begin("connect")
         driver.ask("publish", channel="a", payload=1)
@@ -238,14 +247,6 @@ def test_relay_passes_octets_on_both_ways_whatever_they_are() -> None:
         assert len(b"".join(iter(lambda: client.recv(65_536), b""))) == 100_000
 
 
-def test_relay_cuts_connections(relayed: Relayed) -> None:
-    relayed.send(wire.encode(to_server()))
-    relayed.relay.cut()
-    relayed.client.settimeout(5)
-    with contextlib.suppress(ConnectionResetError):
-        assert relayed.client.recv(1) == b""
-
-
 def test_relay_that_is_left_listens_no_more() -> None:
     with Relay(("127.0.0.1", 1), Trace()) as relay, socket.create_connection(relay.address, timeout=5) as client:
         assert client.recv(1) == b""  # so its thread is at the next accept, or about to be
@@ -263,3 +264,63 @@ def test_driver_lines_are_in_the_trace(write_driver: Callable[[str], str]) -> No
     told = [entry["text"] for entry in result.trace if entry["peer"] == "client"]
     assert json.loads(told[0].removeprefix("told ")) == {"id": 1, "command": "capabilities"}
     assert told[1].startswith("said {")
+
+
+class Person:
+    """Types what a person would who has a raw socket for a client; what to do is what the console shows."""
+
+    def __init__(self, *script: str) -> None:
+        self.shown: list[str] = []
+        self._script = iter(script)
+        self._client: socket.socket | None = None
+
+    def lines(self) -> Iterator[str]:
+        for typed in self._script:
+            assert wait_until(lambda: any(line.startswith("do: ") for line in self.shown))
+            yield self._act(typed) + "\n"
+
+    def hang_up(self) -> None:
+        assert self._client
+        self._client.close()
+
+    def _act(self, typed: str) -> str:
+        words = next(line for line in self.shown if line.startswith("do: "))
+        if words.startswith("do: create"):
+            options = json.loads(words.removeprefix("do: create "))
+            self._client = socket.create_connection((options["host"], options["port"]))
+        elif words.startswith("do: connect"):
+            assert self._client
+            self._client.sendall(wire.frame(wire.encode(to_server(app_id="conformance"))))
+        self.shown.remove(words)
+        return typed
+
+
+def test_case_can_be_played_by_hand() -> None:
+    def run(scene: ClientScene) -> None:
+        end = scene.connect()
+        answer = scene.driver.finish(scene.driver.begin("send_request", channel="c", payload=1))
+        assert answer["response"]["payload"] == {"a": 1}
+        assert scene.driver.failure(scene.driver.begin("publish", channel="c", payload=1)) == "no luck"
+        assert scene.driver.ask("connection_info")["connected"] is False
+        assert scene.driver.expect("message")["message"]["payload"] == [2]
+        assert end.connection_id == "c"
+
+    person = Person("", "", '= {"a": 1}', "! no luck", "no")
+
+    def typed() -> Iterator[str]:
+        yield from person.lines()
+        yield "what?\n"
+        yield "message news [2]\n"
+
+    case = Case("made/up", ("HSK-001",), "Made up.", run, role="client")
+    result = run_case(case, ByHand(typed(), person.shown.append))
+    person.hang_up()
+    assert result.verdict is Verdict.PASS, result.message
+    assert "that is no answer" in person.shown[-1]
+
+
+def test_serve_plays_only_client_cases_that_exist() -> None:
+    for wrong in ("system/ping", "client-handshake/no-such"):
+        done = invoke("serve", "--case", wrong)
+        assert done.exit_code == 2
+        assert "there is no client case" in done.output

@@ -21,7 +21,8 @@ from conformance.process import ServerProcess
 from conformance.report.script import as_script
 from conformance.scene import Scene
 from conformance.settings import Settings
-from conformance.target import SERVER_ENDED, Target, TargetOptions
+from conformance.subject import TargetOptions
+from conformance.target import SERVER_ENDED, Target
 from conformance.trace import SHOWN_OCTETS, Trace
 from conformance.verdicts import Violation
 

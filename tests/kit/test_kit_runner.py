@@ -18,7 +18,8 @@ from conformance.results import Run
 from conformance.runner import CaseResult, run_case
 from conformance.scene import Scene
 from conformance.settings import Settings
-from conformance.target import Target, TargetOptions
+from conformance.subject import TargetOptions
+from conformance.target import Target
 from conformance.verdicts import TargetError, Unsupported, Verdict, Violation
 
 MUST = next(each.id for each in load().values() if each.is_must and each.is_active and each.binds("server"))

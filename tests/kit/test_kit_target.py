@@ -12,7 +12,8 @@ from kit_scripted import serving
 
 from conformance.process import GuardedProcess, ServerProcess, filled_in
 from conformance.settings import Settings
-from conformance.target import RESPONDER, Target, TargetOptions, parse_address
+from conformance.subject import TargetOptions, parse_address
+from conformance.target import RESPONDER, Target
 from conformance.verdicts import TargetError
 
 WRONG_OPTIONS = {

@@ -18,7 +18,8 @@ from conformance.catalogue import all_cases, select
 from conformance.report.failure import describe
 from conformance.runner import CaseResult, run_case
 from conformance.settings import Settings
-from conformance.target import Target, TargetOptions
+from conformance.subject import TargetOptions
+from conformance.target import Target
 from conformance.verdicts import TargetError, Verdict
 
 SANITY = (

@@ -1,0 +1,186 @@
+"""A driver for ``FrameworkClient`` of the PyPI package ipc-framework: commands and events as JSON lines.
+
+Written as a user of that package writes a program, through its public interface alone, which calls back for nothing
+but the messages of a channel. A user learns that the client is connected or disconnected from the call that returns,
+which is when this driver says so; of a lost connection and of errors that it does not raise the client tells nobody.
+What it prints goes to standard error.
+"""
+
+from __future__ import annotations
+
+import json
+import operator
+import os
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from importlib import metadata
+from typing import Any
+
+from ipc_framework import (  # type: ignore[import-not-found]  # installed beside this file's program only
+    FrameworkClient,
+    Message,
+)
+
+CRASHED = 70  # EX_SOFTWARE of sysexits.h
+WAITING = {"connect", "disconnect", "send_request", "health_check"}
+"""Commands that get a thread. The others keep their order; what they send waits for nothing but the network."""
+
+
+class Skipped(Exception):
+    """The client has nothing for a command."""
+
+
+class Driver:
+    """Obeys commands, and writes to what is the standard output when it is made."""
+
+    def __init__(self) -> None:
+        self._output = sys.stdout.buffer
+        self._writing = threading.RLock()
+        self._client: Any = None
+        self._handlers: dict[str, str] = {}
+        self._is_done = False
+        self._commands: dict[str, Callable[..., Any]] = {
+            "capabilities": self._capabilities,
+            "create": self._create,
+            "connect": self._connect,
+            "disconnect": self._disconnect,
+            "send_request": self._send_request,
+            "subscribe": self._subscribe,
+            "unsubscribe": self._unsubscribe,
+            "publish": lambda channel, payload: self._client.publish(channel_id=channel, data=payload),
+            "notify": lambda channel, payload: self._client.notify(channel_id=channel, data=payload),
+            "health_check": lambda: {"healthy": self._client.ping()},
+            "connection_info": self._connection_info,
+            "exit": self._exit,
+        }
+
+    def run(self) -> None:
+        """Obey until told to exit or the input ends; then it is up to the client whether the process ends."""
+        while not self._is_done and (line := sys.stdin.buffer.readline()):
+            if line.strip():
+                self._take(line)
+        self._disconnect()
+
+    def crash(self, error: BaseException | None) -> None:
+        """Say that something went uncaught, and end."""
+        with self._writing:
+            traceback.print_exception(error)
+            self._emit(event="crash", error={"message": repr(error)})
+            os._exit(CRASHED)
+
+    def _emit(self, **line: Any) -> None:
+        try:
+            with self._writing:
+                self._output.write(json.dumps(line).encode() + b"\n")
+                self._output.flush()
+        except OSError:  # nobody listens any more
+            os._exit(CRASHED)
+
+    def _take(self, line: bytes) -> None:
+        identity = None
+        try:
+            members = json.loads(line)
+            identity = operator.index(members.pop("id"))
+            name = str(members.pop("command"))
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with the line
+            self._emit(id=identity, error={"message": f"this is no command: {error!r}"})
+            return
+        if name in WAITING:
+            # No daemon: if the client does not end a call when it is disconnected, its user's program hangs, too.
+            threading.Thread(target=self._obey, args=(identity, name, members)).start()
+        else:
+            self._obey(identity, name, members)
+
+    def _obey(self, identity: int, name: str, members: dict[str, Any]) -> None:
+        try:
+            if name not in self._commands:
+                raise ValueError("there is no such command")
+            if self._client is None and name not in ("capabilities", "create", "exit"):
+                raise RuntimeError("there is no client yet: send the command 'create' first")
+            result = self._commands[name](**members)
+            self._emit(id=identity, result=result if isinstance(result, dict) else {})
+        except Skipped as reason:
+            self._emit(id=identity, skipped=str(reason))
+        except Exception as error:  # noqa: BLE001 - whatever the client raises
+            self._emit(id=identity, error={"message": f"{name}: {error}", "code": type(error).__name__})
+
+    def _capabilities(self) -> dict[str, Any]:
+        name, commands = "ipc-framework", list(self._commands)
+        version = metadata.version(name)
+        return {"name": name, "version": version, "language": "python", "protocol": "1.0", "commands": commands}
+
+    def _create(self, app_id: str, **members: Any) -> dict[str, Any]:
+        if self._client is not None:
+            raise RuntimeError("there is a client already")
+        # It never connects again by itself. No rule asks it to, and a case that wants to see how it does would find it
+        # guilty of breaking another. Other options that it does not have, such as the interval of pings, are dropped.
+        if members.get("reconnect_attempts"):
+            raise Skipped("the client does not connect again by itself")
+        options = {name: value for name, value in members.items() if name in ("host", "port")}
+        if "connection_timeout_ms" in members:
+            options["connection_timeout"] = members["connection_timeout_ms"] / 1000
+        self._client = FrameworkClient(app_id, **options)
+        return {"connection_id": self._client.connection_id}
+
+    def _connect(self) -> dict[str, Any]:
+        was_connected = self._client.connected
+        connected = self._client.connect()
+        if connected and not was_connected:
+            self._emit(event="connected")
+        return {"connected": connected}
+
+    def _disconnect(self) -> None:
+        was_connected = self._client is not None and self._client.connected
+        if self._client is not None:
+            self._client.disconnect()
+        if was_connected:
+            self._emit(event="disconnected", reason=None)
+
+    def _exit(self) -> None:
+        self._is_done = True
+        self._disconnect()
+
+    def _send_request(self, channel: str, payload: Any, timeout_ms: float | None = None) -> dict[str, Any]:
+        options = {} if timeout_ms is None else {"timeout": timeout_ms / 1000}
+        response = self._client.send_request(channel, payload, **options)
+        if response is None:
+            raise TimeoutError("the client returned None, which it does when its time is up")
+        return {"response": response.to_dict()}
+
+    def _subscribe(self, channel: str, handler: str = "default", fails: bool = False) -> None:
+        if self._handlers.get(channel, handler) != handler:
+            raise Skipped("the client has one handler for a channel; a second takes the place of the first")
+
+        def report(message: Message) -> None:
+            self._emit(event="message", channel=channel, handler=handler, message=message.to_dict())
+            if fails:
+                raise RuntimeError(f"handler {handler!r} failed, as it was told to")
+
+        self._client.subscribe(channel, report)
+        self._handlers[channel] = handler
+
+    def _unsubscribe(self, channel: str, handler: str | None = None) -> None:
+        if handler is not None:
+            raise Skipped("the client unsubscribes from channels, not handlers")
+        self._client.unsubscribe(channel)
+        self._handlers.pop(channel, None)
+
+    def _connection_info(self) -> dict[str, Any]:
+        info = self._client.get_connection_info()
+        known = {name: info[name] for name in ("connection_id", "connected", "subscribed_channels")}
+        return known | {"status": "connected" if info["connected"] else "disconnected"}
+
+
+def main() -> None:
+    """Drive the client over standard input and output."""
+    driver = Driver()
+    sys.stdout = sys.stderr  # the client prints
+    sys.excepthook = lambda _, error, __: driver.crash(error)
+    threading.excepthook = lambda uncaught: driver.crash(uncaught.exc_value)
+    driver.run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,57 @@
+"""SYS, on a client: pings, and what their absence means."""
+
+from __future__ import annotations
+
+import time
+
+from conformance.case import client_case
+from conformance.client_scene import ClientScene
+from conformance.verdicts import Violation
+
+INTERVAL_MS = 150
+TOLERANCE = 0.4
+"""An interval may be so much shorter than it should, of one; timers are coarse and machines are busy."""
+
+
+@client_case("client-heartbeat/pings-at-its-interval", "SYS-006", seconds=0.6)
+def pings(scene: ClientScene) -> None:
+    """A client pings at the interval it is told, and stays connected while it is answered."""
+    end = scene.connect(heartbeat_interval_ms=INTERVAL_MS)
+    start = time.monotonic()
+    for _ in range(3):
+        end.pong(end.take_ping())
+    if time.monotonic() - start < 3 * INTERVAL_MS / 1000 * (1 - TOLERANCE):
+        raise Violation("the client pings more often than it was told to")
+    scene.settle(end)
+
+
+@client_case("client-heartbeat/unanswered-ping-is-a-loss", "SYS-007", seconds=0.5)
+def unanswered(scene: ClientScene) -> None:
+    """A ping that is not answered within the interval makes the client end the connection and come back."""
+    end = scene.connect(heartbeat_interval_ms=INTERVAL_MS, reconnect_attempts=3)
+    end.take_ping()
+    end.expect_gone()
+    again = scene.accept()
+    again.shake_hands()
+    again.pong(again.take_ping())
+
+
+@client_case("client-heartbeat/loss-is-told", "SYS-007", "REQ-018", seconds=0.5)
+def loss_is_told(scene: ClientScene) -> None:
+    """When a ping is not answered, the user is told of the loss and requests in flight fail."""
+    end = scene.connect(heartbeat_interval_ms=INTERVAL_MS)
+    asked = scene.driver.begin("send_request", channel="slow", payload=1, timeout_ms=60_000)
+    end.take("request", "slow")
+    end.take_ping()
+    scene.driver.failure(asked)
+    scene.driver.expect("disconnected")
+
+
+@client_case("client-heartbeat/health-check", "REQ-016")
+def health_check(scene: ClientScene) -> None:
+    """A health check pings the server, and is true when the pong comes."""
+    end = scene.connect()
+    asked = scene.driver.begin("health_check")
+    end.pong(end.take_ping())
+    if scene.driver.finish(asked) != {"healthy": True}:
+        raise Violation("a health check on a healthy connection is not true")

@@ -1,0 +1,170 @@
+"""The kit's end of a client's connection: checks the client's frames, and plays the server, rightly or not."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from typing import Any
+
+from conformance import schemas, wire
+from conformance.stream import Stream
+from conformance.verdicts import Violation
+from conformance.wire import Message
+
+
+class ClientEnd(Stream):
+    """A connection that the client under test opened.
+
+    ``app_id`` and ``connection_id`` are those of its connect message, once that was taken.
+    """
+
+    OTHER = "the client"
+    VERB = "send anything"
+    SCHEMA = "client-message"
+    app_id = ""
+    connection_id = ""
+
+    def __init__(self, *args: Any, **keywords: Any) -> None:
+        super().__init__(*args, **keywords)
+        self._numbers = itertools.count(1)
+        self._ids: set[str] = set()
+        self._is_open = False
+
+    # -- the handshake ---------------------------------------------------------------------------------------------
+
+    def take_connect(self) -> Message:
+        """Receive the first message, which has to be a valid connect message (HSK-001), and return it.
+
+        Raises:
+            Violation: it is something else, or does not come.
+        """
+        message = self.receive("a connect message")
+        wrong = schemas.problem("connect-message", message)
+        if wrong:
+            raise Violation("the client's first message is not a valid connect message (HSK-001)", received=wrong)
+        self.app_id, self.connection_id = message["app_id"], message["payload"]["connection_id"]
+        return message
+
+    def acknowledgement(self, **payload: Any) -> Message:
+        """Return the acknowledgement of the connect message that was taken; ``payload`` adds or replaces members."""
+        usual = {"status": "connected", "connection_id": self.connection_id, "protocol": "1.0", "profiles": []}
+        return self.message("response", "system", usual | payload)
+
+    def acknowledge(self, **payload: Any) -> None:
+        """Send the acknowledgement."""
+        self.send(self.acknowledgement(**payload))
+        self._is_open = True
+
+    def shake_hands(self, **payload: Any) -> Message:
+        """Take the connect message, acknowledge it, and return it."""
+        connect = self.take_connect()
+        self.acknowledge(**payload)
+        return connect
+
+    # -- making and sending messages -------------------------------------------------------------------------------
+
+    def message(self, message_type: str, channel: str, payload: Any = None, **members: Any) -> Message:
+        """Return a message of the server; ``members`` replace or add members as they are."""
+        return {
+            "message_id": f"kit-{self.label}-{next(self._numbers)}",
+            "app_id": self.app_id or "system",
+            "channel_id": channel,
+            "message_type": message_type,
+            "payload": payload,
+            "timestamp": time.time(),
+            "reply_to": None,
+        } | members
+
+    def response(self, request: Message, payload: Any, **members: Any) -> Message:
+        """Return the response to a request (REQ-002, REQ-003)."""
+        return self.message("response", request["channel_id"], payload, reply_to=request["message_id"], **members)
+
+    def error(self, code: str, about: Message | None = None, **members: Any) -> Message:
+        """Return an error answer, about a message or about none (ERR-001 to ERR-003)."""
+        payload = {"status": "error", "error": {"code": code, "message": "as the kit was told to"}}
+        channel, reply_to = ("system", None) if about is None else (about["channel_id"], about["message_id"])
+        return self.message("response", channel, payload, **{"reply_to": reply_to} | members)
+
+    def respond(self, request: Message, payload: Any, **members: Any) -> None:
+        """Send the response to a request."""
+        self.send(self.response(request, payload, **members))
+
+    def pong(self, ping: Message) -> None:
+        """Answer a ping (SYS-003)."""
+        self.respond(ping, {"status": "pong"})
+
+    # -- receiving -------------------------------------------------------------------------------------------------
+
+    def wait_for_octets(self) -> None:
+        """Wait until anything has arrived, and take none of it.
+
+        Raises:
+            Violation: nothing does.
+        """
+        self._need(1, time.monotonic() + self.patience)
+
+    def take(self, message_type: str, channel: str | None = None) -> Message:
+        """Receive the next message, which has to be of that type, and on that channel if one is given.
+
+        Raises:
+            Violation: it is something else, or does not come.
+        """
+        message = self.receive(f"a {message_type}" + (f" on {channel}" if channel else ""))
+        if message["message_type"] != message_type or channel not in (None, message["channel_id"]):
+            raise Violation(
+                f"the client sent something else than the {message_type} it was told to send",
+                expected=f"a {message_type} on {channel or 'any channel'}",
+                received=wire.shorten(message),
+            )
+        return message
+
+    def take_ping(self) -> Message:
+        """Receive a ping (SYS-003).
+
+        Raises:
+            Violation: something else came, or nothing.
+        """
+        request = self.take("request", "system")
+        if request["payload"].get("action") != "ping":
+            raise Violation("the client sent something else than a ping", received=wire.shorten(request))
+        return request
+
+    def expect_gone(self) -> list[Message]:
+        """Wait for the client to end the connection, and return what it sent until then.
+
+        Raises:
+            Violation: it did not end it in time.
+        """
+        try:
+            return self.receive_until_end()
+        except Violation as violation:
+            if violation.message.endswith("in time"):
+                raise Violation(
+                    "the client did not end the connection", expected="the end of the stream", received="nothing"
+                ) from None
+            raise
+
+    # -- inside ----------------------------------------------------------------------------------------------------
+
+    def _accompanied(self, held: bytes) -> bytes:
+        """Put a response that answers nothing (REQ-017) ahead of and behind whole frames; see ``Chopper``."""
+        if not self._is_open or not wire.are_frames(held):
+            self._is_open = self._is_open and wire.are_frames(held)
+            return held
+        company = [
+            wire.frame(wire.encode(self.message("response", "in-company", None, reply_to="nobody"))) for _ in range(2)
+        ]
+        return company[0] + held + company[1]
+
+    def _check(self, body: bytes) -> Message:
+        message = super()._check(body)
+        if message["message_id"] in self._ids:
+            raise Violation(
+                "the client used a message_id a second time (ENV-004)",
+                expected="a fresh message_id",
+                received=wire.shorten(message),
+            )
+        self._ids.add(message["message_id"])
+        if self.app_id and message["app_id"] != self.app_id:
+            raise Violation("the client sent another app_id than its own (ENV-012)", received=wire.shorten(message))
+        return message

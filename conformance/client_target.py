@@ -1,0 +1,41 @@
+"""A client under test: its driver, started anew for every case."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Self
+
+from conformance.driver import Driver
+from conformance.process import GuardedProcess, filled_in
+from conformance.subject import Subject
+from conformance.trace import Trace
+from conformance.verdicts import TargetError
+
+
+class ClientTarget(Subject):
+    """The client under test during a run. Use as a context manager: entering shows that its driver works."""
+
+    def __enter__(self) -> Self:
+        self.drive(Trace(), lambda: None).stop()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Every driver has ended with its case."""
+
+    def drive(self, trace: Trace, before: Callable[[], None]) -> Driver:
+        """Start a driver; the caller stops it.
+
+        Args:
+            trace: where every line is noted.
+            before: called ahead of everything that the driver is told or asked.
+
+        Raises:
+            TargetError: no driver answers.
+        """
+        options = self.options
+        command = filled_in(options.client or "", {})
+        process = GuardedProcess(command, folder=options.folder, environment=options.environment, talks=True)
+        try:
+            return Driver(process, trace, self.patience, before=before)
+        except TargetError as error:
+            raise TargetError(f"{options.client}: {error}") from None
