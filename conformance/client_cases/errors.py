@@ -6,13 +6,13 @@ from functools import partial
 
 from conformance import wire
 from conformance.case import Case, add, client_case
-from conformance.client_end import ClientEnd
 from conformance.client_scene import ClientScene
 from conformance.stream import MAX_FRAME_WITHOUT_ANNOUNCEMENT
 from conformance.verdicts import Violation
 
 LIMIT = 100_000
 SMALL_LIMIT = 2_000
+SHORT_TIMEOUT_MS = 300
 
 BODIES: dict[str, bytes] = {
     "not-utf-8": b'{"text":"\xff\xfe"}',
@@ -129,7 +129,8 @@ def too_long_to_send(scene: ClientScene, command: str) -> None:
     """Tell the client to send more than the server takes."""
     end = scene.connect(acknowledgement={"limits": {"max_frame_bytes": SMALL_LIMIT}})
     end.max_frame_bytes = SMALL_LIMIT
-    asked = scene.driver.begin(command, channel="long", payload="x" * SMALL_LIMIT)
+    timeout = {"timeout_ms": SHORT_TIMEOUT_MS} if command == "send_request" else {}
+    asked = scene.driver.begin(command, channel="long", payload="x" * SMALL_LIMIT, **timeout)
     if "error" not in scene.driver.answer(asked):
         raise Violation("the client did not refuse to send a frame over the server's limit", expected="an error")
     if scene.settle(end):  # which also shows that the connection is still in order
@@ -158,21 +159,15 @@ def at_the_limit(scene: ClientScene) -> None:
     scene.settle(end)
 
 
-def fatal_error(scene: ClientScene, end: ClientEnd, code: str) -> None:
-    """Send a fatal error and the end of the stream."""
-    end.send(end.error(code))
-    end.end_sending()
-    end.expect_gone()
-    _lives_on(scene)
-
-
 def fatal_on_open(scene: ClientScene, code: str) -> None:
     """Send a fatal error on an open connection, with a request in flight."""
     end = scene.connect()
     asked = scene.driver.begin("send_request", channel="slow", payload=1, timeout_ms=60_000)
     end.take("request", "slow")
-    fatal_error(scene, end, code)
+    end.send(end.error(code))
+    end.end_sending()
     scene.driver.failure(asked)
+    _lives_on(scene)
 
 
 for _code in ("malformed_frame", "frame_too_large", "session_replaced", "slow_consumer", "shutting_down"):

@@ -16,7 +16,9 @@ from kit_commands import invoke, mini, new_marker, nothing_left, run_kit, run_on
 
 from conformance import baseline, schemas, wire
 from conformance.catalogue import all_cases, select
+from conformance.run_command import Choice
 from conformance.runner import CaseResult
+from conformance.settings import Settings
 from conformance.verdicts import Verdict
 
 ANYBODY = ("run", "--server", "127.0.0.1:1")
@@ -202,6 +204,14 @@ def test_known_failure_makes_the_run_succeed_and_says_so(tmp_path: Path) -> None
     done = run_on(mini(), *TIME, *arguments)
     assert done.returncode == 1
     assert "fail with 'breaks its schema', and it went differently" in done.stdout
+
+
+def test_known_failures_that_are_yet_to_be_written_foresee_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "known.toml"
+    choice = Choice((), (), None, Settings(), file)
+    assert not any("known-failures" in option for option in choice.as_pytest_options())
+    file.write_text(KNOWN)
+    assert f"--ipc-known-failures={file}" in choice.as_pytest_options()
 
 
 def test_conformant_run_says_so_without_colour() -> None:
