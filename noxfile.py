@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -63,17 +64,32 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def mutants(session: nox.Session) -> None:
-    """Run the cases on reference servers that are each wrong in one way; every one of these has to be noticed."""
+    """Run the cases on servers and clients that are each wrong in one way; every one of these has to be noticed."""
     _install(session)
-    session.run("python", "tests/mutants/run.py", "--json", _results("mutants"), *session.posargs)
+    node = Path(_node(session)).parent
+    for role in ("server", "client"):
+        session.run(
+            *(
+                "python",
+                "tests/mutants/run.py",
+                "--role",
+                role,
+                "--json",
+                _results(f"{role}_mutants"),
+                *session.posargs,
+            ),
+            env={"PATH": f"{node}{os.pathsep}{os.environ['PATH']}"},
+        )
 
 
 @nox.session
 def ledger(session: nox.Session) -> None:
     """Show each requirement with its cases, verdicts and mutants, from what conformance, interop and mutants left."""
     _install(session)
-    files = [_results(name) for name in ("reference_server", "ipc-framework", "mutants")]
-    session.run("ipc-conformance", "requirements", *files, "--strict", *session.posargs)
+    targets = {"server": ("reference_server", "ipc-framework"), "client": ("node_client", "ipc-framework-client")}
+    for role, names in targets.items():
+        files = [_results(name) for name in (*names, f"{role}_mutants")]
+        session.run("ipc-conformance", "requirements", *files, "--role", role, "--strict", *session.posargs)
 
 
 @nox.session

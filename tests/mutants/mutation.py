@@ -1,7 +1,8 @@
 """What a mutant is, the register of all of them, and the tools they patch the reference server with.
 
-A mutant is the reference server with one mistake, named after the requirement that the mistake breaks. The modules
-``mutants_*.py`` hold them by chapter; ``serve.py`` runs a server with one, ``run.py`` shows that the suite sees each.
+A mutant is the reference server, or the Node.js client, with one mistake, named after the requirement that the mistake
+breaks. The modules ``mutants_*.py`` hold those of the server by chapter, ``client_mutants.py`` those of the client;
+``run.py`` shows that the suite sees each.
 """
 
 from __future__ import annotations
@@ -20,21 +21,19 @@ class PatchError(Exception):
     """What a mutant patches is not there any more: the mutant has to follow a change of the reference server."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Mutant:
     """One mistake.
 
     Attributes:
         name: the requirement's id, with ``/`` and a word when there are several mistakes about it.
-        mistake: what the server does wrong, in a sentence.
-        patch: makes the mistake in this process.
+        mistake: what the server or client does wrong, in a sentence.
         harms: cases of the sanity set that the mistake breaks besides; ``*`` stands for all.
         because: why it breaks them.
     """
 
     name: str
     mistake: str
-    patch: Patch
     harms: tuple[str, ...] = ()
     because: str = ""
 
@@ -44,7 +43,42 @@ class Mutant:
         return self.name.partition("/")[0]
 
 
-_register: dict[str, Mutant] = {}
+@dataclass(frozen=True, kw_only=True)
+class ServerMutant(Mutant):
+    """A mistake of the reference server; ``patch`` makes it in this process."""
+
+    patch: Patch
+
+
+@dataclass(frozen=True)
+class Edit:
+    """A piece of a source file, and what takes its place."""
+
+    file: str
+    old: str
+    new: str
+
+    def apply(self, folder: Path) -> None:
+        """Edit the file in ``folder``.
+
+        Raises:
+            PatchError: the piece is not there, or not once.
+        """
+        path = folder / self.file
+        text = path.read_text("utf-8")
+        if text.count(self.old) != 1:
+            raise PatchError(f"{self.file} has {text.count(self.old)} times: {self.old}")
+        path.write_text(text.replace(self.old, self.new), "utf-8")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClientMutant(Mutant):
+    """A mistake of the Node.js client, made by edits of its source."""
+
+    edits: tuple[Edit, ...]
+
+
+_register: dict[str, ServerMutant] = {}
 
 
 def mutant(name: str, *, harms: tuple[str, ...] = (), because: str = "") -> Callable[[Patch], Patch]:
@@ -55,14 +89,15 @@ def mutant(name: str, *, harms: tuple[str, ...] = (), because: str = "") -> Call
     def decorate(patch: Patch) -> Patch:
         if name in _register or not patch.__doc__:
             raise ValueError(f"mutant {name} is registered twice, or has no docstring")
-        _register[name] = Mutant(name, patch.__doc__.strip(), patch, harms, because)
+        mistake = patch.__doc__.strip()
+        _register[name] = ServerMutant(name=name, mistake=mistake, patch=patch, harms=harms, because=because)
         return patch
 
     return decorate
 
 
-def all_mutants() -> dict[str, Mutant]:
-    """Return every mutant by name."""
+def all_mutants() -> dict[str, ServerMutant]:
+    """Return every mutant of the server by name."""
     for file in sorted(Path(__file__).parent.glob("mutants_*.py")):
         import_module(file.stem)
     return _register

@@ -8,10 +8,9 @@ from __future__ import annotations
 import sys
 
 from mutation import all_mutants
+from trial import CONTROL
 
 from reference_server.cli import main
-
-CONTROL = "none"
 
 if __name__ == "__main__":
     name = sys.argv.pop(1)

@@ -2,46 +2,51 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from mutation import Mutant
-from serve import CONTROL
 
-from conformance.case import Case
+from conformance.case import Case, Role
 from conformance.catalogue import all_cases, select
 from conformance.report.failure import describe
 from conformance.runner import CaseResult, run_case
 from conformance.settings import Settings
-from conformance.subject import TargetOptions
-from conformance.target import Target
+from conformance.subject import Subject
 from conformance.verdicts import TargetError, Verdict
 
-SANITY = (
-    "system/ping",
-    "publish/subscriber-gets-it-once-unchanged",
-    "requests/echo-of-an-object",
-    "requests/no-handler-for-an-object",
-    "errors/fatal-error-then-end",
-)
-"""What a mutant has to get right all the same, unless it is about its requirement or the mutant says why not."""
-
-OPTIONS = "--responder --handshake-timeout 1 --max-connections 120 --shutdown-grace 1 --log-level error"
+CONTROL = "none"
+"""The name of the server or client that makes no mistake: the control of the experiment."""
 SEED = 1
 CAUGHT = (Verdict.FAIL, Verdict.WARN)
 
 
-@dataclass(frozen=True)
-class Knowledge:
-    """What a run learns of a server at its start; of the mutants all this is what the control has."""
+class Laboratory(Protocol):
+    """Where mutants of a role are made."""
 
-    acknowledgement: dict[str, Any]
-    responder: frozenset[str]
+    @property
+    def role(self) -> Role:
+        """What the mutants are."""
+
+    @property
+    def sanity(self) -> Sequence[str]:
+        """Cases that a mutant has to pass all the same, unless it is about its requirement or says why not."""
+
+    @property
+    def without(self) -> Mapping[str, str]:
+        """Why an active MUST of the role has no mutant."""
+
+    def mutants(self) -> Mapping[str, Mutant]:
+        """Return every mutant by name."""
+
+    def explore(self, time_scale: float) -> Any:
+        """Find out what all mutants have in common; handed back to :meth:`made`."""
+
+    def made(self, name: str, known: Any, settings: Settings) -> AbstractContextManager[Subject]:
+        """Make a mutant, or the control, and end it again."""
 
 
 @dataclass
@@ -72,54 +77,33 @@ class Outcome:
         return bool(self.killer and self.message) and not self.broken and not self.problem
 
 
-def options(name: str) -> TargetOptions:
-    """Return how to start the server with a mutant."""
-    script = Path(__file__).with_name("serve.py")
-    return TargetOptions(command=shlex.join([sys.executable, str(script), name]) + f" --port {{port}} {OPTIONS}")
+def claiming(requirement: str, role: Role) -> list[Case]:
+    """Return a role's cases that claim a requirement, the short ones first."""
+    return [each for each in reversed(select(role=role)) if requirement in each.requirements]
 
 
-def settings(time_scale: float) -> Settings:
-    """Return how the cases are run."""
-    return Settings(seed=SEED, time_scale=time_scale)
-
-
-def claiming(requirement: str) -> list[Case]:
-    """Return the server's cases that claim a requirement, the short ones first."""
-    return [each for each in reversed(select()) if requirement in each.requirements]
-
-
-def explore(time_scale: float) -> Knowledge:
-    """Return what the server says of itself when it makes no mistake."""
-    with Target(options(CONTROL), settings(time_scale)) as target:
-        return Knowledge(target.acknowledgement, target.responder)
-
-
-def control(names: Sequence[str], time_scale: float) -> list[CaseResult]:
-    """Run cases on the server without a mistake, and return the results that are no pass."""
-    with Target(options(CONTROL), settings(time_scale)) as target:
+def control(laboratory: Laboratory, known: Any, names: Sequence[str], time_scale: float) -> list[CaseResult]:
+    """Run cases on what makes no mistake, and return the results that are no pass."""
+    with laboratory.made(CONTROL, known, Settings(seed=SEED, time_scale=time_scale)) as target:
         results = [run_case(all_cases()[name], target) for name in names]
     return [each for each in results if each.verdict is not Verdict.PASS]
 
 
-def attempt(mutant: Mutant, known: Knowledge, time_scale: float) -> Outcome:
-    """Try one mutant on a server of its own."""
+def attempt(laboratory: Laboratory, mutant: Mutant, known: Any, time_scale: float) -> Outcome:
+    """Try one mutant."""
     outcome, start = Outcome(mutant.name), time.monotonic()
-    target = Target(options(mutant.name), settings(time_scale))
-    target.acknowledgement, target.responder = known.acknowledgement, known.responder
     try:
-        target.start()
-        _check_sanity(mutant, target, outcome)
-        _hunt(mutant, target, outcome)
+        with laboratory.made(mutant.name, known, Settings(seed=SEED, time_scale=time_scale)) as target:
+            _check_sanity(mutant, target, laboratory.sanity, outcome)
+            _hunt(mutant, target, laboratory.role, outcome)
     except TargetError as error:
         outcome.problem = str(error)
-    finally:
-        target.stop()
     outcome.seconds = time.monotonic() - start
     return outcome
 
 
-def _check_sanity(mutant: Mutant, target: Target, outcome: Outcome) -> None:
-    for name in SANITY:
+def _check_sanity(mutant: Mutant, target: Subject, sanity: Sequence[str], outcome: Outcome) -> None:
+    for name in sanity:
         case = all_cases()[name]
         if mutant.requirement in case.requirements or name in mutant.harms or "*" in mutant.harms:
             continue
@@ -128,8 +112,8 @@ def _check_sanity(mutant: Mutant, target: Target, outcome: Outcome) -> None:
             outcome.broken.append(f"{name}: {result.message} {result.received}")
 
 
-def _hunt(mutant: Mutant, target: Target, outcome: Outcome) -> None:
-    for case in claiming(mutant.requirement):
+def _hunt(mutant: Mutant, target: Subject, role: Role, outcome: Outcome) -> None:
+    for case in claiming(mutant.requirement, role):
         result = run_case(case, target)
         outcome.tried += 1
         if result.verdict in CAUGHT:
