@@ -68,18 +68,9 @@ def mutants(session: nox.Session) -> None:
     _install(session)
     node = Path(_node(session)).parent
     for role in ("server", "client"):
-        session.run(
-            *(
-                "python",
-                "tests/mutants/run.py",
-                "--role",
-                role,
-                "--json",
-                _results(f"{role}_mutants"),
-                *session.posargs,
-            ),
-            env={"PATH": f"{node}{os.pathsep}{os.environ['PATH']}"},
-        )
+        arguments = ("--role", role, "--json", _results(f"{role}_mutants"), *session.posargs)
+        path = f"{node}{os.pathsep}{session.env.get('PATH') or os.environ['PATH']}"
+        session.run("python", "tests/mutants/run.py", *arguments, env={"PATH": path})
 
 
 @nox.session
@@ -118,10 +109,12 @@ def repeat(session: nox.Session) -> None:
 
 @nox.session
 def chop(session: nox.Session) -> None:
-    """Run the suite on the reference server with the kit's writes cut and merged in every way."""
+    """Run the suites on our server and our client with the kit's writes cut and merged in every way."""
     _install(session)
+    driver = f"'{_node(session)}' node_harness/driver.js"
     for mode in ("octets", "header", "random:1", "coalesce"):
-        session.run("ipc-conformance", "run", "--server-cmd", REFERENCE, "--chop", mode, *session.posargs)
+        for target in (("--server-cmd", REFERENCE), ("--client-cmd", driver)):
+            session.run("ipc-conformance", "run", *target, "--chop", mode, *session.posargs)
 
 
 @nox.session
