@@ -1,94 +1,64 @@
+#!/usr/bin/env node
 'use strict';
 
-// Drives the client in client/ by JSON lines: a command on each line of standard input; answers and events on standard
-// output. The lines are described by schemas/tools/driver-command.schema.json and driver-event.schema.json.
+// Drives a client by JSON lines: a command on each line of standard input; answers and events on standard output. The
+// lines are described by schemas/tools/driver-command.schema.json and driver-event.schema.json.
 
-const { IPCClient } = require('./client');
-const { PROTOCOL } = require('./client/envelope');
-const { name, version } = require('./package.json');
+const { parseArgs } = require('util');
+const { loadPackage } = require('./driver/load');
+const { normalError } = require('./driver/normal');
+const { Skipped, Subject } = require('./driver/subject');
 
+const PROTOCOL = '1.0';
+const WRONG_USE = 2;
 const CRASHED = 70; // EX_SOFTWARE of sysexits.h
 
-/** @type {IPCClient | null} */
-let client = null;
-/** The handlers made by `subscribe`, by channel, then by the name that the command gave. */
-const handlers = new Map();
+const HELP = `Usage: node driver.js [--package NAME_OR_PATH]
 
+Drives an IPC client: commands on standard input, answers and events on standard output, a JSON text a line.
+
+  --package NAME_OR_PATH  The package that exports IPCClient, a CommonJS or an ECMAScript module: the name of one
+                          that is installed for the working directory, or the path of a folder or file, absolute or
+                          with a dot at its beginning. Default: the client beside this driver.
+  --help                  Show this message and exit.
+`;
+
+/** @type {import('./driver/load').LoadedPackage} */
+let loaded;
+/** @type {Subject} */
+let subject;
+
+/**
+ * What each command does. What it returns, or its promise resolves to, is the result; a command without one has {}.
+ * @type {Record<string, (members: any) => unknown>}
+ */
+const COMMANDS = {
+  capabilities: () => {
+    const { name, version } = loaded;
+    return { name, version, language: 'node', protocol: PROTOCOL, commands: Object.keys(COMMANDS) };
+  },
+  create: (members) => subject.create(members),
+  connect: async () => ({ connected: Boolean(await subject.call('connect')) }),
+  disconnect: async () => void (await subject.call('disconnect')),
+  send_request: (members) => subject.sendRequest(members),
+  subscribe: (members) => subject.subscribe(members),
+  unsubscribe: (members) => subject.unsubscribe(members),
+  publish: async ({ channel, payload }) => void (await subject.call('publish', channel, payload)),
+  notify: async ({ channel, payload }) => void (await subject.call('notify', channel, payload)),
+  health_check: async () => ({ healthy: Boolean(await subject.call('healthCheck')) }),
+  connection_info: () => subject.connectionInfo(),
+  exit: finish,
+};
+
+/**
+ * @param {object} line
+ * @param {() => void} [written]
+ */
 function emit(line, written) {
   process.stdout.write(`${JSON.stringify(line)}\n`, written);
 }
 
-function describe({ message, code }) {
-  return code === undefined ? { message } : { message, code };
-}
-
-function theClient() {
-  if (client === null) throw new Error("there is no client yet: send the command 'create' first");
-  return client;
-}
-
-function create({ app_id, ...members }) {
-  if (client !== null) throw new Error('there is a client already');
-  client = new IPCClient(app_id, {
-    host: members.host,
-    port: members.port,
-    connectionTimeout: members.connection_timeout_ms,
-    reconnectAttempts: members.reconnect_attempts,
-    reconnectDelay: members.reconnect_delay_ms,
-    heartbeatInterval: members.heartbeat_interval_ms,
-  });
-  client.onConnected(() => emit({ event: 'connected' }));
-  client.onDisconnected((reason) => emit({ event: 'disconnected', reason: reason?.message ?? null }));
-  client.onError((error) => emit({ event: 'error', error: describe(error) }));
-  return { connection_id: client.connectionId };
-}
-
-function subscribe({ channel, handler = 'default', fails = false }) {
-  const named = handlers.get(channel) ?? new Map();
-  if (named.has(handler)) throw new Error(`channel '${channel}' has a handler '${handler}' already`);
-  const report = (message) => {
-    emit({ event: 'message', channel, handler, message });
-    if (fails) throw new Error(`handler '${handler}' failed, as it was told to`);
-  };
-  theClient().subscribe(channel, report);
-  handlers.set(channel, named.set(handler, report));
-}
-
-function unsubscribe({ channel, handler }) {
-  if (handler === undefined) {
-    theClient().unsubscribe(channel);
-    handlers.delete(channel);
-    return;
-  }
-  const report = handlers.get(channel)?.get(handler);
-  if (!report) throw new Error(`channel '${channel}' has no handler '${handler}'`);
-  theClient().unsubscribe(channel, report);
-  handlers.get(channel).delete(handler);
-}
-
-function connectionInfo() {
-  const { connectionId, connected, status, subscribedChannels } = theClient().getConnectionInfo();
-  return { connection_id: connectionId, connected, status, subscribed_channels: subscribedChannels };
-}
-
-/** What each command does. What it returns, or its promise resolves to, is the result; a command without one has {}. */
-const COMMANDS = {
-  capabilities: () => ({ name, version, language: 'node', protocol: PROTOCOL, commands: Object.keys(COMMANDS) }),
-  create,
-  connect: async () => ({ connected: await theClient().connect() }),
-  disconnect: () => theClient().disconnect(),
-  send_request: async ({ channel, payload, timeout_ms }) => ({
-    response: await theClient().sendRequest(channel, payload, timeout_ms),
-  }),
-  subscribe,
-  unsubscribe,
-  publish: ({ channel, payload }) => theClient().publish(channel, payload),
-  notify: ({ channel, payload }) => theClient().notify(channel, payload),
-  health_check: async () => ({ healthy: await theClient().healthCheck() }),
-  connection_info: connectionInfo,
-  exit: finish,
-};
-
+/** @param {string} line */
 async function obey(line) {
   let id = null;
   try {
@@ -98,15 +68,20 @@ async function obey(line) {
     if (!Object.hasOwn(COMMANDS, command)) throw new Error(`unknown command ${JSON.stringify(command)}`);
     emit({ id, result: (await COMMANDS[command](members)) ?? {} });
   } catch (error) {
-    emit({ id, error: describe(error) });
+    if (error instanceof Skipped) emit({ id, skipped: error.message });
+    else emit({ id, error: normalError(error) });
   }
 }
 
-/** Cut standard input at line feeds alone: readline would also cut at U+2028, which JSON may hold as it is. */
+/**
+ * Cut standard input at line feeds alone: readline would also cut at U+2028, which JSON may hold as it is.
+ * @param {(line: string) => void} onLine
+ */
 function readLines(onLine) {
+  /** @type {string[]} */
   let parts = [];
   process.stdin.setEncoding('utf8');
-  process.stdin.on('data', (text) => {
+  process.stdin.on('data', (/** @type {string} */ text) => {
     const pieces = text.split('\n');
     for (const piece of pieces.slice(0, -1)) {
       onLine(parts.join('') + piece);
@@ -117,18 +92,37 @@ function readLines(onLine) {
 }
 
 /** Let the process end by itself, so that a client that leaves a timer or a socket behind shows. */
-function finish() {
-  client?.disconnect();
+async function finish() {
   process.stdin.destroy();
+  await subject.end();
 }
 
+/** @param {unknown} error */
 function crash(error) {
-  emit({ event: 'crash', error: describe(error instanceof Error ? error : { message: String(error) }) }, () => {
-    process.exit(CRASHED);
-  });
+  emit({ event: 'crash', error: normalError(error) }, () => process.exit(CRASHED));
 }
 
-process.on('uncaughtException', crash); // a rejection that nobody handles ends up here too
-process.stdout.on('error', () => process.exit(CRASHED)); // nobody listens any more
-process.stdin.on('end', finish);
-readLines((line) => line.trim() && obey(line));
+/** @param {string} spec */
+async function drive(spec) {
+  // What a client logs to the console must not stand between the lines of the driver.
+  globalThis.console = new console.Console(process.stderr, process.stderr);
+  loaded = await loadPackage(spec);
+  subject = new Subject(loaded.IPCClient, emit);
+  process.on('uncaughtException', crash); // a rejection that nobody handles ends up here too
+  process.stdout.on('error', () => process.exit(CRASHED)); // nobody listens any more
+  process.stdin.on('end', finish);
+  readLines((line) => line.trim() && obey(line));
+}
+
+/** @param {any} error */
+function refuse(error) {
+  process.stderr.write(`driver: ${error.message}\n`, () => process.exit(WRONG_USE));
+}
+
+async function main() {
+  const { values } = parseArgs({ options: { package: { type: 'string' }, help: { type: 'boolean' } } });
+  if (values.help) process.stdout.write(HELP);
+  else await drive(values.package ?? __dirname);
+}
+
+main().catch(refuse);

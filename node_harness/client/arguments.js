@@ -10,6 +10,18 @@ const LONE_SURROGATE = /\p{Surrogate}/u;
 /** The longest time that setTimeout understands, in milliseconds; it takes anything longer for 1. */
 const MAX_MILLISECONDS = 2 ** 31 - 1;
 
+/**
+ * The options of a client, complete and checked. Times are in milliseconds.
+ * @typedef {object} Options
+ * @property {string} host
+ * @property {number} port
+ * @property {number} connectionTimeout until a connection has to be acknowledged
+ * @property {number} reconnectAttempts after a loss; 0 for none
+ * @property {number} reconnectDelay before each of these attempts
+ * @property {number} heartbeatInterval between pings; 0 for no pings
+ */
+
+/** @type {Readonly<Options>} */
 const DEFAULT_OPTIONS = Object.freeze({
   host: 'localhost',
   port: 8888,
@@ -19,15 +31,27 @@ const DEFAULT_OPTIONS = Object.freeze({
   heartbeatInterval: 30000,
 });
 
+/**
+ * @param {string} what
+ * @param {string} rule
+ * @param {unknown} value
+ * @returns {never}
+ */
 function refuse(what, rule, value) {
   throw new TypeError(`${what} must be ${rule}, not ${inspect(value, { depth: 0, maxStringLength: 40 })}`);
 }
 
+/**
+ * @param {string} what
+ * @param {unknown} value
+ * @returns {string} the value
+ */
 function checkName(what, value) {
   const rule = `a string of 1 to ${MAX_NAME_CHARACTERS} characters`;
   if (typeof value !== 'string' || value === '' || LONE_SURROGATE.test(value)) refuse(what, rule, value);
   // Code points are counted (ENV-007); they are at most as many as UTF-16 code units.
   if (value.length > MAX_NAME_CHARACTERS && [...value].length > MAX_NAME_CHARACTERS) refuse(what, rule, value);
+  return value;
 }
 
 /** @param {unknown} value */
@@ -37,8 +61,7 @@ function checkAppId(value) {
 
 /** @param {unknown} value */
 function checkChannel(value) {
-  checkName('channel', value);
-  if (CONTROL_CHARACTER.test(value)) refuse('channel', 'free of control characters', value);
+  if (CONTROL_CHARACTER.test(checkName('channel', value))) refuse('channel', 'free of control characters', value);
 }
 
 /** @param {unknown} value */
@@ -46,6 +69,12 @@ function checkHandler(value) {
   if (typeof value !== 'function') refuse('handler', 'a function', value);
 }
 
+/**
+ * @param {string} what
+ * @param {number} value
+ * @param {number} least
+ * @param {number} most
+ */
 function checkInteger(what, value, least, most) {
   if (!Number.isInteger(value) || value < least || value > most) {
     refuse(what, `an integer from ${least} to ${most}`, value);
@@ -65,14 +94,15 @@ function checkMilliseconds(what, value, least = 1) {
 
 /**
  * Return the options with defaults filled in. Options that are not known are ignored: users hand theirs through.
- * @param {object} options
- * @returns {typeof DEFAULT_OPTIONS}
+ * @param {any} options
+ * @returns {Readonly<Options>}
  * @throws {TypeError} naming the option and what it must be
  */
 function completeOptions(options) {
   if (typeof options !== 'object' || options === null) refuse('options', 'an object', options);
-  const complete = { ...DEFAULT_OPTIONS };
-  for (const name of Object.keys(complete)) complete[name] = options[name] ?? complete[name];
+  const given = Object.entries(DEFAULT_OPTIONS).map(([name, value]) => [name, options[name] ?? value]);
+  /** @type {Options} */
+  const complete = Object.fromEntries(given);
   if (typeof complete.host !== 'string' || complete.host === '') refuse('host', 'a host name', complete.host);
   checkInteger('port', complete.port, 1, 65535);
   checkMilliseconds('connectionTimeout', complete.connectionTimeout);

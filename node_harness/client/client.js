@@ -4,7 +4,7 @@ const { randomUUID } = require('crypto');
 const { checkAppId, checkChannel, checkHandler, checkMilliseconds, completeOptions } = require('./arguments');
 const { Connection } = require('./connection');
 const { SYSTEM_CHANNEL, errorOf, jsonPayload, makeMessage, withConnectionId } = require('./envelope');
-const { FATAL_CODES, IPCError } = require('./errors');
+const { FATAL_CODES, IPCError, serverError } = require('./errors');
 const { Handlers } = require('./handlers');
 const { OneWayMessages, PendingRequests } = require('./outstanding');
 const { Subscriptions } = require('./subscriptions');
@@ -195,6 +195,7 @@ class IPCClient {
     this.#errorHandlers.add(handler);
   }
 
+  /** @param {Error} error */
   #report(error) {
     this.#errorHandlers.call(error);
   }
@@ -204,6 +205,10 @@ class IPCClient {
     this.#connectedHandlers.call();
   }
 
+  /**
+   * @param {Error} error
+   * @param {boolean} wasOpen
+   */
   #closed(error, wasOpen) {
     const lost = `connection lost before the response came (${error.message})`;
     this.#requests.rejectAll(new IPCError('connection_lost', lost, error));
@@ -211,6 +216,7 @@ class IPCClient {
     if (wasOpen) this.#disconnectedHandlers.call(error);
   }
 
+  /** @param {Message} message */
   #received(message) {
     switch (message.message_type) {
       case 'response':
@@ -224,21 +230,32 @@ class IPCClient {
     }
   }
 
+  /** @param {Message} message */
   #receivedResponse(message) {
     const error = errorOf(message);
-    if (message.reply_to == null) {
+    const answered = message.reply_to;
+    if (answered == null) {
       if (error) this.#receivedError(error);
-    } else if (!this.#requests.resolve(message) && this.#oneWay.delete(message.reply_to) && error) {
+    } else if (!this.#requests.resolve(answered, message) && this.#oneWay.delete(answered) && error) {
       this.#report(serverError(error));
     }
   }
 
-  /** An error answer that names no message is about the connection itself (ERR-002). */
+  /**
+   * An error answer that names no message is about the connection itself (ERR-002).
+   * @param {{code: string, message: string}} error
+   */
   #receivedError(error) {
     if (FATAL_CODES.has(error.code)) this.#connection.abort(serverError(error));
     else this.#report(serverError(error));
   }
 
+  /**
+   * @param {string} channel
+   * @param {unknown} payload
+   * @param {number} timeout in milliseconds
+   * @returns {Promise<Message>}
+   */
   async #request(channel, payload, timeout) {
     checkChannel(channel);
     checkMilliseconds('timeout', timeout);
@@ -246,27 +263,39 @@ class IPCClient {
     return this.#requests.add(request, timeout);
   }
 
+  /** @param {number} timeout in milliseconds */
   #ping(timeout) {
     return this.#request(SYSTEM_CHANNEL, { action: 'ping' }, timeout);
   }
 
+  /**
+   * @param {'subscribe' | 'unsubscribe'} type
+   * @param {string} channel
+   */
   #sendSubscription(type, channel) {
     this.#sendOneWay(channel, type, { connection_id: this.#connectionId });
   }
 
+  /**
+   * @param {string} channel
+   * @param {Message['message_type']} type
+   * @param {unknown} data
+   */
   #sendOneWay(channel, type, data) {
     this.#oneWay.add(this.#send(channel, type, jsonPayload(data)));
   }
 
+  /**
+   * @param {string} channel
+   * @param {Message['message_type']} type
+   * @param {unknown} payload
+   * @returns {Message} what was sent
+   */
   #send(channel, type, payload) {
     const message = makeMessage(this.#appId, channel, type, payload);
     this.#connection.send(message);
     return message;
   }
-}
-
-function serverError({ code, message }) {
-  return new IPCError(code, `the server reported ${code} on this connection: ${message}`);
 }
 
 module.exports = { IPCClient };

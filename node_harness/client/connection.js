@@ -28,12 +28,12 @@ class Connection {
   #link = null;
   /** @type {any} */
   #acknowledgement = null;
-  /** @type {{result: Promise<boolean>, settle: (isOpen: boolean) => void} | null} */
+  /** @type {{result: Promise<boolean>, settle: (isOpen: boolean) => void} | null} the attempt under way */
   #attempt = null;
 
   /**
    * @param {{appId: string, connectionId: string}} identity
-   * @param {object} options the complete options of the client
+   * @param {import('./arguments').Options} options
    * @param {(timeout: number) => Promise<unknown>} ping for the heartbeat
    * @param {ConnectionEvents} events
    */
@@ -98,7 +98,9 @@ class Connection {
    */
   send(message) {
     const { host, port } = this.#options;
-    if (!this.isOpen) throw new IPCError('not_connected', `not connected: no open connection to ${host}, port ${port}`);
+    if (!this.#link || !this.isOpen) {
+      throw new IPCError('not_connected', `not connected: no open connection to ${host}, port ${port}`);
+    }
     this.#link.send(message);
   }
 
@@ -120,11 +122,13 @@ class Connection {
         onClose: (error) => this.#closed(error),
       },
     );
-    let settle;
+    /** @type {(isOpen: boolean) => void} */
+    let settle = () => {};
     const result = new Promise((resolve) => (settle = resolve));
     return { result, settle };
   }
 
+  /** @param {any} acknowledgement */
   #opened(acknowledgement) {
     this.#acknowledgement = acknowledgement;
     this.#settleAttempt();
@@ -132,6 +136,7 @@ class Connection {
     this.#events.onOpen();
   }
 
+  /** @param {IPCError} error */
   #closed(error) {
     const wasOpen = this.isOpen;
     this.#forgetLink();

@@ -1,7 +1,7 @@
 'use strict';
 
 const { TextDecoder } = require('util');
-const { IPCError } = require('./errors');
+const { IPCError, asError } = require('./errors');
 
 // JSON.stringify writes paired surrogates as they are, so an escape that it wrote is a lone one. The look-behind and
 // the pairs of backslashes tell it from a text that spells out an escape.
@@ -24,12 +24,13 @@ function encodeBody(message) {
   return body;
 }
 
+/** @param {object} message */
 function stringify(message) {
   try {
     return JSON.stringify(message);
   } catch (error) {
     // A cycle, a BigInt, a failing toJSON, or nesting deeper than the stack.
-    throw new TypeError(`payload cannot be encoded as JSON: ${error.message}`);
+    throw new TypeError(`payload cannot be encoded as JSON: ${asError(error).message}`);
   }
 }
 
@@ -47,10 +48,12 @@ function decodeBody(body) {
   return value;
 }
 
+/** @param {Buffer} body */
 function parse(body) {
   try {
     return JSON.parse(utf8.decode(body));
-  } catch (error) {
+  } catch (thrown) {
+    const error = asError(thrown);
     throw new IPCError('malformed_frame', `malformed frame from the server: ${error.message}`, error);
   }
 }

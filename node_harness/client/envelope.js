@@ -52,7 +52,7 @@ function makeConnect(appId, connectionId) {
 
 /**
  * Return what JSON will make of a payload at its top level.
- * @param {unknown} payload
+ * @param {any} payload
  * @returns {unknown}
  * @throws {TypeError} JSON has no such value, and the member would silently be missing
  */
@@ -66,7 +66,7 @@ function jsonPayload(payload) {
 
 /**
  * Add the connection id to a payload that is an object without one (REQ-006). The caller's object stays as it is.
- * @param {unknown} payload
+ * @param {any} payload
  * @param {string} connectionId
  * @returns {unknown}
  */

@@ -43,6 +43,15 @@ class IPCError extends Error {
 }
 
 /**
+ * Make an error of the server's about the connection, or about a message that nobody waits for the answer to.
+ * @param {{code: string, message: string}} error
+ * @returns {IPCError}
+ */
+function serverError({ code, message }) {
+  return new IPCError(code, `the server reported ${code} on this connection: ${message}`);
+}
+
+/**
  * Return what was thrown as an Error; JavaScript lets people throw anything.
  * @param {unknown} thrown
  * @returns {Error}
@@ -51,4 +60,4 @@ function asError(thrown) {
   return thrown instanceof Error ? thrown : new Error(`thrown value: ${inspect(thrown)}`);
 }
 
-module.exports = { FATAL_CODES, FINAL_CODES, IPCError, asError };
+module.exports = { FATAL_CODES, FINAL_CODES, IPCError, asError, serverError };

@@ -71,7 +71,10 @@ class FrameDecoder {
     return length;
   }
 
-  /** Remove the first octets of what is buffered; joins chunks once, when all of them are there. */
+  /**
+   * Remove the first octets of what is buffered; joins chunks once, when all of them are there.
+   * @param {number} size
+   */
   #take(size) {
     const first = this.#chunks[0];
     this.#buffered -= size;
@@ -82,6 +85,7 @@ class FrameDecoder {
     return this.#joinChunks(size);
   }
 
+  /** @param {number} size */
   #joinChunks(size) {
     let count = 0;
     let length = 0;

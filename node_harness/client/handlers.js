@@ -27,11 +27,18 @@ class Handlers {
     this.#handlers.delete(handler);
   }
 
-  /** Call every handler that is registered now, in the order of registration. */
+  /**
+   * Call every handler that is registered now, in the order of registration.
+   * @param {...unknown} values handed to each of them
+   */
   call(...values) {
     for (const handler of [...this.#handlers]) this.#callOne(handler, values);
   }
 
+  /**
+   * @param {Function} handler
+   * @param {unknown[]} values
+   */
   #callOne(handler, values) {
     try {
       const result = handler(...values);

@@ -74,7 +74,7 @@ export class IPCError extends Error {
 /** A client of an IPC server: one application, one connection at a time, one connection id for its whole life. */
 export class IPCClient {
   /** @throws TypeError naming the argument and what it must be. Options that are not known are ignored. */
-  constructor(appId: string, options?: ClientOptions & Record<string, unknown>);
+  constructor(appId: string, options?: ClientOptions | (ClientOptions & Record<string, unknown>));
 
   /** Whether the connection is open: acknowledged and not ended. */
   readonly connected: boolean;

@@ -3,7 +3,7 @@
 const net = require('net');
 const { decodeBody, encodeBody } = require('./encoding');
 const { errorOf, isAcknowledgement, isMessage } = require('./envelope');
-const { IPCError } = require('./errors');
+const { IPCError, asError } = require('./errors');
 const { CUSTOMARY_MAX_FRAME_BYTES, FrameDecoder, encodeFrame } = require('./framing');
 
 /** How long a closed link may take to deliver what was sent and to see the server's end, in milliseconds. */
@@ -60,7 +60,9 @@ class Link {
    * @throws {IPCError} `frame_too_large`: the server's limit forbids it (LIM-002)
    */
   send(message) {
-    this.#socket.write(encodeFrame(encodeBody(message), this.#maxFrameBytes));
+    const frame = encodeFrame(encodeBody(message), this.#maxFrameBytes);
+    this.#cork();
+    this.#socket.write(frame);
   }
 
   /** End the link in order: what was sent is still delivered, nothing more is received. */
@@ -80,6 +82,13 @@ class Link {
     this.#events.onClose(error);
   }
 
+  /** Have everything that is sent in one turn of the event loop leave with one system call. */
+  #cork() {
+    if (this.#socket.writableCorked > 0) return;
+    this.#socket.cork();
+    process.nextTick(() => this.#socket.uncork());
+  }
+
   /** @returns {boolean} false when the link had ended before */
   #retire() {
     if (this.#state === 'closed') return false;
@@ -88,20 +97,27 @@ class Link {
     return true;
   }
 
+  /** @param {import('./envelope').Message} hello */
   #greet(hello) {
     this.#socket.setNoDelay(true);
     this.send(hello);
   }
 
+  /** @param {number} timeout in milliseconds */
   #timedOut(timeout) {
     this.abort(new IPCError('timeout', `connection timeout: no acknowledgement within ${timeout} ms`));
   }
 
+  /**
+   * @param {string} reason
+   * @param {Error} [cause]
+   */
   #lose(reason, cause) {
     const [code, what] = this.#state === 'opening' ? ['connection_failed', 'failed'] : ['connection_lost', 'lost'];
     this.abort(new IPCError(code, `connection ${what}: ${reason}`, cause));
   }
 
+  /** @param {Buffer} chunk */
   #receive(chunk) {
     this.#decoder.push(chunk);
     try {
@@ -110,11 +126,14 @@ class Link {
         if (body === null) return;
         this.#deliver(decodeBody(body));
       }
-    } catch (error) {
-      this.abort(new IPCError(error.code ?? 'connection_lost', `connection dropped: ${error.message}`, error));
+    } catch (thrown) {
+      const error = asError(thrown);
+      const code = error instanceof IPCError ? error.code : 'connection_lost';
+      this.abort(new IPCError(code, `connection dropped: ${error.message}`, error));
     }
   }
 
+  /** @param {object} message */
   #deliver(message) {
     if (!isMessage(message)) {
       this.#events.onProblem(new IPCError('invalid_message', 'the server sent a message with a bad envelope'));
@@ -125,6 +144,7 @@ class Link {
     }
   }
 
+  /** @param {import('./envelope').Message} message */
   #awaitAcknowledgement(message) {
     const error = errorOf(message);
     if (error) {
@@ -135,6 +155,7 @@ class Link {
     }
   }
 
+  /** @param {any} acknowledgement */
   #open(acknowledgement) {
     this.#state = 'open';
     clearTimeout(this.#timer);
@@ -147,7 +168,10 @@ class Link {
   }
 }
 
-/** Say what a socket error is. One about several addresses has no message of its own. */
+/**
+ * Say what a socket error is. One about several addresses has no message of its own.
+ * @param {NodeJS.ErrnoException} error
+ */
 function describe(error) {
   return error.message || error.code || 'unknown socket error';
 }
@@ -155,6 +179,7 @@ function describe(error) {
 /**
  * End a socket without losing what was written to it: destroying it while octets arrive could reset the connection. It
  * does not keep the process alive once everything is on its way.
+ * @param {net.Socket} socket
  */
 function linger(socket) {
   const timer = setTimeout(() => socket.destroy(), LINGER_MS);

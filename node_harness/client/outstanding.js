@@ -33,13 +33,14 @@ class PendingRequests {
 
   /**
    * Hand a response to whoever waits for it (REQ-016).
+   * @param {string} messageId of the request
    * @param {import('./envelope').Message} response
    * @returns {boolean} false when nobody does (REQ-017)
    */
-  resolve(response) {
-    const request = this.#requests.get(response.reply_to);
+  resolve(messageId, response) {
+    const request = this.#requests.get(messageId);
     if (!request) return false;
-    this.#requests.delete(response.reply_to);
+    this.#requests.delete(messageId);
     clearTimeout(request.timer);
     request.resolve(response);
     return true;
@@ -67,7 +68,9 @@ class OneWayMessages {
   /** @param {import('./envelope').Message} message */
   add(message) {
     this.#ids.add(message.message_id);
-    if (this.#ids.size > MAX_REMEMBERED) this.#ids.delete(this.#ids.values().next().value);
+    if (this.#ids.size <= MAX_REMEMBERED) return;
+    const [oldest] = this.#ids;
+    this.#ids.delete(oldest);
   }
 
   /**

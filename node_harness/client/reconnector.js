@@ -39,10 +39,18 @@ class Reconnector {
     this.#series = null;
   }
 
+  /**
+   * @param {{timer?: NodeJS.Timeout}} series
+   * @param {number} attemptsLeft
+   */
   #schedule(series, attemptsLeft) {
     series.timer = setTimeout(() => this.#attempt(series, attemptsLeft), this.#delay);
   }
 
+  /**
+   * @param {{timer?: NodeJS.Timeout}} series
+   * @param {number} attemptsLeft
+   */
   async #attempt(series, attemptsLeft) {
     const connected = await this.#connect();
     // While it was awaited, somebody may have stopped this series, or lost the connection again and begun another.

@@ -25,10 +25,11 @@ class Subscriptions {
    * @returns {boolean} true when it is the channel's first: the server must be told
    */
   add(channel, handler) {
-    const isFirst = !this.#channels.has(channel);
-    if (isFirst) this.#channels.set(channel, new Handlers(this.#onFailure));
-    this.#channels.get(channel).add(handler);
-    return isFirst;
+    const known = this.#channels.get(channel);
+    const handlers = known ?? new Handlers(this.#onFailure);
+    handlers.add(handler);
+    this.#channels.set(channel, handlers);
+    return known === undefined;
   }
 
   /**

@@ -1,8 +1,8 @@
 'use strict';
 
 const assert = require('node:assert/strict');
-const { test } = require('node:test');
 const { IPCClient } = require('../client');
+const { test } = require('./runner');
 
 const BAD_NAMES = [undefined, null, 5, '', 'x'.repeat(256), '😀'.repeat(256), 'half \ud800'];
 const BAD_OPTIONS = {

@@ -1,48 +1,11 @@
 'use strict';
 
 const assert = require('node:assert/strict');
-const { spawn } = require('node:child_process');
-const { EventEmitter, once } = require('node:events');
 const path = require('node:path');
-const readline = require('node:readline');
-const { test } = require('node:test');
-const { acceptAgain, message, response, scriptedServer, withDeadline } = require('./helper');
-
-const DRIVER = path.join(__dirname, '..', 'driver.js');
-
-/** Start the driver; `answer` obtains the line with an id, `event` the next line with an event of a kind. */
-function startDriver(t, ...nodeArguments) {
-  const child = spawn(process.execPath, [...nodeArguments, DRIVER], { stdio: ['pipe', 'pipe', 'inherit'] });
-  t.after(() => child.kill('SIGKILL'));
-  const closed = once(child, 'close').then(([status]) => status);
-  const lines = [];
-  const arrived = new EventEmitter();
-  readline.createInterface({ input: child.stdout }).on('line', (line) => {
-    lines.push(JSON.parse(line));
-    arrived.emit('line');
-  });
-  const find = async (isWanted) => {
-    for (;;) {
-      const at = lines.findIndex(isWanted);
-      if (at >= 0) return lines.splice(at, 1)[0];
-      await once(arrived, 'line');
-    }
-  };
-  const write = (line) => child.stdin.write(`${line}\n`);
-  let id = 0;
-  return {
-    child,
-    write,
-    ended: () => withDeadline(closed, 'the end of the driver'),
-    answer: (wanted) => withDeadline(find((line) => line.id === wanted), `the answer to ${wanted}`),
-    event: (kind) => withDeadline(find((line) => line.event === kind), `the event ${kind}`),
-    async command(command, members = {}) {
-      id += 1;
-      write(JSON.stringify({ id, command, ...members }));
-      return this.answer(id);
-    },
-  };
-}
+const { startDriver } = require('./driven');
+const { makeFolder } = require('./folder');
+const { acceptAgain, message, response, scriptedServer } = require('./helper');
+const { test } = require('./runner');
 
 /** A driver whose client is connected to a scripted server. */
 async function connectedDriver(t) {
@@ -168,8 +131,8 @@ test('driver ends with status 0 on exit and at the end of its input, and disconn
 
 test('driver reports what goes uncaught and ends with status 70', async (t) => {
   for (const source of ['throw new Error("oops")', 'Promise.reject(new Error("oops"))']) {
-    const preload = `data:text/javascript,setTimeout(() => { ${source} }, 50)`;
-    const driver = startDriver(t, '--import', preload);
+    const folder = makeFolder(t, { 'preload.js': `setTimeout(() => { ${source} }, 50)` });
+    const driver = startDriver(t, { nodeArguments: ['--require', path.join(folder, 'preload.js')] });
     assert.deepEqual(await driver.event('crash'), { event: 'crash', error: { message: 'oops' } });
     assert.equal(await driver.ended(), 70);
   }

@@ -1,8 +1,8 @@
 'use strict';
 
 const assert = require('node:assert/strict');
-const { test } = require('node:test');
 const { decodeBody, encodeBody } = require('../client/encoding');
+const { test } = require('./runner');
 
 const LONE = '\ud800';
 

@@ -1,9 +1,9 @@
 'use strict';
 
 const assert = require('node:assert/strict');
-const { test } = require('node:test');
 const envelope = require('../client/envelope');
 const { acknowledgement, errorAnswer, message } = require('./helper');
+const { test } = require('./runner');
 
 test('makeMessage fills in the seven members and no other', () => {
   const before = Date.now() / 1000;

@@ -1,9 +1,9 @@
 'use strict';
 
 const assert = require('node:assert/strict');
-const { test } = require('node:test');
 const { FrameDecoder, encodeFrame } = require('../client/framing');
 const { frame } = require('./helper');
+const { test } = require('./runner');
 
 const SEQUENCES = {
   'one frame': ['{"a":1}'],
@@ -37,6 +37,16 @@ for (const [name, bodies] of Object.entries(SEQUENCES)) {
 
   test(`decoder finds ${name} octet by octet`, () => {
     assert.deepEqual(decode([...stream].map((octet) => Buffer.from([octet]))), bodies);
+  });
+
+  test(`decoder finds ${name} when everything is there before it is asked`, () => {
+    for (let cut = 0; cut <= stream.length; cut += 1) {
+      const decoder = new FrameDecoder(1000);
+      const chunks = [stream.subarray(0, cut), stream.subarray(cut), stream];
+      for (const chunk of chunks) decoder.push(chunk);
+      for (const body of [...bodies, ...bodies]) assert.equal(decoder.next().toString(), body, `cut at ${cut}`);
+      assert.equal(decoder.next(), null);
+    }
   });
 
   test(`decoder keeps what follows ${name}`, () => {

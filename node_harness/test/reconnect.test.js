@@ -1,7 +1,6 @@
 'use strict';
 
 const assert = require('node:assert/strict');
-const { test } = require('node:test');
 const { setTimeout: sleep } = require('node:timers/promises');
 const {
   acceptAgain,
@@ -13,6 +12,7 @@ const {
   message,
   response,
 } = require('./helper');
+const { test } = require('./runner');
 
 test('client connects again after a loss, with its id and its subscriptions, ahead of onConnected', async (t) => {
   const { client, server, peer, hello, events } = await connectedPair(t);

@@ -1,8 +1,8 @@
 'use strict';
 
 const assert = require('node:assert/strict');
-const { test } = require('node:test');
 const { barrier, connectedPair, errorAnswer, frame, message, recordedClient, response } = require('./helper');
+const { test } = require('./runner');
 
 test('request carries channel, payload and the connection id', async (t) => {
   const { client, peer } = await connectedPair(t);

@@ -1,7 +1,6 @@
 'use strict';
 
 const assert = require('node:assert/strict');
-const { test } = require('node:test');
 const {
   acceptAgain,
   barrier,
@@ -11,6 +10,7 @@ const {
   recordedClient,
   scriptedServer,
 } = require('./helper');
+const { test } = require('./runner');
 
 test('several handlers of a channel share one subscribe', async (t) => {
   const { client, peer } = await connectedPair(t);

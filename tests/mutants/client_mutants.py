@@ -84,6 +84,8 @@ _mutant(
         "      while (this.#state !== 'closed') {\n        const body = this.#decoder.next();\n        if (body === null) return;\n        this.#deliver(decodeBody(body));\n      }",
         "      const body = this.#decoder.next();\n      if (body !== null) this.#deliver(decodeBody(body));",
     ),
+    harms=ALL,
+    because="what was written as two segments may arrive as one",
 )
 _mutant(
     "ENC-001",
