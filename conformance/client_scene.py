@@ -47,15 +47,14 @@ class ClientScene(Stage):
 
     # -- the client ------------------------------------------------------------------------------------------------
 
-    def create(self, *, app_id: str = APP, **options: Any) -> str:
-        """Construct the client, pointed at the kit, and return its connection_id.
+    def create(self, *, app_id: str = APP, **options: Any) -> None:
+        """Construct the client, pointed at the kit.
 
         It does not connect again after a loss unless ``options`` say so.
         """
         host, port = self.address
         usual = {"host": host, "port": port, "reconnect_attempts": 0, "reconnect_delay_ms": QUICK_DELAY_MS}
-        identity: str = self.driver.ask("create", app_id=app_id, **usual | options)["connection_id"]
-        return identity
+        self.driver.ask("create", app_id=app_id, **usual | options)
 
     def begin_connecting(self, **options: Any) -> int:
         """Construct the client and tell it to connect; return the id of that command."""

@@ -1,0 +1,4 @@
+import client from './index.js';
+
+export const { IPCClient, IPCError } = client;
+export default client;

@@ -1,0 +1,122 @@
+'use strict';
+
+const { inspect } = require('util');
+const { connectionIdOf, isObject, normalError, normalInfo, normalReason } = require('./normal');
+
+/** The client under test has nothing for a command. */
+class Skipped extends Error {}
+
+/** The client under test, of which nothing is used but what the documentation of the clients promises. */
+class Subject {
+  #IPCClient;
+  #emit;
+  /** @type {any} */
+  #client = null;
+  /** @type {Map<string, Map<string, Function>>} the handlers, by channel, then by the name that the command gave */
+  #handlers = new Map();
+
+  /**
+   * @param {any} IPCClient the class
+   * @param {(event: object) => void} emit is given each event of the client
+   */
+  constructor(IPCClient, emit) {
+    this.#IPCClient = IPCClient;
+    this.#emit = emit;
+  }
+
+  /**
+   * Make the client.
+   * @param {any} members of the command
+   */
+  create({ app_id: appId, ...members }) {
+    if (this.#client !== null) throw new Error('there is a client already');
+    const options = {
+      host: members.host,
+      port: members.port,
+      connectionTimeout: members.connection_timeout_ms,
+      reconnectAttempts: members.reconnect_attempts,
+      reconnectDelay: members.reconnect_delay_ms,
+      heartbeatInterval: members.heartbeat_interval_ms,
+    };
+    // To some clients an option that is undefined is not one that is absent.
+    const given = Object.entries(options).filter(([, value]) => value !== undefined);
+    this.#client = new this.#IPCClient(appId, Object.fromEntries(given));
+    this.#client.onConnected?.(() => this.#emit({ event: 'connected' }));
+    this.#client.onDisconnected?.((/** @type {unknown} */ reason) => {
+      this.#emit({ event: 'disconnected', reason: normalReason(reason) });
+    });
+    this.#client.onError?.((/** @type {unknown} */ error) => {
+      this.#emit({ event: 'error', error: normalError(error) });
+    });
+    return { connection_id: connectionIdOf(this.#client, this.#client.getConnectionInfo?.()) };
+  }
+
+  /**
+   * Call a method of the client.
+   * @param {string} method
+   * @param {...any} values
+   */
+  call(method, ...values) {
+    if (this.#client === null) throw new Error("there is no client yet: send the command 'create' first");
+    if (typeof this.#client[method] !== 'function') throw new Skipped(`the client has no ${method}()`);
+    return this.#client[method](...values);
+  }
+
+  /** @param {any} members of the command */
+  async sendRequest({ channel, payload, timeout_ms: timeout }) {
+    const response = await this.call('sendRequest', channel, payload, timeout);
+    if (!isObject(response)) throw new Error(`the client made ${inspect(response)} of the response`);
+    return { response };
+  }
+
+  /** @param {any} members of the command */
+  async subscribe({ channel, handler = 'default', fails = false }) {
+    const named = this.#handlers.get(channel) ?? new Map();
+    if (named.has(handler)) throw new Error(`channel '${channel}' has a handler '${handler}' already`);
+    const report = (/** @type {unknown} */ message) => {
+      if (isObject(message)) this.#emit({ event: 'message', channel, handler, message });
+      else this.#emit({ event: 'error', error: { message: `handler '${handler}' was given ${inspect(message)}` } });
+      if (fails) throw new Error(`handler '${handler}' failed, as it was told to`);
+    };
+    const subscribed = this.call('subscribe', channel, report);
+    this.#handlers.set(channel, named.set(handler, report));
+    await subscribed;
+  }
+
+  /** @param {any} members of the command */
+  async unsubscribe({ channel, handler }) {
+    if (handler === undefined) {
+      const unsubscribed = this.call('unsubscribe', channel);
+      this.#handlers.delete(channel);
+      await unsubscribed;
+    } else {
+      await this.#removeHandler(channel, handler);
+    }
+  }
+
+  connectionInfo() {
+    return normalInfo(this.#client, this.call('getConnectionInfo'));
+  }
+
+  /** Disconnect the client if there is one. */
+  end() {
+    return this.#client?.disconnect?.();
+  }
+
+  /**
+   * @param {string} channel
+   * @param {string} handler
+   */
+  #removeHandler(channel, handler) {
+    const named = this.#handlers.get(channel);
+    const report = named?.get(handler);
+    if (!named || !report) throw new Error(`channel '${channel}' has no handler '${handler}'`);
+    // What the documentation promises is unsubscribe(channel) alone.
+    if (named.size > 1 && this.#client.unsubscribe?.length < 2) throw new Skipped('the client removes all handlers');
+    const unsubscribed = this.call('unsubscribe', channel, report);
+    named.delete(handler);
+    return unsubscribed;
+  }
+}
+
+module.exports = { Skipped, Subject };

@@ -1,0 +1,103 @@
+'use strict';
+
+// The package as users get it: packed, installed into an empty folder, and used as the documentation of the first
+// client of this protocol (its Quick Start is fixtures/quick-start.txt) taught its users to.
+
+const assert = require('node:assert/strict');
+const { execFile } = require('node:child_process');
+const fs = require('node:fs');
+const path = require('node:path');
+const { promisify } = require('node:util');
+const manifest = require('../package.json');
+const { makeFolder } = require('./folder');
+const { startServer } = require('./reference');
+const { test } = require('./runner');
+
+const run = promisify(execFile);
+const PACKAGE = path.join(__dirname, '..');
+const QUICK_START = fs.readFileSync(path.join(__dirname, 'fixtures', 'quick-start.txt'), 'utf8');
+const REQUIRE = "const { IPCClient } = require('@ifesol/ipc-framework-nodejs');";
+const IMPORT = "import { IPCClient } from '@ifesol/ipc-framework-nodejs';";
+const IMPORT_DEFAULT = "import ipc from '@ifesol/ipc-framework-nodejs';\nconst { IPCClient } = ipc;";
+
+/** Install the packed package into a folder, and return the files that were packed. */
+async function install(folder) {
+  const { stdout } = await run('npm', ['pack', '--json', '--pack-destination', folder], { cwd: PACKAGE });
+  const [{ filename, files }] = JSON.parse(stdout);
+  fs.writeFileSync(path.join(folder, 'package.json'), '{"private": true}');
+  await run('npm', ['install', '--offline', '--no-audit', '--no-fund', `./${filename}`], { cwd: folder });
+  return files.map((file) => file.path);
+}
+
+/** Run a program in a folder; it has to end by itself, with status 0. */
+async function runProgram(folder, name, source, ...programArguments) {
+  const file = path.join(folder, name);
+  fs.writeFileSync(file, source);
+  const { stdout, stderr } = await run(process.execPath, [file, ...programArguments], { cwd: folder, timeout: 10000 });
+  return { output: stdout, problems: stderr };
+}
+
+/** The Quick Start for this package, and for a server on another port that has another application. */
+function adapted(source, port) {
+  return source
+    .replace('@ifesol/ipc-framework-nodejs', manifest.name)
+    .replace("'my_app'", "'conformance'")
+    .replace('8888', String(port));
+}
+
+test('packed package has what users need and nothing else, works by require and by import', async (t) => {
+  const folder = makeFolder(t);
+  const files = await install(folder);
+  const parts = ['arguments', 'client', 'connection', 'encoding', 'envelope', 'errors', 'framing', 'handlers'];
+  const others = ['heartbeat', 'link', 'outstanding', 'reconnector', 'subscriptions', 'index'];
+  const modules = [...parts, ...others].map((name) => `client/${name}.js`);
+  const entry = ['client/index.mjs', 'client/index.d.ts', 'client/index.d.mts'];
+  const driver = ['driver.js', 'driver/load.js', 'driver/normal.js', 'driver/subject.js'];
+  assert.deepEqual(files.sort(), [...modules, ...entry, ...driver, 'LICENSE', 'README.md', 'package.json'].sort());
+  assert.equal(manifest.dependencies, undefined);
+
+  const { output: same } = await runProgram(
+    folder,
+    'same.mjs',
+    `import ipc, { IPCClient, IPCError } from '${manifest.name}';
+     import { createRequire } from 'module';
+     const required = createRequire(import.meta.url)('${manifest.name}');
+     console.log(required === ipc, required.IPCClient === IPCClient, ipc.IPCError === IPCError);
+     await import('${manifest.name}/client/framing.js').catch((error) => console.log(error.code));`,
+  );
+  assert.equal(same, 'true true true\nERR_PACKAGE_PATH_NOT_EXPORTED\n');
+
+  const installed = path.join(folder, 'node_modules', manifest.name, 'driver.js');
+  const { stdout } = await run(process.execPath, [installed, '--help']);
+  assert.match(stdout, /--package/);
+});
+
+test('Quick Start of the first client runs as typed, by require and by import', async (t) => {
+  const server = await startServer();
+  t.after(() => server.stop());
+  const folder = makeFolder(t);
+  await install(folder);
+  const programs = {
+    'quick-start.js': QUICK_START,
+    'quick-start.mjs': QUICK_START.replace(REQUIRE, IMPORT),
+    'quick-start-default.mjs': QUICK_START.replace(REQUIRE, IMPORT_DEFAULT),
+  };
+  for (const [name, source] of Object.entries(programs)) {
+    const { output, problems } = await runProgram(folder, name, adapted(source, server.port));
+    const lines = output.split('\n');
+    assert.equal(problems, '', name);
+    assert.equal(lines[0], '✅ Connected to Python server via TCP', name);
+    // The server of the conformance suite has no handler for the channel api. Its error answer is a response too.
+    assert.match(output, /📥 API Response: \{\s+status: 'error',\s+error: \{\s+code: 'no_handler'/, name);
+    assert.deepEqual(lines.slice(-2), ['📡 Disconnected from Python server', ''], name);
+  }
+});
+
+test('Quick Start says what is wrong when there is no server, and ends', async (t) => {
+  const folder = makeFolder(t);
+  await install(folder);
+  const { output, problems } = await runProgram(folder, 'quick-start.js', adapted(QUICK_START, 1));
+  assert.equal(output, '');
+  assert.match(problems, /^❌ Connection error: connection failed: .*ECONNREFUSED/);
+  assert.match(problems, /❌ Error: Failed to connect to Python server\n$/);
+});

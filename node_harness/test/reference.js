@@ -1,0 +1,58 @@
+'use strict';
+
+// Starts the reference server, with the Python that the variable IPC_TEST_PYTHON names (default: python3).
+
+const { spawn } = require('node:child_process');
+const { once } = require('node:events');
+const net = require('node:net');
+const path = require('node:path');
+const { setTimeout: sleep } = require('node:timers/promises');
+
+const REPOSITORY = path.join(__dirname, '..', '..');
+const DEADLINE_MS = 20000;
+
+async function freePort() {
+  const server = net.createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address();
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+function accepts(port) {
+  return new Promise((resolve) => {
+    const socket = net.connect({ host: '127.0.0.1', port });
+    socket.on('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.on('error', () => resolve(false));
+  });
+}
+
+/**
+ * Start the reference server with the handlers that the conformance suite calls.
+ * @returns {Promise<{port: number, stop: () => void}>}
+ */
+async function startServer() {
+  const port = await freePort();
+  const python = process.env.IPC_TEST_PYTHON ?? 'python3';
+  const options = ['--host', '127.0.0.1', '--port', String(port), '--responder', '--log-level', 'warning'];
+  const child = spawn(python, ['-m', 'reference_server', ...options], {
+    cwd: REPOSITORY,
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
+  let failure = null;
+  child.on('error', (error) => (failure = error.message));
+  child.on('exit', (status) => (failure = `it ended with status ${status}`));
+  const deadline = Date.now() + DEADLINE_MS;
+  while (!(await accepts(port))) {
+    if (Date.now() > deadline) failure ??= 'it does not listen';
+    if (failure) throw new Error(`the reference server did not start: ${failure}`);
+    await sleep(50);
+  }
+  return { port, stop: () => child.kill() };
+}
+
+module.exports = { startServer };

@@ -1,0 +1,47 @@
+// What users of the package write, compiled and not run. A line under @ts-expect-error has to be refused.
+
+import { IPCClient, IPCError, ClientOptions, ConnectionInfo, Message } from 'ipc-conformance-node-harness';
+import ipc = require('ipc-conformance-node-harness');
+
+const options: ClientOptions = { host: 'localhost', port: 8888, reconnectAttempts: 5, reconnectDelay: 2000 };
+const client: IPCClient = new IPCClient('my_app', options);
+new ipc.IPCClient('my_app', { connectionTimeout: 1, heartbeatInterval: 0, batchTimeout: 5 });
+
+async function use(): Promise<void> {
+  const connected: boolean = await client.connect();
+  const response: Message = await client.sendRequest('api', { action: 'get_users', filters: { active: true } }, 10000);
+  const users = response.payload.users.length;
+  client.subscribe('notifications', (message) => console.log(message.payload, message.reply_to ?? null, users));
+  client.subscribe('raw_data', async (message: Message) => void message.payload);
+  client.unsubscribe('notifications');
+  client.publish('events', { type: 'greeting', timestamp: Date.now() });
+  client.notify('events', null);
+  const healthy: boolean = await client.healthCheck();
+  const info: ConnectionInfo = client.getConnectionInfo();
+  const limit: number | undefined = info.server?.limits?.max_frame_bytes;
+  client.onConnected(() => console.log(connected, healthy, limit));
+  client.onDisconnected(() => {});
+  client.onDisconnected((reason) => console.log(reason?.message));
+  client.onError((error) => console.error(error instanceof IPCError ? error.code : error.message));
+  if (client.connected) console.log(client.connectionId.length);
+  client.disconnect();
+}
+
+function misuse(): void {
+  // @ts-expect-error the application is missing
+  new IPCClient();
+  // @ts-expect-error a port is a number
+  new IPCClient('my_app', { port: '8888' });
+  // @ts-expect-error a channel is a string
+  client.publish(7, {});
+  // @ts-expect-error the handler is missing
+  client.subscribe('notifications');
+  // @ts-expect-error the state is there to be read
+  client.connected = true;
+  // @ts-expect-error there is no such method
+  client.reconnect();
+  // @ts-expect-error a status is one of four strings
+  client.getConnectionInfo().status === 'open';
+}
+
+export { misuse, use };
