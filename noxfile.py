@@ -93,18 +93,18 @@ def fuzz(session: nox.Session) -> None:
 
 @nox.session
 def repeat(session: nox.Session) -> None:
-    """Run the suite twenty times, every other time with a core kept busy; all verdicts have to be the same."""
+    """Run the suites twenty times, every other time with a core kept busy; all verdicts have to be the same."""
     _install(session)
-    first: list[str] = []
+    driver = f"'{_node(session)}' node_harness/driver.js"
+    first: dict[str, list[str]] = {}
     for number in range(int(session.posargs[0]) if session.posargs else 20):
-        with _busy_core() if number % 2 else contextlib.nullcontext():
-            session.run("ipc-conformance", "run", "--server-cmd", REFERENCE, "--json", _results("repeat"))
-        verdicts = [
-            f"{each['case']} {each['verdict']}" for each in json.loads(Path(_results("repeat")).read_text())["results"]
-        ]
-        first = first or verdicts
-        if verdicts != first:
-            session.error(f"run {number + 1} differs: {sorted(set(verdicts) ^ set(first))}")
+        for option, target in {"--server-cmd": REFERENCE, "--client-cmd": driver}.items():
+            with _busy_core() if number % 2 else contextlib.nullcontext():
+                session.run("ipc-conformance", "run", option, target, "--json", _results("repeat"))
+            results = json.loads(Path(_results("repeat")).read_text())["results"]
+            verdicts = [f"{each['case']} {each['verdict']}" for each in results]
+            if verdicts != first.setdefault(option, verdicts):
+                session.error(f"run {number + 1} differs: {sorted(set(verdicts) ^ set(first[option]))}")
 
 
 @nox.session
