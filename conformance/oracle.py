@@ -5,6 +5,7 @@ For cases whose bodies nobody wrote down. The golden vectors are what it is itse
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -48,8 +49,15 @@ def first_message(body: bytes) -> Expected:
     return Expected("answer", answer="acknowledgement", message=expected.message)
 
 
-def later_message(body: bytes, app_id: str, connection_id: str) -> Expected:
-    """Return what comes of ``body`` on a connection of that name (stages 2 to 10 of ERR-011)."""
+def later_message(body: bytes, app_id: str, connection_id: str, profiles: Collection[str] = ()) -> Expected:
+    """Return what comes of ``body`` on a connection of that name (stages 2 to 10 of ERR-011).
+
+    Args:
+        body: the octets of the body.
+        app_id: the application of the connection.
+        connection_id: its name.
+        profiles: the profiles that the server announces.
+    """
     expected = _readable(body)
     message = expected.message
     if message is None:
@@ -60,9 +68,17 @@ def later_message(body: bytes, app_id: str, connection_id: str) -> Expected:
         return Expected("nothing", message=message)
     if message["app_id"] != app_id:
         return _error("app_mismatch", message)
-    if schemas.problem(message["message_type"], message):
+    if schemas.problem(message["message_type"], message) or ("batch" in profiles and _is_bad_batch(message)):
         return _error("invalid_message", message)
     return _permitted(message, connection_id)
+
+
+def _is_bad_batch(message: Message) -> bool:
+    """Tell whether a message is a batch that breaks BAT-001."""
+    kind, payload = message["message_type"], message["payload"]
+    if kind != "request" or message["channel_id"] == "system" or not isinstance(payload, dict):
+        return False
+    return payload.get("action") == "batch_process" and schemas.problem("batch-request", payload) is not None
 
 
 def _permitted(message: Message, connection_id: str) -> Expected:

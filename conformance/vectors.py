@@ -16,6 +16,7 @@ class Vector:
         id: ``topic/name``.
         description: what it is, in a sentence.
         requirements: the rules that decide the outcome.
+        profile: the profile that the server has to announce; None for the core.
         state: the connection's state when it arrives, ``open`` or ``awaiting_connect``.
         connection_id: the id that the body relies on, if it does.
         body: the octets.
@@ -25,6 +26,7 @@ class Vector:
     id: str
     description: str
     requirements: tuple[str, ...]
+    profile: str | None
     state: str
     connection_id: str | None
     body: bytes
@@ -44,6 +46,7 @@ def _vector(entry: dict[str, Any]) -> Vector:
         entry["id"],
         entry["description"],
         tuple(entry["requirements"]),
+        entry.get("profile"),
         entry["state"],
         entry.get("connection_id"),
         bytes.fromhex(body["hex"]) if "hex" in body else body["text"].encode(),

@@ -17,6 +17,7 @@ import click
 
 from reference_server import logs, responder
 from reference_server.limits import Limits, check_limit
+from reference_server.profiles import PROFILES
 from reference_server.server import ReferenceServer
 from reference_server.version import __version__
 
@@ -71,6 +72,9 @@ def _limit_option(flag: str, what: str) -> Callable[..., Any]:
     metavar="FILE.py",
     help="Python file with a function register(server).",
 )
+@click.option(
+    "--profile", "profiles", type=click.Choice(PROFILES), multiple=True, help="Offer this profile; repeatable."
+)
 @_limit_option("--max-frame-bytes", "Longest message body, in octets.")
 @_limit_option("--max-depth", "Deepest nesting of a message, in levels.")
 @_limit_option("--max-outbound-bytes", "Data held for a client that does not read, in octets.")
@@ -92,13 +96,14 @@ def main(
     port: int,
     with_responder: bool,
     handlers: Path | None,
+    profiles: tuple[str, ...],
     log_level: str,
     log_format: str,
     **limits: Any,
 ) -> None:
     """Run a server of the IPC Framework Wire Protocol until SIGINT or SIGTERM."""
     logs.configure(log_level, log_format)
-    server = ReferenceServer(host, port, limits=_limits(limits))
+    server = ReferenceServer(host, port, limits=_limits(limits), profiles=profiles)
     if with_responder:
         responder.install(server)
     if handlers:

@@ -34,6 +34,12 @@ class RequestReceived(msgspec.Struct, frozen=True):
     size: int
 
 
+class BatchReceived(RequestReceived, frozen=True):
+    """A request whose payload asks for several answers; `items` are the payloads that the handler is to answer."""
+
+    items: list[Any]
+
+
 class NotificationReceived(msgspec.Struct, frozen=True):
     """A notification for a handler; nothing is answered. `size` is the length of its frame in octets."""
 

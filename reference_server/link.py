@@ -12,6 +12,7 @@ from typing import Any, Final
 from reference_server.connection import Connection
 from reference_server.errors import ErrorCode
 from reference_server.events import (
+    BatchReceived,
     ConnectReceived,
     Event,
     NotificationReceived,
@@ -33,6 +34,7 @@ class Site:
     """What the links of one server share.
 
     Attributes:
+        profiles: The profiles that are announced.
         in_loop: Calls a function with arguments in the event loop, at once or as soon as it can.
         links: Every connection with a transport.
         serving: Those that count for the limit of connections: not the ones that are closing.
@@ -45,6 +47,7 @@ class Site:
     handlers: HandlerTable
     threads: HandlerThreads
     in_loop: Callable[..., None]
+    profiles: tuple[str, ...] = ()
     links: set[Link] = field(default_factory=set)
     serving: set[Link] = field(default_factory=set)
     empty: asyncio.Event = field(default_factory=asyncio.Event)
@@ -61,7 +64,7 @@ class Link(asyncio.Protocol):
         self._site = site
         self._limits = site.limits
         self._loop = asyncio.get_running_loop()
-        self._connection = Connection(site.limits, self)
+        self._connection = Connection(site.limits, self, site.profiles)
         self._work = Work(self._connection, site.threads, self._load_changed)
         self._transport: asyncio.Transport
         self._timer: asyncio.TimerHandle | None = None
@@ -255,6 +258,7 @@ _READING: Final = (State.AWAITING_CONNECT, State.OPEN)
 _ACTIONS: Final[dict[type[Event], Callable[[Link, Any], None]]] = {
     ConnectReceived: Link._connect,
     RequestReceived: Link._request,
+    BatchReceived: Link._request,
     NotificationReceived: Link._notification,
     SubscribeReceived: Link._subscribe,
     UnsubscribeReceived: Link._unsubscribe,

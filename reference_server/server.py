@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
@@ -16,6 +16,7 @@ from reference_server.limits import Limits
 from reference_server.link import Link, Site
 from reference_server.listeners import open_listeners
 from reference_server.precedence import SYSTEM
+from reference_server.profiles import PROFILES
 from reference_server.schemas import check_name
 from reference_server.threads import HandlerThreads
 
@@ -42,10 +43,19 @@ class ReferenceServer:
         host: The name or address to listen on; `localhost` means 127.0.0.1 and ::1.
         port: The port to listen on, 0 for a free one.
         limits: What the server allows.
+        profiles: The optional parts of the protocol that it offers; see `PROFILES`.
+
+    Raises:
+        ValueError: There is no such profile.
     """
 
-    def __init__(self, host: str = "localhost", port: int = 8888, *, limits: Limits | None = None) -> None:
+    def __init__(
+        self, host: str = "localhost", port: int = 8888, *, limits: Limits | None = None, profiles: Iterable[str] = ()
+    ) -> None:
         self.host = host
+        self._profiles = tuple(dict.fromkeys(profiles))
+        if unknown := set(self._profiles) - set(PROFILES):
+            raise ValueError(f"there is no profile {min(unknown)!r}; there are {', '.join(PROFILES)}")
         self.limits = limits or Limits()
         self._wanted_port = port
         self._bound_port = 0
@@ -130,7 +140,8 @@ class ReferenceServer:
         loop = asyncio.get_running_loop()
         sockets = open_listeners(self.host, self._wanted_port)
         self._bound_port = sockets[0].getsockname()[1]
-        site = Site(self.limits, self._hub, self._handlers, HandlerThreads(self.limits.handler_threads), _caller(loop))
+        threads = HandlerThreads(self.limits.handler_threads)
+        site = Site(self.limits, self._hub, self._handlers, threads, _caller(loop), self._profiles)
         self._site = site
         self._stopped = asyncio.Event()
         self._listeners = [

@@ -7,10 +7,13 @@ import logging
 from collections.abc import Callable
 from typing import Any, Final
 
+import msgspec
+
 from reference_server.connection import Connection
 from reference_server.errors import ErrorCode
-from reference_server.events import NotificationReceived, RequestReceived
+from reference_server.events import BatchReceived, NotificationReceived, RequestReceived
 from reference_server.handlers import Handler, Request
+from reference_server.profiles import batch
 from reference_server.relay import Relay
 from reference_server.threads import HandlerThreads
 
@@ -69,8 +72,7 @@ class Work:
 
     async def _run_request(self, handler: Handler, event: RequestReceived, drop: Callable[[], object]) -> None:
         try:
-            payload = await self._call(handler, self._request(event, drop))
-            self._connection.answer(event, payload)
+            self._connection.answer(event, await self._payload(handler, event, drop))
         except asyncio.CancelledError:
             self._connection.refuse(event, ErrorCode.HANDLER_FAILED, "the handler was cancelled")
         except (Exception, SystemExit):  # noqa: BLE001 - whatever a handler raises
@@ -79,6 +81,23 @@ class Work:
             self._connection.refuse(event, ErrorCode.HANDLER_FAILED, f"the handler of {event.channel_id!r} failed")
         finally:
             self._finish(event)
+
+    async def _payload(self, handler: Handler, event: RequestReceived, drop: Callable[[], object]) -> Any:
+        request = self._request(event, drop)
+        if not isinstance(event, BatchReceived):
+            return await self._call(handler, request)
+        # Tasks begin in the order in which they are made (BAT-006); cancelling this one cancels them.
+        items = [msgspec.structs.replace(request, payload=payload) for payload in event.items]
+        return {"responses": await asyncio.gather(*(self._answer_item(handler, event, item) for item in items))}
+
+    async def _answer_item(self, handler: Handler, event: RequestReceived, item: Request) -> Any:
+        if batch.is_batch(item.payload):
+            return batch.error(ErrorCode.INVALID_MESSAGE, "a batch cannot be an item of a batch")  # BAT-007
+        try:
+            return await self._call(handler, item)
+        except (Exception, SystemExit):  # noqa: BLE001 - whatever a handler raises
+            self._log_failure(event)
+            return batch.error(ErrorCode.HANDLER_FAILED, f"the handler of {event.channel_id!r} failed")
 
     async def _run_notification(
         self, handler: Handler, event: NotificationReceived, drop: Callable[[], object]

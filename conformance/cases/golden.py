@@ -59,5 +59,6 @@ for _vector in load():
             _vector.requirements,
             _vector.description,
             partial(golden, vector=_vector),
+            profile=_vector.profile,
         )
     )

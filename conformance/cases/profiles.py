@@ -6,7 +6,7 @@ from conformance.case import case
 from conformance.scene import Scene
 from conformance.verdicts import Violation
 
-KNOWN: frozenset[str] = frozenset()
+KNOWN = frozenset({"batch"})
 """The profiles that this version of the protocol defines."""
 CHANNELS = {"discovery": ("service_discovery", "service_instances"), "queue": ("queue_manager",)}
 ACTIONS = {"discovery": ("list_services", "get_service_instances")}

@@ -132,7 +132,9 @@ def any_body(scene: Scene) -> None:
         if not is_first:
             peer.handshake()
         peer.send_body(body)
-        expected = oracle.first_message(body) if is_first else oracle.later_message(body, app, me)
+        expected = (
+            oracle.first_message(body) if is_first else oracle.later_message(body, app, me, scene.target.profiles)
+        )
         _expect(peer, expected)
 
     for_all(scene, st.tuples(st.booleans(), bodies(st.sampled_from(valid_messages(app, me)))), holds)

@@ -1,1 +1,8 @@
-"""Parts of the protocol that act on channels of the server."""
+"""Parts of the protocol that act on channels of the server, and the optional ones among them."""
+
+from typing import Final
+
+from reference_server.profiles import batch
+
+PROFILES: Final = (batch.NAME,)
+"""The profiles that a server can offer."""

@@ -108,7 +108,12 @@ def test_each_piece_is_written_by_itself(monkeypatch: pytest.MonkeyPatch) -> Non
     with recorded("octets") as (first, _, reads):
         written: list[bytes] = []
         write = first._write_piece
-        monkeypatch.setattr(first, "_write_piece", lambda piece: [written.append(piece), write(piece)])
+
+        def note(piece: bytes) -> None:
+            written.append(piece)
+            write(piece)
+
+        monkeypatch.setattr(first, "_write_piece", note)
         first.send_octets(FRAMES)
         first.end_sending()
         time.sleep(0.1)

@@ -14,7 +14,8 @@ LEFT_OPEN = {"ENC-011", "ENC-012", "ENC-013"}
 @pytest.mark.parametrize("vector", VECTORS, ids=[vector.id for vector in VECTORS])
 def test_oracle_agrees_with_vector(vector: Vector) -> None:
     if vector.state == "open":
-        said = oracle.later_message(vector.body, "conformance", vector.connection_id or "nobody else")
+        profiles = [vector.profile] if vector.profile else []
+        said = oracle.later_message(vector.body, "conformance", vector.connection_id or "nobody else", profiles)
     else:
         said = oracle.first_message(vector.body)
     if said.outcome == "anything":

@@ -19,7 +19,7 @@ from conformance.settings import Settings
 from conformance.subject import TargetOptions
 from conformance.target import Target
 
-OPTIONS = "--responder --handshake-timeout 1 --max-connections 120 --shutdown-grace 1 --log-level error"
+OPTIONS = "--responder --profile batch --handshake-timeout 1 --max-connections 120 --shutdown-grace 1 --log-level error"
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import json
 import socket
 import struct
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from reference_server import Limits, ReferenceServer
@@ -101,9 +101,9 @@ class Recorder:
 class Core:
     """A connection without a hub: connect messages are accepted, requests are left to the test."""
 
-    def __init__(self, limits: Limits | None = None) -> None:
+    def __init__(self, limits: Limits | None = None, profiles: Sequence[str] = ()) -> None:
         self.watcher = Recorder()
-        self.connection = Connection(limits or Limits(), self.watcher)
+        self.connection = Connection(limits or Limits(), self.watcher, profiles)
         self.events: list[Any] = []
 
     def feed(self, *chunks: bytes) -> list[dict[str, Any]]:
@@ -120,9 +120,11 @@ class Core:
         return messages_in(self.connection.data_to_send(0))
 
 
-def open_core(limits: Limits | None = None, name: str = "alice", app: str = "demo") -> Core:
+def open_core(
+    limits: Limits | None = None, name: str = "alice", app: str = "demo", profiles: Sequence[str] = ()
+) -> Core:
     """Return a core that has completed the handshake."""
-    core = Core(limits)
+    core = Core(limits, profiles)
     core.feed(frame(connect(name, app)))
     core.events.clear()
     return core
@@ -137,7 +139,8 @@ class Client:
         self.app = app
         if name is not None:
             self.send(connect(name, app))
-            assert self.receive()["payload"]["status"] == "connected"
+            self.acknowledgement = self.receive()
+            assert self.acknowledgement["payload"]["status"] == "connected"
 
     def send(self, *messages: Any) -> None:
         self.socket.sendall(frame(*messages))
@@ -222,9 +225,12 @@ class Running:
 
 
 @contextlib.contextmanager
-def running(register: Callable[[ReferenceServer], object] | None = None, **limits: Any) -> Iterator[Running]:
+def running(
+    register: Callable[[ReferenceServer], object] | None = None, *, profiles: Sequence[str] = (), **limits: Any
+) -> Iterator[Running]:
     """Run a server with handlers and limits for a while; at the end no handler is waited for unless a test says so."""
-    server = ReferenceServer(port=0, limits=Limits(**{"shutdown_grace": 0, "linger": 1} | limits))
+    limited = Limits(**{"shutdown_grace": 0, "linger": 1} | limits)
+    server = ReferenceServer(port=0, limits=limited, profiles=profiles)
     if register:
         register(server)
     run = Running(server)

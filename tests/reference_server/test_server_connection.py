@@ -53,7 +53,8 @@ ANSWERS = {"pong": "pong", "time": "time", "acknowledgement": "acknowledgement"}
 def core_for(vector):
     if vector["state"] == "awaiting_connect":
         return Core()
-    return open_core(name=vector.get("connection_id", "vector"), app="conformance")
+    profiles = [vector["profile"]] if "profile" in vector else []
+    return open_core(name=vector.get("connection_id", "vector"), app="conformance", profiles=profiles)
 
 
 def body_of(vector):

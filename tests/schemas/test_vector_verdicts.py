@@ -83,7 +83,18 @@ def judge_first(message: Any, own: str, validators: Any) -> Verdict:
     return Verdict(answer="acknowledgement")
 
 
-def judge(message: Any, own: str, validators: Any) -> Verdict:
+def broken_payload_rule(message: Any, profile: str | None, validators: Any) -> str | None:
+    """Return the requirement that a payload breaks by its type, channel or profile: the first part of stage 9."""
+    kind, channel, payload = message["message_type"], message["channel_id"], message["payload"]
+    if not validators.accept(kind, message):
+        return "SYS-001" if kind == "request" else "SUB-002"
+    is_batch = kind == "request" and channel != "system" and isinstance(payload, dict)
+    if profile == "batch" and is_batch and payload.get("action") == "batch_process":
+        return None if validators.accept("batch-request", payload) else "BAT-001"
+    return None
+
+
+def judge(message: Any, own: str, validators: Any, profile: str | None = None) -> Verdict:
     """Stages 6 to 10: on an open connection."""
     if not validators.accept("envelope", message):
         return Verdict("invalid_message", "ENV-005")
@@ -92,8 +103,8 @@ def judge(message: Any, own: str, validators: Any) -> Verdict:
         return Verdict()
     if message["app_id"] != APPLICATION:
         return Verdict("app_mismatch", "ISO-001")
-    if not validators.accept(kind, message):
-        return Verdict("invalid_message", "SYS-001" if kind == "request" else "SUB-002")
+    if rule := broken_payload_rule(message, profile, validators):
+        return Verdict("invalid_message", rule)
     if kind.endswith("subscribe"):
         return Verdict() if message["payload"]["connection_id"] == own else Verdict("forbidden", "SUB-003")
     return judge_channel(kind, message)
@@ -119,8 +130,10 @@ def verdict_of(vector: Any, validators: Any) -> tuple[Verdict, Any]:
         message = decode(vector)
     except MalformedError as malformed:
         return Verdict("malformed_frame", str(malformed)), {}
-    stage = judge_first if vector["state"] == "awaiting_connect" else judge
-    return stage(message, vector.get("connection_id", CONNECTION), validators), message
+    own = vector.get("connection_id", CONNECTION)
+    if vector["state"] == "awaiting_connect":
+        return judge_first(message, own, validators), message
+    return judge(message, own, validators, vector.get("profile")), message
 
 
 def address(message: Any, validators: Any) -> dict[str, Any]:

@@ -1,0 +1,138 @@
+"""Mistakes about batches (chapter BAT)."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from mutation import around, mutant
+
+from reference_server.errors import ErrorCode, WireError
+from reference_server.profiles import batch
+from reference_server.work import Work
+
+_MANY = 100
+
+
+@mutant("BAT-001")
+def items_not_checked() -> None:
+    """A batch that breaks the rules is treated as one without items."""
+
+    @around(batch, "read_items")
+    def read_items(original: Any, message: Any) -> Any:
+        try:
+            return original(message)
+        except WireError:
+            return []
+
+
+@mutant("BAT-001/late")
+def handler_asked_first() -> None:
+    """Whether a batch is valid is asked only where there is a handler, which then fails."""
+
+    @around(batch, "read_items")
+    def read_items(original: Any, message: Any) -> Any:
+        try:
+            return original(message)
+        except WireError:
+            return None
+
+
+@mutant("BAT-002")
+def answers_as_they_come() -> None:
+    """Answers stand in the order in which they are done."""
+
+    @around(Work, "_payload")
+    async def payload(original: Any, self: Work, handler: Any, event: Any, drop: Any) -> Any:
+        made = await original(self, handler, event, drop)
+        if hasattr(event, "items") and isinstance(made["responses"][:1], list):
+            made["responses"].sort(key=repr)
+        return made
+
+
+@mutant("BAT-002/empty")
+def empty_refused() -> None:
+    """A batch without items fails."""
+
+    @around(batch, "read_items")
+    def read_items(original: Any, message: Any) -> Any:
+        items = original(message)
+        if not items:
+            raise WireError(ErrorCode.INVALID_MESSAGE, "there are no items", message)
+        return items
+
+
+@mutant("BAT-003")
+def one_fails_all() -> None:
+    """A handler that fails for one item fails the batch."""
+
+    @around(Work, "_answer_item")
+    async def answer_item(original: Any, self: Work, handler: Any, event: Any, item: Any) -> Any:
+        answer = await original(self, handler, event, item)
+        if isinstance(answer, dict) and answer.get("error", {}).get("code") is ErrorCode.HANDLER_FAILED:
+            raise RuntimeError("an item failed")
+        return answer
+
+
+@mutant("BAT-004")
+def text_told() -> None:
+    """The error in an item's place has the text of the exception."""
+
+    @around(Work, "_answer_item")
+    async def answer_item(_original: Any, self: Work, handler: Any, _event: Any, item: Any) -> Any:
+        try:
+            return await self._call(handler, item)
+        except Exception as error:  # noqa: BLE001 - as the server itself does
+            return batch.error(ErrorCode.HANDLER_FAILED, str(error))
+
+
+@mutant("BAT-005")
+def handled_twice() -> None:
+    """Each item is handled twice."""
+
+    @around(Work, "_answer_item")
+    async def answer_item(original: Any, self: Work, handler: Any, event: Any, item: Any) -> Any:
+        await original(self, handler, event, item)
+        return await original(self, handler, event, item)
+
+
+@mutant("BAT-006")
+def last_first() -> None:
+    """The items are handled from the last to the first."""
+
+    @around(asyncio, "gather")
+    async def gather(_original: Any, *items: Any) -> list[Any]:
+        tasks = [asyncio.ensure_future(item) for item in reversed(items)]
+        return [await task for task in reversed(tasks)]
+
+
+@mutant("BAT-007")
+def nested_handled() -> None:
+    """A batch in a batch is handed to the handler."""
+
+    @around(Work, "_answer_item")
+    async def answer_item(_original: Any, self: Work, handler: Any, _event: Any, item: Any) -> Any:
+        return await self._call(handler, item)
+
+
+@mutant("BAT-008")
+def hundred_items() -> None:
+    """A batch of more than a hundred items is refused."""
+
+    @around(batch, "read_items")
+    def read_items(original: Any, message: Any) -> Any:
+        items = original(message)
+        if len(items) > _MANY:
+            raise WireError(ErrorCode.INVALID_MESSAGE, "there are too many items", message)
+        return items
+
+
+@mutant("BAT-009")
+def placed_by_id() -> None:
+    """Answers are placed by the ids of the items."""
+
+    @around(batch, "read_items")
+    def read_items(original: Any, message: Any) -> Any:
+        original(message)
+        items = sorted(message["payload"]["requests"], key=lambda item: repr(item.get("id")))
+        return [item["payload"] for item in items]

@@ -1,0 +1,123 @@
+"""The profile batch of the library: what handlers see, and what becomes of what they do."""
+
+import asyncio
+import logging
+import socket
+import threading
+
+import pytest
+from refserver_peer import code_of, frame, message, open_core, running
+
+from reference_server import ReferenceServer
+
+
+def batch(*payloads):
+    return {"action": "batch_process", "requests": [{"payload": payload} for payload in payloads]}
+
+
+def serve(function, **options):
+    return running(lambda server: server.handler("c")(function), profiles=("batch",), **options)
+
+
+def test_server_announces_its_profiles():
+    with running(profiles=("batch",)) as run:
+        assert run.client("a").acknowledgement["payload"]["profiles"] == ["batch"]
+    with running() as run:
+        assert run.client("a").acknowledgement["payload"]["profiles"] == []
+
+
+def test_server_refuses_a_profile_that_there_is_not():
+    with pytest.raises(ValueError, match="no profile 'telepathy'; there are batch"):
+        ReferenceServer(profiles=["telepathy"])
+
+
+def test_core_without_the_profile_sees_an_ordinary_request():
+    core = open_core()
+    core.feed(frame(message("request", "c", batch(1))))
+    assert [type(event).__name__ for event in core.events] == ["RequestReceived"]
+
+
+def test_handler_sees_each_payload_in_a_request_of_its_own():
+    seen = []
+
+    async def handler(request):
+        seen.append((request.payload, request.channel_id, request.connection_id))
+        return request.payload
+
+    with serve(handler) as run:
+        answer = run.client("alice").ask("c", batch(1, None, "x"))
+    assert answer["payload"] == {"responses": [1, None, "x"]}
+    assert seen == [(payload, "c", "alice") for payload in (1, None, "x")]
+
+
+@pytest.mark.parametrize("plain", [True, False])
+def test_items_start_in_order_and_run_side_by_side(plain):
+    """The last item lets the first go on."""
+    order, gate, event = [], threading.Event(), None
+
+    def in_thread(request):
+        order.append(request.payload)
+        if request.payload == 2:
+            gate.set()
+        assert gate.wait(5)
+        return request.payload
+
+    async def in_loop(request):
+        nonlocal event
+        event = event or asyncio.Event()
+        order.append(request.payload)
+        if request.payload == 2:
+            event.set()
+        await asyncio.wait_for(event.wait(), 5)
+        return request.payload
+
+    with serve(in_thread if plain else in_loop) as run:
+        assert run.client("a").ask("c", batch(0, 1, 2))["payload"] == {"responses": [0, 1, 2]}
+    assert order == [0, 1, 2]
+
+
+def test_item_that_fails_is_logged_and_told_of_in_its_place(caplog):
+    async def handler(request):
+        return 1 / request.payload
+
+    with serve(handler) as run, caplog.at_level(logging.ERROR, "reference_server"):
+        good, bad, exits = run.client("a").ask("c", batch(1, 0, "x"))["payload"]["responses"]
+    assert good == 1
+    assert bad["error"] == {"code": "handler_failed", "message": "the handler of 'c' failed"} == exits["error"]
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_answer_that_has_no_json_form_fails_the_batch():
+    async def handler(request):
+        return {1, 2} if request.payload else object()
+
+    with serve(handler) as run:
+        client = run.client("a")
+        assert code_of(client.ask("c", batch(0))) == "handler_failed"
+        client.ping_barrier()
+
+
+def test_handlers_of_a_batch_end_with_their_connection():
+    begun, ended = threading.Semaphore(0), threading.Semaphore(0)
+
+    async def handler(_request):
+        begun.release()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.release()
+
+    with serve(handler) as run:
+        client = run.client("a")
+        client.send(message("request", "c", batch(1, 2)))
+        assert all(begun.acquire(timeout=5) for _ in range(2))
+        client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01" + b"\x00" * 7)  # a reset
+        client.close()
+        assert all(ended.acquire(timeout=5) for _ in range(2))
+
+
+def test_invalid_batch_is_refused_ahead_of_its_handler():
+    with running(profiles=("batch",)) as run:
+        client = run.client("a")
+        assert code_of(client.ask("nobody", {"action": "batch_process"})) == "invalid_message"
+        assert code_of(client.ask("nobody", batch(1))) == "no_handler"
