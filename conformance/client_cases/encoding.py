@@ -72,6 +72,15 @@ def lone_surrogates(scene: ClientScene) -> None:
     scene.settle(end)  # which receives what was sent, and checks it
 
 
+@client_case("client-encoding/numbers-out-of-range-are-not-sent", "ENC-003")
+def out_of_range(scene: ClientScene) -> None:
+    """Told to send a number beyond binary64, the client refuses, or sends something that everybody can read."""
+    end = scene.connect()
+    for command in ("publish", "send_request"):
+        scene.driver.begin(command, channel="odd", payload=[10**400])
+    scene.settle(end)
+
+
 @client_case("client-encoding/reads-escapes-and-white-space", "REQ-016")
 def escapes(scene: ClientScene) -> None:
     """A response that is written with escapes, white space and another order of members is the response."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from functools import partial
@@ -11,6 +12,7 @@ from conformance import wire
 from conformance.case import Case, add, client_case
 from conformance.client_end import ClientEnd
 from conformance.client_scene import APP, QUICK_DELAY_MS, ClientScene
+from conformance.stream import Ended
 from conformance.verdicts import Violation
 
 SHORT_TIMEOUT_MS = 300
@@ -53,6 +55,20 @@ for _name, _app in {
             role="client",
         )
     )
+
+
+@client_case("client-handshake/application-that-cannot-be", "HSK-001")
+def impossible_application(scene: ClientScene) -> None:
+    """Made for an application whose name is too long, the client refuses to be made or to connect, or sends another."""
+    host, port = scene.address
+    made = scene.driver.begin("create", app_id="a" * 256, host=host, port=port, reconnect_attempts=0)
+    if "error" in scene.driver.answer(made):
+        return
+    scene.driver.begin("connect")
+    end = scene.accept_within(HELD_SECONDS * scene.time_scale)
+    if end:
+        with contextlib.suppress(Ended):
+            end.take_connect()
 
 
 @client_case("client-handshake/nothing-ahead-of-the-acknowledgement", "HSK-002", seconds=0.2)
@@ -167,22 +183,31 @@ def broken_off(scene: ClientScene, how: Callable[[ClientEnd], None]) -> None:
     scene.expect_not_connected(asked)
 
 
+def _send_and_end(end: ClientEnd, message_type: str, payload: Any, channel: str = "system") -> None:
+    end.send(end.message(message_type, channel, payload))
+    end.end_sending()
+
+
 def _half_an_acknowledgement(end: ClientEnd) -> None:
     octets = wire.frame(wire.encode(end.acknowledgement()))
     end.send_octets(octets[: len(octets) // 2])
     end.end_sending()
 
 
-for _name, _how in {
+ENDINGS: dict[str, Callable[[ClientEnd], None]] = {
     "end-of-stream": ClientEnd.end_sending,
     "reset": ClientEnd.reset,
     "half-an-acknowledgement": _half_an_acknowledgement,
-}.items():
+    "another-status": partial(_send_and_end, message_type="response", payload={"status": "pending"}),
+    "a-response-without-status": partial(_send_and_end, message_type="response", payload={}),
+    "a-publish": partial(_send_and_end, message_type="publish", payload={"status": "connected"}, channel="news"),
+}
+for _name, _how in ENDINGS.items():
     add(
         Case(
             f"client-handshake/{_name}-instead-of-the-acknowledgement",
             ("HSK-012",),
-            f"The attempt fails with {_name.replace('-', ' ')} in place of the acknowledgement.",
+            f"The attempt fails with {_name.replace('-', ' ')}, and the end, in place of the acknowledgement.",
             partial(broken_off, how=_how),
             role="client",
         )

@@ -8,6 +8,7 @@ from conformance.case import client_case
 from conformance.client_end import ClientEnd
 from conformance.client_scene import ClientScene
 from conformance.verdicts import Unsupported, Violation
+from conformance.wire import Message
 
 INTERVAL_MS = 150
 TOLERANCE = 0.4
@@ -26,8 +27,8 @@ def pings(scene: ClientScene) -> None:
     scene.settle(end)
 
 
-def await_ping(end: ClientEnd) -> None:
-    """Receive a ping, and leave it unanswered.
+def await_ping(end: ClientEnd) -> Message:
+    """Receive a ping and return it.
 
     Raises:
         Unsupported: none comes; a client need not send any (SYS-006).
@@ -36,7 +37,15 @@ def await_ping(end: ClientEnd) -> None:
         end.wait_for_octets()
     except Violation:
         raise Unsupported("the client sends no pings by itself") from None
-    end.take_ping()
+    return end.take_ping()
+
+
+@client_case("client-heartbeat/pings-are-messages-like-others", "ENV-001", "ENV-004", "ENV-012", seconds=0.6)
+def pings_are_messages(scene: ClientScene) -> None:
+    """The pings that a client sends by itself are valid messages with ids of their own."""
+    end = scene.connect(heartbeat_interval_ms=INTERVAL_MS)
+    for _ in range(3):
+        end.pong(await_ping(end))
 
 
 @client_case("client-heartbeat/unanswered-ping-is-a-loss", "SYS-007", seconds=0.5)

@@ -46,6 +46,37 @@ def subscribe_and_unsubscribe(scene: ClientScene) -> None:
         scene.unsubscribe(end, channel)
 
 
+BAD_CHANNELS = {
+    "empty": "",
+    "too-long": "c" * 256,
+    "with-a-line-feed": "a\n",
+    "with-nul": "\x00a",
+    "with-half-a-surrogate-pair": "a\ud800",
+}
+
+
+def bad_channel(scene: ClientScene, channel: str) -> None:
+    """Tell the client to use a channel that there cannot be, and see it send nothing that is invalid."""
+    end = scene.connect()
+    for command in ("send_request", "publish", "notify"):
+        scene.driver.begin(command, channel=channel, payload=1)
+    for command in ("subscribe", "unsubscribe"):
+        scene.driver.begin(command, channel=channel)
+    scene.settle(end)  # which receives what was sent, and checks it
+
+
+for _name, _channel in BAD_CHANNELS.items():
+    add(
+        Case(
+            f"client-publish/channel-{_name}",
+            ("ENV-001", "ENC-003") if "surrogate" in _name else ("ENV-001",),
+            f"Told to use a channel whose name is {_name.replace('-', ' ')}, the client sends nothing that is invalid.",
+            partial(bad_channel, channel=_channel),
+            role="client",
+        )
+    )
+
+
 def received(scene: ClientScene, message_type: str, payload: Any) -> None:
     """Send a message from the server to a channel that the client is subscribed to."""
     end = scene.connect()

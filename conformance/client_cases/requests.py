@@ -132,13 +132,11 @@ for _name, (_what, _made) in STRAYS.items():
 
 @client_case("client-requests/late-response", "REQ-017", seconds=0.2)
 def late_response(scene: ClientScene) -> None:
-    """The response to a request that was given up is ignored; the error had said that it was a timeout."""
+    """The response to a request that was given up is ignored."""
     end = scene.connect()
     asked = scene.driver.begin("send_request", channel="slow", payload=1, timeout_ms=SHORT_TIMEOUT_MS)
     request = end.take("request", "slow")
-    message = scene.driver.failure(asked)
-    if "time" not in message.lower():
-        raise Violation("the error of a request that was given up does not speak of time", received=message)
+    scene.driver.failure(asked)
     end.respond(request, "late")
     asked, request = ask(scene, end, 2)
     end.respond(request, "in time")
