@@ -24,6 +24,9 @@ BODIES: dict[str, bytes] = {
     "trailing-comma": b'{"a": 1,}',
     "single-quotes": b"{'a': 1}",
     "nan": b'{"a": NaN}',
+    "infinity": b'{"a": [-Infinity]}',
+    "control-character": b'{"a": "\n"}',
+    "utf-16": '{"a": "b"}'.encode("utf-16-le"),
     "byte-order-mark": b"\xef\xbb\xbf{}",
     "array": b"[]",
     "string": b'"text"',
@@ -125,12 +128,12 @@ for _name, _announced in {"announced": LIMIT, "customary": None}.items():
     )
 
 
-def too_long_to_send(scene: ClientScene, command: str) -> None:
+def too_long_to_send(scene: ClientScene, command: str, payload: str) -> None:
     """Tell the client to send more than the server takes."""
     end = scene.connect(acknowledgement={"limits": {"max_frame_bytes": SMALL_LIMIT}})
     end.max_frame_bytes = SMALL_LIMIT
     timeout = {"timeout_ms": SHORT_TIMEOUT_MS} if command == "send_request" else {}
-    asked = scene.driver.begin(command, channel="long", payload="x" * SMALL_LIMIT, **timeout)
+    asked = scene.driver.begin(command, channel="long", payload=payload, **timeout)
     if "error" not in scene.driver.answer(asked):
         raise Violation("the client did not refuse to send a frame over the server's limit", expected="an error")
     if scene.settle(end):  # which also shows that the connection is still in order
@@ -143,10 +146,19 @@ for _command in ("send_request", "publish", "notify"):
             f"client-errors/{_command.replace('_', '-')}-over-the-limit",
             ("LIM-002",),
             f"Told to {_command.replace('_', ' ')} more than the server takes, the client refuses and stays connected.",
-            partial(too_long_to_send, command=_command),
+            partial(too_long_to_send, command=_command, payload="x" * SMALL_LIMIT),
             role="client",
         )
     )
+add(
+    Case(
+        "client-errors/octets-over-the-limit",
+        ("LIM-002",),
+        "A message that has fewer characters than the server takes octets, and more octets, is refused.",
+        partial(too_long_to_send, command="publish", payload="é" * (SMALL_LIMIT * 6 // 10)),
+        role="client",
+    )
+)
 
 
 @client_case("client-errors/frame-at-the-limit-is-sent", "LIM-002")

@@ -100,6 +100,27 @@ for _name, _lose in LOSSES.items():
     )
 
 
+@client_case("client-loss/subscriptions-changed-during-the-loss", "SUB-020", seconds=0.3)
+def changed_during_the_loss(scene: ClientScene) -> None:
+    """What the client subscribes to and unsubscribes from while it has no connection counts when it has one again."""
+    end = scene.connect(reconnect_attempts=5, reconnect_delay_ms=3 * DELAY_MS)
+    for channel in ("a", "b"):
+        scene.subscribe(end, channel)
+    end.end_sending()
+    scene.driver.expect("disconnected")
+    scene.subscribe_early("c")
+    scene.driver.ask("unsubscribe", channel="a")
+    again = scene.accept()
+    again.shake_hands()
+    renewed = [again.take("subscribe")["channel_id"] for _ in range(2)]
+    if sorted(renewed) != ["b", "c"] or scene.settle(again):
+        raise Violation(
+            "after a loss the client did not renew exactly the subscriptions it has",
+            expected="b and c",
+            received=str(renewed),
+        )
+
+
 @client_case("client-loss/told-to-connect-again", "SUB-020")
 def told_to_connect_again(scene: ClientScene) -> None:
     """A client that is told to connect again after a loss renews the subscriptions it has, too."""
