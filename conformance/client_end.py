@@ -8,7 +8,7 @@ from typing import Any
 
 from conformance import schemas, wire
 from conformance.stream import Stream
-from conformance.verdicts import Violation
+from conformance.verdicts import BrokenFrame, Violation
 from conformance.wire import Message
 
 
@@ -159,12 +159,12 @@ class ClientEnd(Stream):
     def _check(self, body: bytes) -> Message:
         message = super()._check(body)
         if message["message_id"] in self._ids:
-            raise Violation(
+            raise BrokenFrame(
                 "the client used a message_id a second time (ENV-004)",
                 expected="a fresh message_id",
                 received=wire.shorten(message),
             )
         self._ids.add(message["message_id"])
         if self.app_id and message["app_id"] != self.app_id:
-            raise Violation("the client sent another app_id than its own (ENV-012)", received=wire.shorten(message))
+            raise BrokenFrame("the client sent another app_id than its own (ENV-012)", received=wire.shorten(message))
         return message

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import time
 from typing import Any
 
 from conformance import wire
@@ -17,6 +18,7 @@ APP = "conformance"
 BARRIER = "conformance.barrier"
 QUICK_DELAY_MS = 50
 BACKLOG = 50
+LOOK_SECONDS = 0.01
 
 
 class ClientScene(Stage):
@@ -110,6 +112,21 @@ class ClientScene(Stage):
         end = self.accept_within(self._patience if seconds is None else seconds)
         if end is None:
             raise Violation("the client did not connect in time", expected="a connection", received="none")
+        return end
+
+    def welcome_back(self) -> ClientEnd:
+        """Accept the client that connects again by itself, and wait until it says that it is connected.
+
+        Raises:
+            Violation: it does not connect in time, or does not say so.
+        """
+        end = self.accept()
+        end.shake_hands()
+        deadline = time.monotonic() + self._patience
+        while not self.driver.ask("connection_info")["connected"]:
+            if time.monotonic() > deadline:
+                raise Violation("the client does not say that it is connected again", expected="connected: true")
+            self.wait(LOOK_SECONDS)
         return end
 
     def accept_within(self, seconds: float) -> ClientEnd | None:

@@ -179,7 +179,6 @@ class Driver:
             raise Violation(f"{what} did not come in time", received=json.dumps(self._waiting[-5:])) from None
         if line is None:
             raise Violation("the client's process ended", expected=what, received=self._process.obituary())
-        self._trace.event(CLIENT, f"said {line[:2000]}")
         try:
             event: Event = json.loads(line)
         except ValueError:
@@ -192,6 +191,8 @@ class Driver:
         return event
 
     def _read(self) -> None:
-        for line in self._process.output:
-            self._lines.put(line.decode("utf-8", "replace").rstrip("\n"))
+        for octets in self._process.output:
+            line = octets.decode("utf-8", "replace").rstrip("\n")
+            self._trace.event(CLIENT, f"said {line[:2000]}")
+            self._lines.put(line)
         self._lines.put(None)

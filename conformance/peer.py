@@ -8,7 +8,7 @@ from conformance import wire
 from conformance.chop import Chopper
 from conformance.stream import Stream
 from conformance.trace import Trace
-from conformance.verdicts import TargetError, Violation
+from conformance.verdicts import BrokenFrame, TargetError
 from conformance.wire import Message
 
 
@@ -57,7 +57,7 @@ class Peer(Stream):
     def _check_freshness(self, response: Message) -> None:
         identity = response["message_id"]
         if identity in self._response_ids or identity == response.get("reply_to"):
-            raise Violation(
+            raise BrokenFrame(
                 "the server used a message_id a second time (REQ-004)",
                 expected="a fresh message_id",
                 received=wire.shorten(response),

@@ -16,7 +16,7 @@ from conformance.scene import Scene
 from conformance.stage import Stage
 from conformance.subject import Subject
 from conformance.target import SERVER_ENDED, Target
-from conformance.verdicts import TargetError, Unsupported, Verdict, Violation
+from conformance.verdicts import BrokenFrame, TargetError, Unsupported, Verdict, Violation
 
 
 @dataclass
@@ -85,7 +85,8 @@ def _judge(case: Case, scene: Stage, result: CaseResult) -> None:
     try:
         case.run(scene)
     except Violation as violation:
-        result.verdict = Verdict.FAIL if case.level == "must" else Verdict.WARN
+        breaks_must = case.level == "must" or isinstance(violation, BrokenFrame)
+        result.verdict = Verdict.FAIL if breaks_must else Verdict.WARN
         result.message, result.received = violation.message, violation.received
         result.wanted = violation.expected
     except TargetError as error:

@@ -14,7 +14,7 @@ import time
 from conformance import schemas, wire
 from conformance.chop import PAUSE_SECONDS, PAUSES, Chopper
 from conformance.trace import CONNECTED, ENDS_SENDING, RESETS, Trace
-from conformance.verdicts import Violation
+from conformance.verdicts import BrokenFrame, Violation
 from conformance.wire import Message
 
 READ_BYTES = 262_144
@@ -247,7 +247,7 @@ class Stream:
         self._need(wire.HEADER_BYTES, deadline)
         length = wire.stated_length(self._buffer[: wire.HEADER_BYTES])
         if length > self.max_frame_bytes:
-            raise Violation(
+            raise BrokenFrame(
                 f"{self.OTHER} sent a header over the frame limit, or lost its framing",
                 expected=f"a length of at most {self.max_frame_bytes} (LIM-001)",
                 received=f"{length}, octets {bytes(self._buffer[:64]).hex()}",
@@ -262,11 +262,11 @@ class Stream:
         try:
             message = wire.decode(body)
         except wire.BadBody as error:
-            raise Violation(f"{self.OTHER} sent a body that breaks the encoding rules", received=str(error)) from None
+            raise BrokenFrame(f"{self.OTHER} sent a body that breaks the encoding rules", received=str(error)) from None
         self._note_message()
         wrong = schemas.problem(self.SCHEMA, message)
         if wrong:
-            raise Violation(f"{self.OTHER} sent a message that breaks the envelope rules (ENV-001)", received=wrong)
+            raise BrokenFrame(f"{self.OTHER} sent a message that breaks the envelope rules (ENV-001)", received=wrong)
         return message
 
     def _note_message(self) -> None:

@@ -47,6 +47,10 @@ class Violation(Exception):
         self.received = received
 
 
+class BrokenFrame(Violation):
+    """A frame broke a MUST that holds for every frame, whatever the case is about: a failure even where it is not."""
+
+
 class Unsupported(Exception):
     """The case cannot be tried on this target; the text says what is missing."""
 

@@ -278,6 +278,6 @@ def without_the_profile(scene: Scene) -> None:
     if PROFILE in scene.target.profiles:
         raise Unsupported("the server announces the profile batch")
     peer = scene.connect()
-    batch = batch_of(peer, "conformance.echo", [1, 2])
+    batch = batch_of(peer, "conformance.echo", [1, 2], connection_id=peer.connection_id)
     peer.send(batch)
     peer.expect_payload(batch, batch["payload"], "a server without the profile batch changed the payload of a batch")

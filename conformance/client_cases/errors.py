@@ -115,15 +115,16 @@ def as_long_as_allowed(scene: ClientScene, announced: int | None) -> None:
     scene.settle(end)
 
 
-for _name, _announced in {"announced": LIMIT, "customary": None}.items():
+LIMITS = {"announced": LIMIT, "customary": None, "announced-and-more-than-customary": 16_800_000}
+for _name, _announced in LIMITS.items():
     add(
         Case(
             f"client-errors/frame-at-the-{_name}-limit",
             ("LIM-003",),
-            f"A frame whose body is exactly as long as the {_name} limit is accepted.",
+            f"A frame whose body is exactly as long as the {_name.replace('-', ' ')} limit is accepted.",
             partial(as_long_as_allowed, announced=_announced),
             role="client",
-            seconds=0.1 if _announced else 0.8,
+            seconds=0.1 if _announced == LIMIT else 0.8,
         )
     )
 

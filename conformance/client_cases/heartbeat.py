@@ -11,6 +11,9 @@ from conformance.verdicts import Unsupported, Violation
 from conformance.wire import Message
 
 INTERVAL_MS = 150
+LONG_INTERVAL_MS = 400
+INTERVALS_ALLOWED = 3
+"""Instead of one, for machines are busy."""
 TOLERANCE = 0.4
 """An interval may be so much shorter than it should, of one; timers are coarse and machines are busy."""
 
@@ -57,6 +60,30 @@ def unanswered(scene: ClientScene) -> None:
     again = scene.accept()
     again.shake_hands()
     again.pong(again.take_ping())
+
+
+@client_case("client-heartbeat/other-messages-are-no-answer", "SYS-007", seconds=0.5)
+def other_messages(scene: ClientScene) -> None:
+    """Messages that arrive behind an unanswered ping do not stand for its answer."""
+    end = scene.connect(heartbeat_interval_ms=INTERVAL_MS)
+    await_ping(end)
+    end.send(end.message("publish", "news", 1), end.message("response", "news", 1, reply_to="nobody"))
+    end.expect_gone()
+
+
+@client_case("client-heartbeat/loss-is-noticed-within-the-interval", "SYS-007", seconds=1.0)
+def noticed_in_time(scene: ClientScene) -> None:
+    """An unanswered ping makes the client end the connection after one interval, not after several."""
+    end = scene.connect(heartbeat_interval_ms=LONG_INTERVAL_MS)
+    await_ping(end)
+    start = time.monotonic()
+    end.expect_gone()
+    if time.monotonic() - start > LONG_INTERVAL_MS / 1000 * INTERVALS_ALLOWED:
+        raise Violation(
+            "the client noticed only after several intervals that a ping was not answered",
+            expected=f"one interval of {LONG_INTERVAL_MS} ms",
+            received=f"{(time.monotonic() - start) * 1000:.0f} ms",
+        )
 
 
 @client_case("client-heartbeat/loss-is-told", "SYS-007", "REQ-018", seconds=0.5)

@@ -141,6 +141,18 @@ def told_to_connect_again(scene: ClientScene) -> None:
     scene.settle(again)
 
 
+@client_case("client-loss/requests-fail-at-disconnect", "REQ-018")
+def requests_fail_at_disconnect(scene: ClientScene) -> None:
+    """Requests in flight fail at once when the client is told to disconnect."""
+    end = scene.connect()
+    asked = [scene.driver.begin("send_request", channel="slow", payload=n, timeout_ms=60_000) for n in range(5)]
+    for _ in asked:
+        end.take("request", "slow")
+    scene.driver.ask("disconnect")
+    for each in asked:
+        scene.driver.failure(each)
+
+
 @client_case("client-loss/events", "REQ-018")
 def events(scene: ClientScene) -> None:
     """The client tells its user that the connection is lost, and that it is there again."""

@@ -204,6 +204,45 @@ def reply_to(scene: ClientScene) -> None:
     handed(scene, end, [("news", "default", 1), ("news", "default", 2)])
 
 
+@client_case("client-publish/own-publish", "SUB-019")
+def own_publish(scene: ClientScene) -> None:
+    """What the client publishes on a channel that it is subscribed to comes back and is handed over."""
+    end = scene.connect()
+    scene.subscribe(end, "news")
+    scene.driver.ask("publish", channel="news", payload="mine")
+    end.send(end.take("publish", "news"))
+    handed(scene, end, [("news", "default", "mine")])
+
+
+BAD_ENVELOPES: dict[str, dict[str, Any]] = {
+    "payload-absent": {"payload": ...},
+    "channel-a-number": {"channel_id": 5},
+    "type-unknown": {"message_type": "broadcast"},
+    "reply-to-a-number": {"reply_to": 5},
+}
+
+
+def bad_envelope(scene: ClientScene, members: dict[str, Any]) -> None:
+    """Send a message with a bad envelope ahead of a good one."""
+    end = scene.connect()
+    scene.subscribe(end, "news")
+    bad = end.message("publish", "news", "bad") | members
+    end.send({name: value for name, value in bad.items() if value is not ...}, end.message("publish", "news", "good"))
+    handed(scene, end, [("news", "default", "good")])
+
+
+for _name, _members in BAD_ENVELOPES.items():
+    add(
+        Case(
+            f"client-publish/bad-envelope-{_name}",
+            ("ENV-013",),
+            f"A message with {_name.replace('-', ' ')} is ignored, and the next one handed over.",
+            partial(bad_envelope, members=_members),
+            role="client",
+        )
+    )
+
+
 @client_case("client-publish/subscribed-ahead-of-connect", "SUB-001")
 def subscribed_ahead(scene: ClientScene) -> None:
     """What was subscribed to before the client connected is subscribed to when it has."""

@@ -57,7 +57,7 @@ class RunProgress:
         self._done += 1
         self._bad += result.verdict not in (Verdict.PASS, Verdict.UNSUPPORTED)
         self._bar.update(self._task, advance=1, bad=self._bad)
-        if not result.expected:
+        if not result.expected or result.verdict is Verdict.WARN:
             self._console.print(f"{result.verdict} {result.case}", markup=False, highlight=False)
         if not self._console.is_terminal and (self._done % PLAIN_EVERY == 0 or self._done == self._total):
             self._console.print(f"{self._done} of {self._total} cases, {self._bad} not passed", highlight=False)
