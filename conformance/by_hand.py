@@ -19,9 +19,9 @@ Do what stands behind 'do:' with your client, and say what came of it, a line ea
   = JSON                it resolved to this payload
   ! TEXT                it failed with this error
   connected             the client told its user that it is connected; disconnected likewise
-  message CHANNEL JSON  a handler was given this payload
+  message CHANNEL JSON  a handler was given this payload; with a name between the two, the handler of that name
   {...}                 any line of the driver protocol (node_harness/README.md)
-Answers are for the oldest command that has none. Ctrl-C ends the case."""
+Answers are for the oldest command that has none. You have an hour for each; Ctrl-C breaks off."""
 
 YES: dict[str, dict[str, Any]] = {
     "capabilities": {"name": "by hand", "version": "0", "language": "any", "protocol": "1.0", "commands": []},
@@ -67,7 +67,7 @@ class Console:
         for line in self._lines:
             try:
                 yield json.dumps(self._event(line.strip())).encode()
-            except (ValueError, LookupError) as error:
+            except (TypeError, ValueError, LookupError) as error:
                 self._show(f"that is no answer: {error!r}")
 
     def write(self, line: bytes) -> int:
@@ -101,9 +101,7 @@ class Console:
         if line.startswith("{"):
             return dict(json.loads(line))
         if word == "message":
-            channel, _, payload = rest.partition(" ")
-            message = {"payload": json.loads(payload)}
-            return {"event": "message", "channel": channel, "handler": "default", "message": message}
+            return _message(*rest.split(" ", 1))
         if word == "connected":
             return {"event": word}
         if word == "disconnected":
@@ -125,6 +123,17 @@ class Console:
             raise ValueError(line)
         del self._open[0]
         return answer
+
+
+def _message(channel: str, rest: str) -> dict[str, Any]:
+    """Return the event for ``CHANNEL [HANDLER] JSON``."""
+    handler = "default"
+    try:
+        payload = json.loads(rest)
+    except ValueError:
+        handler, rest = rest.split(" ", 1)
+        payload = json.loads(rest)
+    return {"event": "message", "channel": channel, "handler": handler, "message": {"payload": payload}}
 
 
 class ByHand(ClientTarget):

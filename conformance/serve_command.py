@@ -85,7 +85,8 @@ def _play(case_id: str) -> NoReturn:
         result = run_case(case, ByHand(iter(sys.stdin.readline, ""), click.echo))
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
-    click.echo("\n".join(describe(result)))
+    result.reproduce = f"ipc-conformance serve --case {case.id}"
+    click.echo("\n".join(describe(result, whole_trace=True)))
     sys.exit(ExitCode.NOT_CONFORMANT if result.verdict in (Verdict.FAIL, Verdict.ERROR) else ExitCode.CONFORMANT)
 
 

@@ -45,6 +45,8 @@ def _example(result: CaseResult) -> str:
 
 
 def _trace(result: CaseResult, whole: bool) -> list[str]:
+    if not result.trace:
+        return []
     entries = render(result.trace)
     hidden = 0 if whole else max(0, len(entries) - TRACE_LINES)
     skipped = [f"    ... {hidden} earlier lines: --trace shows them"] if hidden else []

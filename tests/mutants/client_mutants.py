@@ -154,6 +154,15 @@ _mutant(
     because="that is what it tries",
 )
 _mutant(
+    "ENV-013",
+    "A message with a bad envelope ends the connection.",
+    (
+        "link.js",
+        "      this.#events.onProblem(new IPCError('invalid_message', 'the server sent a message with a bad envelope'));",
+        "      this.abort(new IPCError('invalid_message', 'the server sent a message with a bad envelope'));",
+    ),
+)
+_mutant(
     "ENV-012",
     "Publishes go to an application of their own.",
     (
