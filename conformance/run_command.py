@@ -117,9 +117,7 @@ def _settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
 )
 @click.option("--level", type=click.Choice(["must", "should"]), help="Only cases of this level.")
 @_settings_options
-@click.option(
-    "-n", "workers", type=click.IntRange(1, 64), help="Worker processes. [default: 2 with --server-cmd, else 1]"
-)
+@click.option("-n", "workers", type=click.IntRange(1, 64), help="Worker processes. [default: 2; 1 with --server]")
 @click.option("--json", "json_file", type=FILE, metavar="FILE", help="Write the results file.")
 @click.option("--junit", type=FILE, metavar="FILE", help="Write a JUnit XML file.")
 @click.option("--format", "output", type=click.Choice(["text", "json"]), default="text", help="What goes to stdout.")
