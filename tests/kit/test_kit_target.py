@@ -17,8 +17,11 @@ from conformance.target import RESPONDER, Target
 from conformance.verdicts import TargetError
 
 WRONG_OPTIONS = {
-    "no server": ([], "say which server: one of --server HOST:PORT, --server-cmd 'CMD {port}', --target FILE"),
-    "two servers": (["--server", "a:1", "--server-cmd", "x {port}"], "say which server"),
+    "no server": (
+        [],
+        "say what to test: one of --server HOST:PORT, --server-cmd 'CMD {port}', --client-cmd CMD, --target FILE",
+    ),
+    "two servers": (["--server", "a:1", "--server-cmd", "x {port}"], "say what to test"),
     "no port": (["--server", "localhost"], "'localhost' is not HOST:PORT"),
     "no host": (["--server", ":80"], "':80' is not HOST:PORT"),
     "port zero": (["--server", "localhost:0"], "'localhost:0' is not HOST:PORT"),
