@@ -83,10 +83,10 @@ def claiming(requirement: str, role: Role) -> list[Case]:
 
 
 def control(laboratory: Laboratory, known: Any, names: Sequence[str], time_scale: float) -> list[CaseResult]:
-    """Run cases on what makes no mistake, and return the results that are no pass."""
+    """Run cases on what makes no mistake, and return those that fail; what it cannot be tried on shows nothing."""
     with laboratory.made(CONTROL, known, Settings(seed=SEED, time_scale=time_scale)) as target:
         results = [run_case(all_cases()[name], target) for name in names]
-    return [each for each in results if each.verdict is not Verdict.PASS]
+    return [each for each in results if each.verdict not in (Verdict.PASS, Verdict.UNSUPPORTED)]
 
 
 def attempt(laboratory: Laboratory, mutant: Mutant, known: Any, time_scale: float) -> Outcome:
