@@ -27,9 +27,10 @@ NOT_FOUND = ("E404", "ETARGET", "ENOENT")
 PEER = "ipc-framework==1.1.2"
 ADAPTERS = "conformance/adapters"
 UNTYPED = ("--allow-untyped-defs", "--allow-incomplete-defs", "--allow-untyped-calls", "--no-check-untyped-defs")
+PROFILES = "--profile batch --profile discovery"
 # Small limits, so that the cases that reach them are quick.
 SMALL = (
-    "--responder --profile batch --handshake-timeout 1 "
+    f"--responder {PROFILES} --handshake-timeout 1 "
     "--max-connections 200 --max-frame-bytes 4194304 --max-outbound-bytes 8388608"
 )
 REFERENCE = f"python -m reference_server --port {{port}} {SMALL}"
@@ -45,7 +46,7 @@ def conformance(session: nox.Session) -> None:
     results = _results("reference_server")
     session.run("ipc-conformance", "run", "--server-cmd", REFERENCE, "--json", results)
     session.run("ipc-conformance", "requirements", results, "--strict", "--missing")
-    plain = REFERENCE.replace("--profile batch ", "")
+    plain = REFERENCE.replace(PROFILES, "")
     session.run("ipc-conformance", "run", "--server-cmd", plain, "--case", "profiles/*")
     client = _results("node_client")
     driver = f"'{_node(session)}' node_harness/driver.js"

@@ -10,13 +10,12 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from conformance import schemas, wire
+from conformance.profiles import actions_with, is_reserved
 from conformance.target import RESPONDER_APP
 from conformance.wire import Message
 
 PORTABLE_DEPTH = 64  # ENC-009
 MAJOR = "1"
-ANSWERS = {"ping": "pong", "get_time": "time"}
-"""The actions of the system channel, and the schemas of their answers."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,7 @@ def later_message(body: bytes, app_id: str, connection_id: str, profiles: Collec
         return _error("app_mismatch", message)
     if schemas.problem(message["message_type"], message) or ("batch" in profiles and _is_bad_batch(message)):
         return _error("invalid_message", message)
-    return _permitted(message, connection_id)
+    return _permitted(message, connection_id, profiles)
 
 
 def _is_bad_batch(message: Message) -> bool:
@@ -81,28 +80,32 @@ def _is_bad_batch(message: Message) -> bool:
     return payload.get("action") == "batch_process" and schemas.problem("batch-request", payload) is not None
 
 
-def _permitted(message: Message, connection_id: str) -> Expected:
+def _permitted(message: Message, connection_id: str, profiles: Collection[str]) -> Expected:
     """Stages 9 and 10, behind the schemas."""
     kind, channel, payload = message["message_type"], message["channel_id"], message["payload"]
     if kind in ("subscribe", "unsubscribe") and payload["connection_id"] != connection_id:
         return _error("forbidden", message)
-    if kind == "publish" and channel == "system":
+    if kind == "publish" and is_reserved(channel, profiles):
         return _error("reserved_channel", message)
     if kind != "request":
         return Expected("nothing", message=message)
     if channel == "system":
-        return _acted(message, payload["action"])
+        return _acted(message, profiles)
     if message["app_id"] == RESPONDER_APP and channel.startswith("conformance."):
         return Expected("anything")
     return _error("no_handler", message)
 
 
-def _acted(message: Message, action: str) -> Expected:
-    if action == "connect":
+def _acted(message: Message, profiles: Collection[str]) -> Expected:
+    payload = message["payload"]
+    if payload["action"] == "connect":
         return _error("already_connected", message)
-    if action in ANSWERS:
-        return Expected("answer", answer=ANSWERS[action], message=message)
-    return _error("unknown_action", message)
+    action = actions_with(profiles).get(payload["action"])
+    if action is None:
+        return _error("unknown_action", message)
+    if schemas.problem(action.payload, payload):
+        return _error("invalid_message", message)
+    return Expected("answer", answer=action.answer, message=message)
 
 
 def _error(code: str, message: Message | None) -> Expected:

@@ -16,7 +16,7 @@ from conformance.trace import Trace
 from conformance.verdicts import TargetError, Violation
 
 RESPONDER_APP = "conformance"
-RESPONDER = ("echo", "delay", "fail", "silent", "emit", "seen", "close")
+RESPONDER = ("echo", "delay", "fail", "silent", "emit", "seen", "close", "services")
 """The request channels of the responder, without the prefix ``conformance.`` (spec, chapter 13)."""
 
 
@@ -214,7 +214,7 @@ def find_responder(target: Target) -> frozenset[str]:
 
 def _ask(probe: Connection, name: str) -> None:
     anything = {"delay_ms": 0, "value": 0, "detail": "", "channel": "x", "count": 0}
-    anything |= {"message_type": "publish", "payload": None}
+    anything |= {"message_type": "publish", "payload": None, "service_type": "x", "remove": "x"}
     probe.send(probe.request_message(f"conformance.{name}", anything))
 
 

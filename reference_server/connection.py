@@ -7,7 +7,7 @@ Feed `receive_data` and `receive_eof`, handle every event of `events` before tak
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, Protocol
 
 from reference_server.errors import ErrorCode, HttpRequestError, WireError
@@ -15,7 +15,8 @@ from reference_server.events import ActionReceived, BatchReceived, ConnectReceiv
 from reference_server.frames import HEADER, HTTP_HINT, FrameDecoder
 from reference_server.limits import Limits
 from reference_server.messages import MessageIds, ServerMessage, decode_message, encode_message
-from reference_server.precedence import PROTOCOL, SYSTEM, read_connect, read_message
+from reference_server.offer import SYSTEM, Offer
+from reference_server.precedence import PROTOCOL, read_connect, read_message
 from reference_server.profiles import batch
 from reference_server.schemas import validator
 from reference_server.states import State, Step, next_state
@@ -44,13 +45,13 @@ class Connection:
         owed: How many requests are not answered yet.
     """
 
-    def __init__(self, limits: Limits, watcher: Watcher, profiles: Sequence[str] = ()) -> None:
+    def __init__(self, limits: Limits, watcher: Watcher, offer: Offer) -> None:
         self.state = State.AWAITING_CONNECT
         self.app_id = SYSTEM
         self.connection_id = ""
         self.owed = 0
         self._limits = limits
-        self._profiles = profiles
+        self._offer = offer
         self._watcher = watcher
         self._frames = FrameDecoder(limits.max_frame_bytes)
         self._ids = MessageIds()
@@ -107,7 +108,7 @@ class Connection:
                 self._take(Step.HTTP_DETECTED)
                 return
             if isinstance(event, ActionReceived):
-                self._respond(event.action(), SYSTEM, event.message_id)
+                self._respond(event.answer, SYSTEM, event.message_id)
             elif event is not None:
                 self.owed += isinstance(event, RequestReceived)
                 yield event
@@ -122,7 +123,7 @@ class Connection:
             "status": "connected",
             "connection_id": event.connection_id,
             "protocol": PROTOCOL,
-            "profiles": self._profiles,
+            "profiles": self._offer.profiles,
             "limits": self._limits.announced(),
         }
         self._respond(acknowledgement, SYSTEM, reply_to=None)
@@ -203,8 +204,8 @@ class Connection:
         message = decode_message(frame, self._limits.max_depth)
         if self.state is State.AWAITING_CONNECT:
             return read_connect(message)
-        event = read_message(message, frame, self.app_id, self.connection_id)
-        if batch.NAME in self._profiles and type(event) is RequestReceived and batch.is_batch(event.payload):
+        event = read_message(message, frame, self.app_id, self.connection_id, self._offer)
+        if batch.NAME in self._offer.profiles and type(event) is RequestReceived and batch.is_batch(event.payload):
             items = batch.read_items(message)
             return BatchReceived(event.channel_id, event.message_id, event.payload, event.size, items)
         return event

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -16,10 +15,10 @@ class ConnectReceived(msgspec.Struct, frozen=True):
 
 
 class ActionReceived(msgspec.Struct, frozen=True):
-    """A request on the channel `system` that the connection answers itself."""
+    """A request on the channel `system`, and the payload with which the connection answers it."""
 
     message_id: str
-    action: Callable[[], dict[str, Any]]
+    answer: dict[str, Any]
 
 
 class RequestReceived(msgspec.Struct, frozen=True):

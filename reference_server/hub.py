@@ -66,6 +66,10 @@ class Hub:
         if not subscribers:
             application.channels.pop(channel_id, None)
 
+    def applications(self) -> list[str]:
+        """Return the applications that have connections now."""
+        return list(self._applications)
+
     def publish(self, app_id: str, channel_id: str, frame: bytes) -> None:
         """Deliver a frame to the subscribers that a channel has now (SUB-010, SUB-011)."""
         application = self._applications.get(app_id)

@@ -24,6 +24,7 @@ from reference_server.events import (
 from reference_server.handlers import HandlerTable
 from reference_server.hub import Hub
 from reference_server.limits import Limits
+from reference_server.offer import Offer
 from reference_server.states import State
 from reference_server.threads import HandlerThreads
 from reference_server.work import Work
@@ -34,7 +35,7 @@ class Site:
     """What the links of one server share.
 
     Attributes:
-        profiles: The profiles that are announced.
+        offer: What the server offers.
         in_loop: Calls a function with arguments in the event loop, at once or as soon as it can.
         links: Every connection with a transport.
         serving: Those that count for the limit of connections: not the ones that are closing.
@@ -47,7 +48,7 @@ class Site:
     handlers: HandlerTable
     threads: HandlerThreads
     in_loop: Callable[..., None]
-    profiles: tuple[str, ...] = ()
+    offer: Offer
     links: set[Link] = field(default_factory=set)
     serving: set[Link] = field(default_factory=set)
     empty: asyncio.Event = field(default_factory=asyncio.Event)
@@ -64,7 +65,7 @@ class Link(asyncio.Protocol):
         self._site = site
         self._limits = site.limits
         self._loop = asyncio.get_running_loop()
-        self._connection = Connection(site.limits, self, site.profiles)
+        self._connection = Connection(site.limits, self, site.offer)
         self._work = Work(self._connection, site.threads, self._load_changed)
         self._transport: asyncio.Transport
         self._timer: asyncio.TimerHandle | None = None

@@ -22,11 +22,10 @@ from reference_server.events import (
     UnsubscribeReceived,
 )
 from reference_server.messages import Message
-from reference_server.profiles.system import ACTIONS
+from reference_server.offer import SYSTEM, Offer
 from reference_server.schemas import explain, validator
 
 PROTOCOL: Final = "1.0"
-SYSTEM: Final = "system"
 
 _MAJOR: Final = PROTOCOL.partition(".")[0]
 
@@ -52,7 +51,7 @@ def read_connect(message: Message) -> ConnectReceived:
     return ConnectReceived(message["app_id"], payload["connection_id"])
 
 
-def read_message(message: Message, frame: bytes, app_id: str, connection_id: str) -> Event | None:
+def read_message(message: Message, frame: bytes, app_id: str, connection_id: str, offer: Offer) -> Event | None:
     """Return what a later message asks for, None when it is to be discarded (stages 6 to 10).
 
     Args:
@@ -60,6 +59,7 @@ def read_message(message: Message, frame: bytes, app_id: str, connection_id: str
         frame: Its frame, header included.
         app_id: The application of the connection.
         connection_id: The connection's name inside it.
+        offer: What the server offers.
 
     Raises:
         WireError: It breaks a rule.
@@ -71,43 +71,44 @@ def read_message(message: Message, frame: bytes, app_id: str, connection_id: str
         return None  # REQ-015
     if message["app_id"] != app_id:
         raise WireError(ErrorCode.APP_MISMATCH, f"this connection belongs to {app_id!r}", message)
-    return _READERS[kind](message, frame, connection_id)
+    return _READERS[kind](message, frame, connection_id, offer)
 
 
-def _read_request(message: Message, frame: bytes, _connection_id: str) -> Event:
+def _read_request(message: Message, frame: bytes, _connection_id: str, offer: Offer) -> Event:
     channel_id = message["channel_id"]
     if channel_id == SYSTEM:
-        return _read_action(message)
+        return _read_action(message, offer)
     return RequestReceived(channel_id, message["message_id"], message["payload"], len(frame))
 
 
-def _read_action(message: Message) -> ActionReceived:
+def _read_action(message: Message, offer: Offer) -> ActionReceived:
     _check_payload(_SYSTEM_REQUEST, message)
     name = message["payload"]["action"]
     if name == "connect":
         raise WireError(ErrorCode.ALREADY_CONNECTED, "this connection has completed its handshake", message)
-    action = ACTIONS.get(name)
+    action = offer.actions.get(name)
     if action is None:
-        raise WireError(ErrorCode.UNKNOWN_ACTION, f"known are connect, {', '.join(ACTIONS)}", message)
-    return ActionReceived(message["message_id"], action)
+        raise WireError(ErrorCode.UNKNOWN_ACTION, f"known are connect, {', '.join(offer.actions)}", message)
+    return ActionReceived(message["message_id"], action(message))
 
 
-def _read_notification(message: Message, frame: bytes, _connection_id: str) -> Event:
+def _read_notification(message: Message, frame: bytes, _connection_id: str, _offer: Offer) -> Event:
     return NotificationReceived(message["channel_id"], message["message_id"], message["payload"], len(frame))
 
 
-def _read_publish(message: Message, frame: bytes, _connection_id: str) -> Event:
-    if message["channel_id"] == SYSTEM:
-        raise WireError(ErrorCode.RESERVED_CHANNEL, "only the server publishes on 'system'", message)  # ISO-004
-    return PublishReceived(message["channel_id"], frame)
+def _read_publish(message: Message, frame: bytes, _connection_id: str, offer: Offer) -> Event:
+    channel_id = message["channel_id"]
+    if offer.reserves(channel_id):
+        raise WireError(ErrorCode.RESERVED_CHANNEL, f"only the server publishes on {channel_id!r}", message)  # ISO-004
+    return PublishReceived(channel_id, frame)
 
 
-def _read_subscribe(message: Message, _frame: bytes, connection_id: str) -> Event:
+def _read_subscribe(message: Message, _frame: bytes, connection_id: str, _offer: Offer) -> Event:
     _check_subscription(message, connection_id)
     return SubscribeReceived(message["channel_id"])
 
 
-def _read_unsubscribe(message: Message, _frame: bytes, connection_id: str) -> Event:
+def _read_unsubscribe(message: Message, _frame: bytes, connection_id: str, _offer: Offer) -> Event:
     _check_subscription(message, connection_id)
     return UnsubscribeReceived(message["channel_id"])
 
@@ -124,7 +125,7 @@ def _check_payload(schema: jsonschema_rs.Draft202012Validator, message: Message)
         raise WireError(ErrorCode.INVALID_MESSAGE, f"payload: {explain(schema, payload)}", message)
 
 
-_READERS: Final[dict[str, Callable[[Message, bytes, str], Event]]] = {
+_READERS: Final[dict[str, Callable[[Message, bytes, str, Offer], Event]]] = {
     "request": _read_request,
     "notification": _read_notification,
     "publish": _read_publish,

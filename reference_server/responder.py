@@ -11,6 +11,7 @@ from collections import deque
 from typing import Any, Final
 
 from reference_server.handlers import Request
+from reference_server.profiles import discovery
 from reference_server.server import ReferenceServer
 
 APPLICATION: Final = "conformance"
@@ -33,6 +34,8 @@ def install(server: ReferenceServer) -> None:
     responder = Responder(server)
     for name in ("echo", "delay", "fail", "silent", "emit", "seen", "close"):
         server.handler(f"conformance.{name}", app=APPLICATION)(getattr(responder, name))
+    if discovery.NAME in server.profiles:
+        server.handler("conformance.services", app=APPLICATION)(responder.services)
     server.handler("conformance.note", kind="notification", app=APPLICATION)(responder.note)
 
 
@@ -81,6 +84,17 @@ class Responder:
         if type(request.payload) is not dict:
             raise WrongPayload("the payload is not an object")
         return {"seen": list(self._notes)}
+
+    async def services(self, request: Request) -> dict[str, str]:
+        """Add, change or remove an instance of a service."""
+        wanted = request.payload
+        service_type, registry = wanted["service_type"], self._server.services
+        if "remove" in wanted:
+            registry.remove(service_type, wanted["remove"], app=request.app_id)
+        else:
+            instance = dict(wanted["set"])
+            registry.set(service_type, instance.pop("id"), **instance, app=request.app_id)
+        return {"status": "ok"}
 
     async def close(self, request: Request) -> None:
         """Drop the connection without an answer."""

@@ -49,8 +49,13 @@ def explain(schema: jsonschema_rs.Draft202012Validator, instance: Mapping[str, A
     return line if len(line) <= _LONGEST_EXPLANATION else line[:_LONGEST_EXPLANATION] + "..."
 
 
-def check_name(member: str, name: object) -> None:
-    """Raise `ValueError` when a value must not stand in a member of the envelope, such as `channel_id`."""
-    schema = validator(f"common#/$defs/{member}")
-    if not schema.is_valid(name):
-        raise ValueError(f"{member} {name!r} is not valid: {explain(schema, name)}")
+def check(name: str, value: object, what: str) -> None:
+    """Raise `ValueError`, which calls the value `what`, when a published schema (as in `validator`) refuses it."""
+    schema = validator(name)
+    if not schema.is_valid(value):
+        raise ValueError(f"{what} {value!r} is not valid: {explain(schema, value)}")
+
+
+def check_name(kind: str, name: object) -> None:
+    """Raise `ValueError` when a value cannot be a name of that kind, such as `channel_id`."""
+    check(f"common#/$defs/{kind}", name, kind)

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import Callable, Iterable
+from concurrent.futures import Future
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
@@ -15,8 +16,10 @@ from reference_server.hub import Hub
 from reference_server.limits import Limits
 from reference_server.link import Link, Site
 from reference_server.listeners import open_listeners
-from reference_server.precedence import SYSTEM
-from reference_server.profiles import PROFILES
+from reference_server.offer import Offer
+from reference_server.profiles import PROFILES, discovery
+from reference_server.profiles.discovery import ServiceRegistry
+from reference_server.profiles.system import ACTIONS
 from reference_server.schemas import check_name
 from reference_server.threads import HandlerThreads
 
@@ -53,14 +56,15 @@ class ReferenceServer:
         self, host: str = "localhost", port: int = 8888, *, limits: Limits | None = None, profiles: Iterable[str] = ()
     ) -> None:
         self.host = host
-        self._profiles = tuple(dict.fromkeys(profiles))
-        if unknown := set(self._profiles) - set(PROFILES):
+        self.profiles = tuple(dict.fromkeys(profiles))
+        if unknown := set(self.profiles) - set(PROFILES):
             raise ValueError(f"there is no profile {min(unknown)!r}; there are {', '.join(PROFILES)}")
         self.limits = limits or Limits()
         self._wanted_port = port
         self._bound_port = 0
         self._handlers = HandlerTable()
         self._hub = Hub(self.limits.max_frame_bytes)
+        self._services = ServiceRegistry(self._announce, self._in_loop)
         self._site: Site | None = None
         self._listeners: list[asyncio.Server] = []
         self._stopped: asyncio.Event
@@ -94,12 +98,23 @@ class ReferenceServer:
 
         return register
 
+    @property
+    def services(self) -> ServiceRegistry:
+        """The services that clients can discover.
+
+        Raises:
+            RuntimeError: The server does not offer the profile discovery.
+        """
+        if discovery.NAME not in self.profiles:
+            raise RuntimeError("the server does not offer the profile 'discovery'; give ReferenceServer profiles=")
+        return self._services
+
     def publish(self, app_id: str, channel_id: str, payload: Any) -> None:
         """Send a `publish` to the subscribers of a channel. Works in handlers and in any thread.
 
         Raises:
-            ValueError: The application or channel cannot be published on, the payload has no JSON form, or the message
-                would be too long.
+            ValueError: The application or channel cannot be published on, or is reserved for what the server itself
+                says; the payload has no JSON form, or the message would be too long.
             RuntimeError: The server is not running.
         """
         self._originate("publish", app_id, channel_id, payload)
@@ -111,12 +126,32 @@ class ReferenceServer:
     def _originate(self, message_type: str, app_id: str, channel_id: str, payload: object) -> None:
         if self._site is None:
             raise RuntimeError("the server is not running")
-        if channel_id == SYSTEM:
-            raise ValueError("nothing is published on the channel 'system'")
+        if self._site.offer.reserves(channel_id):
+            raise ValueError(f"the channel {channel_id!r} is reserved for what the server itself says")
         check_name("app_id", app_id)
         check_name("channel_id", channel_id)
         frame = self._hub.originate(message_type, app_id, channel_id, payload)
         self._site.in_loop(self._hub.publish, app_id, channel_id, frame)
+
+    def _announce(self, scope: str | None, channel_id: str, payload: object) -> None:
+        for app_id in self._hub.applications() if scope is None else [scope]:
+            self._hub.publish(app_id, channel_id, self._hub.originate("publish", app_id, channel_id, payload))
+
+    def _in_loop(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        if self._site is None:
+            return function(*arguments)
+        outcome: Future[Any] = Future()
+        self._site.in_loop(_settle, outcome, function, *arguments)
+        return outcome.result()
+
+    @property
+    def offer(self) -> Offer:
+        """What the server offers beyond the core."""
+        actions, channels = dict(ACTIONS), Offer().channels
+        if discovery.NAME in self.profiles:
+            actions |= self._services.actions
+            channels |= discovery.CHANNELS
+        return Offer(profiles=self.profiles, actions=actions, channels=channels)
 
     # Its life
 
@@ -141,7 +176,7 @@ class ReferenceServer:
         sockets = open_listeners(self.host, self._wanted_port)
         self._bound_port = sockets[0].getsockname()[1]
         threads = HandlerThreads(self.limits.handler_threads)
-        site = Site(self.limits, self._hub, self._handlers, threads, _caller(loop), self._profiles)
+        site = Site(self.limits, self._hub, self._handlers, threads, _caller(loop), self.offer)
         self._site = site
         self._stopped = asyncio.Event()
         self._listeners = [
@@ -197,6 +232,13 @@ async def _end_links(site: Site) -> None:
 async def _wait_until_empty(site: Site, seconds: float) -> None:
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(site.empty.wait(), seconds)
+
+
+def _settle(outcome: Future[Any], function: Callable[..., Any], *arguments: Any) -> None:
+    try:
+        outcome.set_result(function(*arguments))
+    except Exception as error:  # noqa: BLE001 - for whoever waits for the outcome
+        outcome.set_exception(error)
 
 
 def _caller(loop: asyncio.AbstractEventLoop) -> Callable[..., None]:

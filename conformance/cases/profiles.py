@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from conformance.case import case
+from conformance.connection import Connection
+from conformance.profiles import PROFILES, Profile
 from conformance.scene import Scene
 from conformance.verdicts import Violation
 
-KNOWN = frozenset({"batch"})
-"""The profiles that this version of the protocol defines."""
-CHANNELS = {"discovery": ("service_discovery", "service_instances"), "queue": ("queue_manager",)}
-ACTIONS = {"discovery": ("list_services", "get_service_instances")}
+
+def without(scene: Scene, peer: Connection) -> Iterator[Profile]:
+    """Yield the profiles that the server does not announce on the connection, and that nobody says it has."""
+    announced = (peer.acknowledgement or {})["payload"].get("profiles", ())
+    for name, profile in PROFILES.items():
+        if name not in {*announced, *scene.target.options.profiles}:
+            yield profile
 
 
 @case("profiles/only-defined-ones-are-announced", "PRF-001")
 def only_defined_ones(scene: Scene) -> None:
     """The acknowledgement names no profile that this version of the protocol does not define."""
     payload = (scene.connect().acknowledgement or {})["payload"]
-    unknown = set(payload.get("profiles", ())) - KNOWN
+    unknown = set(payload.get("profiles", ())) - PROFILES.keys()
     if unknown:
         raise Violation("the server announces profiles that are not defined", received=str(sorted(unknown)))
 
@@ -25,19 +32,17 @@ def only_defined_ones(scene: Scene) -> None:
 def channels_are_ordinary(scene: Scene) -> None:
     """On channels of profiles that the server does not announce, clients publish as on any other."""
     peer = scene.connect()
-    for profile, channels in CHANNELS.items():
-        for channel in () if profile in scene.target.profiles else channels:
-            peer.subscribe(channel)
-            peer.publish_and_get(channel, {"action": "service_registered"})
-            peer.unsubscribe(channel)
+    for channel in (channel for profile in without(scene, peer) for channel in profile.channels):
+        peer.subscribe(channel)
+        peer.publish_and_get(channel, {"action": "service_registered"})
+        peer.unsubscribe(channel)
 
 
 @case("profiles/without-a-profile-its-actions-are-unknown", "PRF-003")
 def actions_are_unknown(scene: Scene) -> None:
     """Actions of profiles that the server does not announce are unknown."""
     peer = scene.connect()
-    for profile, actions in ACTIONS.items():
-        for action in () if profile in scene.target.profiles else actions:
-            request = peer.request_message("system", {"action": action})
-            peer.send(request)
-            peer.expect_error("unknown_action", request)
+    for action in (action for profile in without(scene, peer) for action in profile.actions):
+        request = peer.request_message("system", {"action": action})
+        peer.send(request)
+        peer.expect_error("unknown_action", request)

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from reference_server.profiles import batch
+from reference_server.profiles import batch, discovery
 
-PROFILES: Final = (batch.NAME,)
+PROFILES: Final = (batch.NAME, discovery.NAME)
 """The profiles that a server can offer."""

@@ -7,19 +7,21 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from reference_server.messages import Message
 
-def ping() -> dict[str, Any]:
+
+def ping(_message: Message) -> dict[str, Any]:
     """Answer that the server is there (SYS-003)."""
     return {"status": "pong"}
 
 
-def get_time() -> dict[str, Any]:
+def get_time(_message: Message) -> dict[str, Any]:
     """Answer with one reading of the clock, in two forms (SYS-004)."""
     now = time.time()
     return {"timestamp": now, "iso": datetime.fromtimestamp(now, UTC).isoformat(timespec="microseconds")}
 
 
-ACTIONS: Final[dict[str, Callable[[], dict[str, Any]]]] = {
+ACTIONS: Final[dict[str, Callable[[Message], dict[str, Any]]]] = {
     "ping": ping,
     "get_time": get_time,
 }

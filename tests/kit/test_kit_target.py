@@ -121,8 +121,10 @@ def test_attached_target_lives_on() -> None:
 
 
 def test_responder_of_the_reference_server_is_found_whole() -> None:
-    with Target(TargetOptions(command=REFERENCE)) as target:
+    with Target(TargetOptions(command=f"{REFERENCE} --profile discovery")) as target:
         assert target.responder == frozenset(RESPONDER)
+    with Target(TargetOptions(command=REFERENCE)) as target:
+        assert target.responder == frozenset(RESPONDER) - {"services"}
 
 
 def test_exploring_a_mute_server_takes_one_scaled_wait() -> None:

@@ -23,6 +23,7 @@ from reference_server.events import ActionReceived, ConnectReceived
 from reference_server.frames import FrameDecoder
 from reference_server.link import Link
 from reference_server.messages import Message
+from reference_server.offer import Offer
 from reference_server.states import State
 
 
@@ -121,7 +122,7 @@ def ping_before_connect() -> None:
     @around(connection, "read_connect")
     def read(original: Any, message: Message) -> Any:
         if isinstance(payload := message.get("payload"), dict) and payload.get("action") == "ping":
-            return precedence._read_action(message)
+            return precedence._read_action(message, Offer())
         return original(message)
 
 
@@ -202,11 +203,11 @@ def connect_twice() -> None:
     """A second connect message is answered like the first."""
 
     @around(precedence, "_read_action")
-    def read(original: Any, message: Message) -> Any:
+    def read(original: Any, message: Message, offer: Any) -> Any:
         payload = message["payload"]
         if isinstance(payload, dict) and payload.get("action") == "connect":
-            return ActionReceived(message["message_id"], lambda: {"status": "connected"})
-        return original(message)
+            return ActionReceived(message["message_id"], {"status": "connected"})
+        return original(message, offer)
 
 
 @mutant("HSK-025")

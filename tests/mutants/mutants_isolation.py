@@ -13,9 +13,11 @@ from tricks import act_in_spite_of, change_acknowledgement, publish, refuse_mess
 from reference_server import connection, precedence
 from reference_server.connection import Connection
 from reference_server.errors import ErrorCode, WireError
-from reference_server.events import ActionReceived, PublishReceived
+from reference_server.events import PublishReceived
 from reference_server.hub import Hub
 from reference_server.messages import Message
+from reference_server.offer import Offer
+from reference_server.profiles.discovery import ServiceRegistry
 from reference_server.profiles.system import ACTIONS
 from reference_server.states import State
 
@@ -25,8 +27,8 @@ def application_not_checked() -> None:
     """The app_id of a message is not looked at; every message is for the connection's own application."""
 
     @around(connection, "read_message")
-    def read(original: Any, message: Message, frame: bytes, _app_id: str, connection_id: str) -> Any:
-        return original(message, frame, message.get("app_id"), connection_id)
+    def read(original: Any, message: Message, frame: bytes, _app_id: str, *context: Any) -> Any:
+        return original(message, frame, message.get("app_id"), *context)
 
 
 @mutant("ISO-002")
@@ -53,7 +55,7 @@ def channels_are_global() -> None:
 @mutant("ISO-004")
 def system_is_ordinary() -> None:
     """A publish on `system` is like any other."""
-    precedence._READERS["publish"] = lambda message, frame, _name: PublishReceived(message["channel_id"], frame)
+    precedence._READERS["publish"] = lambda message, frame, *_: PublishReceived(message["channel_id"], frame)
 
 
 @mutant("ISO-008")
@@ -92,10 +94,10 @@ def no_action_is_an_unknown_one() -> None:
     """A system request without an action is one with an unknown action."""
 
     @around(precedence, "_read_action")
-    def read(original: Any, message: Message) -> Any:
+    def read(original: Any, message: Message, offer: Any) -> Any:
         if not precedence._SYSTEM_REQUEST.is_valid(message["payload"]):
             raise WireError(ErrorCode.UNKNOWN_ACTION, "", message)
-        return original(message)
+        return original(message, offer)
 
 
 @mutant("SYS-002")
@@ -103,9 +105,9 @@ def action_by_prefix() -> None:
     """An unknown action is a request without a handler."""
 
     @around(precedence, "_read_action")
-    def read(original: Any, message: Message) -> Any:
+    def read(original: Any, message: Message, offer: Any) -> Any:
         try:
-            return original(message)
+            return original(message, offer)
         except WireError as error:
             if error.code is ErrorCode.UNKNOWN_ACTION:
                 raise WireError(ErrorCode.NO_HANDLER, "", message) from None
@@ -117,11 +119,11 @@ def action_in_capitals() -> None:
     """Actions are compared without regard to case and to blanks around them."""
 
     @around(precedence, "_read_action")
-    def read(original: Any, message: Message) -> Any:
+    def read(original: Any, message: Message, offer: Any) -> Any:
         payload = message["payload"]
         if isinstance(payload, dict) and isinstance(payload.get("action"), str):
             message = message | {"payload": payload | {"action": payload["action"].strip().lower()}}
-        return original(message)
+        return original(message, offer)
 
 
 @mutant("SYS-003", harms=("*",), because="every case waits for a pong to know that nothing else came")
@@ -129,7 +131,7 @@ def no_pong() -> None:
     """A ping is answered with status ok."""
 
     @instead_of_entry(ACTIONS, "ping")
-    def ping(_original: Any) -> dict[str, Any]:
+    def ping(_original: Any, _message: Any) -> dict[str, Any]:
         return {"status": "ok"}
 
 
@@ -138,8 +140,8 @@ def milliseconds() -> None:
     """The timestamp of get_time is in milliseconds."""
 
     @instead_of_entry(ACTIONS, "get_time")
-    def get_time(original: Any) -> dict[str, Any]:
-        payload: dict[str, Any] = original()
+    def get_time(original: Any, message: Any) -> dict[str, Any]:
+        payload: dict[str, Any] = original(message)
         return payload | {"timestamp": payload["timestamp"] * 1000}
 
 
@@ -148,8 +150,8 @@ def local_time() -> None:
     """The iso of get_time has no offset."""
 
     @instead_of_entry(ACTIONS, "get_time")
-    def get_time(original: Any) -> dict[str, Any]:
-        payload: dict[str, Any] = original()
+    def get_time(original: Any, message: Any) -> dict[str, Any]:
+        payload: dict[str, Any] = original(message)
         return payload | {"iso": datetime.fromtimestamp(payload["timestamp"]).isoformat()}
 
 
@@ -168,24 +170,21 @@ def request_is_closed() -> None:
 @mutant("PRF-001")
 def boast() -> None:
     """A profile is announced that is not there."""
-    change_acknowledgement(lambda payload: payload.update(profiles=["discovery"]))
+    change_acknowledgement(lambda payload: payload.update(profiles=[*payload["profiles"], "telepathy"]))
 
 
 @mutant("PRF-003")
 def channel_of_a_profile() -> None:
-    """A channel of a profile that is not announced is reserved for the server."""
-    refuse_message(
-        lambda message: message["message_type"] == "publish" and message["channel_id"] == "service_discovery",
-        ErrorCode.RESERVED_CHANNEL,
-    )
+    """The channels of a profile are reserved for the server although it does not announce the profile."""
+    change_acknowledgement(lambda payload: payload.update(profiles=["batch"]))
+    replace(ServiceRegistry, "actions", {})
 
 
 @mutant("PRF-003/action")
 def action_of_a_profile() -> None:
-    """An action of a profile that is not announced is answered."""
+    """The actions of a profile are answered although the server does not announce it."""
+    change_acknowledgement(lambda payload: payload.update(profiles=[]))
 
-    @around(precedence, "_read_action")
-    def read(original: Any, message: Message) -> Any:
-        if isinstance(message["payload"], dict) and message["payload"].get("action") == "list_services":
-            return ActionReceived(message["message_id"], lambda: {"services": []})
-        return original(message)
+    @around(Offer, "reserves")
+    def reserves(_original: Any, _self: Offer, channel_id: str) -> bool:
+        return channel_id == "system"

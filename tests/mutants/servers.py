@@ -19,7 +19,10 @@ from conformance.settings import Settings
 from conformance.subject import TargetOptions
 from conformance.target import Target
 
-OPTIONS = "--responder --profile batch --handshake-timeout 1 --max-connections 120 --shutdown-grace 1 --log-level error"
+OPTIONS = (
+    "--responder --profile batch --profile discovery "
+    "--handshake-timeout 1 --max-connections 120 --shutdown-grace 1 --log-level error"
+)
 
 
 @dataclass(frozen=True)

@@ -103,7 +103,7 @@ class Core:
 
     def __init__(self, limits: Limits | None = None, profiles: Sequence[str] = ()) -> None:
         self.watcher = Recorder()
-        self.connection = Connection(limits or Limits(), self.watcher, profiles)
+        self.connection = Connection(limits or Limits(), self.watcher, ReferenceServer(profiles=profiles).offer)
         self.events: list[Any] = []
 
     def feed(self, *chunks: bytes) -> list[dict[str, Any]]:

@@ -389,7 +389,7 @@ def test_any_thread_may_publish():
 def test_wrong_message_of_the_servers_own_is_an_error_for_the_caller():
     with running(max_frame_bytes=2**20) as run:
         for arguments, text in (
-            (("demo", "system", 1), "nothing is published"),
+            (("demo", "system", 1), "reserved"),
             (("demo", "", 1), "channel_id"),
             (("", "news", 1), "app_id"),
             (("demo", "news", object()), "no JSON form"),

@@ -8,6 +8,7 @@ from reference_server import Limits
 from reference_server.connection import Connection
 from reference_server.events import ConnectReceived, PublishReceived, SubscribeReceived, UnsubscribeReceived
 from reference_server.hub import Hub
+from reference_server.offer import Offer
 from reference_server.states import State
 
 
@@ -17,7 +18,7 @@ class Member(Recorder):
     def __init__(self, hub, name, app="demo"):
         super().__init__()
         self.hub = hub
-        self.connection = Connection(Limits(), self)
+        self.connection = Connection(Limits(), self, Offer())
         self.feed(connect(name, app))
         self.greeting = self.received()
 

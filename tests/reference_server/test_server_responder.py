@@ -8,6 +8,7 @@ import pytest
 from refserver_peer import SECONDS, code_of, message, running, subscribe
 
 from reference_server import ReferenceServer
+from reference_server.profiles import PROFILES
 from reference_server.responder import install
 
 APP = "conformance"
@@ -31,10 +32,10 @@ def note(payload):
 def test_responder_has_every_handler_of_the_specification():
     text = files("ipc_spec").joinpath("13-responder.md").read_text("utf-8")
     rows = re.findall(r"^\| `(conformance\.\w+)` \| (request|notification)", text, re.MULTILINE)
-    server = ReferenceServer()
+    server = ReferenceServer(profiles=PROFILES)
     install(server)
 
-    assert len(rows) == 8
+    assert len(rows) == 9
     for channel, kind in rows:
         with pytest.raises(ValueError, match="already"):
             server.handler(channel, kind=kind, app=APP)(print)

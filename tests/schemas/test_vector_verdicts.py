@@ -13,6 +13,8 @@ APPLICATION = "conformance"
 NO_APPLICATION = "system"
 CONNECTION = "a fresh connection_id of the runner"
 ANSWERS = {"ping": "pong", "get_time": "time"}
+ANSWERS_OF = {"discovery": {"list_services": "services", "get_service_instances": "service-instances"}}
+RESERVED_BY = {"discovery": {"service_discovery", "service_instances"}}
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,9 @@ def broken_payload_rule(message: Any, profile: str | None, validators: Any) -> s
     is_batch = kind == "request" and channel != "system" and isinstance(payload, dict)
     if profile == "batch" and is_batch and payload.get("action") == "batch_process":
         return None if validators.accept("batch-request", payload) else "BAT-001"
+    if profile == "discovery" and kind == "request" and channel == "system":
+        asks = payload["action"] == "get_service_instances"
+        return "DSC-003" if asks and not validators.accept("service-instances-request", payload) else None
     return None
 
 
@@ -107,20 +112,21 @@ def judge(message: Any, own: str, validators: Any, profile: str | None = None) -
         return Verdict("invalid_message", rule)
     if kind.endswith("subscribe"):
         return Verdict() if message["payload"]["connection_id"] == own else Verdict("forbidden", "SUB-003")
-    return judge_channel(kind, message)
+    return judge_channel(kind, message, profile)
 
 
-def judge_channel(kind: str, message: Any) -> Verdict:
+def judge_channel(kind: str, message: Any, profile: str | None) -> Verdict:
     """Stage 10: reserved, then the action, then the handler, of which there is none."""
     if kind == "publish":
-        return Verdict("reserved_channel", "ISO-004") if message["channel_id"] == "system" else Verdict()
+        reserved = {"system"} | RESERVED_BY.get(profile or "", set())
+        return Verdict("reserved_channel", "ISO-004") if message["channel_id"] in reserved else Verdict()
     if kind == "notification":
         return Verdict()
     if message["channel_id"] != "system":
         return Verdict("no_handler", "REQ-012")
     if message["payload"]["action"] == "connect":
         return Verdict("already_connected", "HSK-019")
-    answer = ANSWERS.get(message["payload"]["action"])
+    answer = (ANSWERS | ANSWERS_OF.get(profile or "", {})).get(message["payload"]["action"])
     return Verdict(answer=answer) if answer else Verdict("unknown_action", "SYS-002")
 
 

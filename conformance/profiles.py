@@ -1,0 +1,49 @@
+"""What the profiles add to the protocol, for cases that have to know what is special on a server and what is not."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Action:
+    """An action on ``system``: the schema of its answer, and that of its payload if it has one of its own."""
+
+    answer: str
+    payload: str = "system-request"
+
+
+@dataclass(frozen=True)
+class Profile:
+    """One profile: the channels on which the server alone publishes, and the actions it adds to ``system``."""
+
+    channels: tuple[str, ...] = ()
+    actions: dict[str, Action] = field(default_factory=dict)
+
+
+CORE = {"ping": Action("pong"), "get_time": Action("time")}
+"""The actions of every server, ``connect`` aside."""
+
+PROFILES = {
+    "batch": Profile(),
+    "discovery": Profile(
+        channels=("service_discovery", "service_instances"),
+        actions={
+            "list_services": Action("services"),
+            "get_service_instances": Action("service-instances", "service-instances-request"),
+        },
+    ),
+}
+"""The profiles that this version of the protocol defines."""
+
+
+def actions_with(profiles: Collection[str]) -> dict[str, Action]:
+    """Return the actions of a server that announces ``profiles``."""
+    added = [PROFILES[name].actions for name in profiles if name in PROFILES]
+    return CORE | {action: details for actions in added for action, details in actions.items()}
+
+
+def is_reserved(channel: str, profiles: Collection[str]) -> bool:
+    """Tell whether only the server publishes on a channel where ``profiles`` are announced (ISO-004)."""
+    return channel == "system" or any(channel in PROFILES[name].channels for name in profiles if name in PROFILES)

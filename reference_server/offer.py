@@ -1,0 +1,37 @@
+"""What a server offers: its profiles, and what they add to the core (chapter PRF)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from reference_server.messages import Message
+from reference_server.profiles.system import ACTIONS
+
+SYSTEM: Final = "system"
+
+Action = Callable[[Message], dict[str, Any]]
+"""Takes a request on the channel `system`, with a valid envelope and an action, and returns the payload of the answer.
+
+It raises `WireError` where the request breaks a rule of the action's own.
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Offer:
+    """What the connections of one server share.
+
+    Attributes:
+        profiles: The names that the acknowledgement announces.
+        actions: What requests on `system` can ask for, `connect` aside.
+        channels: The channels on which only the server publishes (ISO-004).
+    """
+
+    profiles: tuple[str, ...] = ()
+    actions: Mapping[str, Action] = field(default_factory=lambda: ACTIONS)
+    channels: frozenset[str] = frozenset({SYSTEM})
+
+    def reserves(self, channel_id: str) -> bool:
+        """Tell whether only the server publishes on a channel."""
+        return channel_id in self.channels
