@@ -17,8 +17,8 @@ import click
 
 from reference_server import logs, responder
 from reference_server.limits import Limits, check_limit
-from reference_server.profiles import PROFILES
-from reference_server.server import ReferenceServer
+from reference_server.profiles.state_file import StateFileError
+from reference_server.server import PROFILES, ReferenceServer
 from reference_server.version import __version__
 
 _log = logging.getLogger("reference_server")
@@ -75,6 +75,12 @@ def _limit_option(flag: str, what: str) -> Callable[..., Any]:
 @click.option(
     "--profile", "profiles", type=click.Choice(PROFILES), multiple=True, help="Offer this profile; repeatable."
 )
+@click.option(
+    "--state",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Keep the jobs of the profile queue in this file, which is made when it is not there.",
+)
 @_limit_option("--max-frame-bytes", "Longest message body, in octets.")
 @_limit_option("--max-depth", "Deepest nesting of a message, in levels.")
 @_limit_option("--max-outbound-bytes", "Data held for a client that does not read, in octets.")
@@ -97,13 +103,16 @@ def main(
     with_responder: bool,
     handlers: Path | None,
     profiles: tuple[str, ...],
+    state: Path | None,
     log_level: str,
     log_format: str,
     **limits: Any,
 ) -> None:
     """Run a server of the IPC Framework Wire Protocol until SIGINT or SIGTERM."""
     logs.configure(log_level, log_format)
-    server = ReferenceServer(host, port, limits=_limits(limits), profiles=profiles)
+    if state and "queue" not in profiles:
+        raise UsageProblem("--state keeps the jobs of the profile queue; add --profile queue")
+    server = ReferenceServer(host, port, limits=_limits(limits), profiles=profiles, state=state)
     if with_responder:
         responder.install(server)
     if handlers:
@@ -161,6 +170,8 @@ def _explaining(host: str, port: int) -> Iterator[None]:
     """Turn what the operating system says about an address into one line with advice."""
     try:
         yield
+    except StateFileError as error:
+        raise UsageProblem(str(error)) from None
     except socket.gaierror:
         _give_up(f"host {host!r} is unknown", "give a name or an address of this machine with --host")
     except PermissionError:

@@ -125,6 +125,7 @@ class Connection:
             "protocol": PROTOCOL,
             "profiles": self._offer.profiles,
             "limits": self._limits.announced(),
+            **self._offer.acknowledged,
         }
         self._respond(acknowledgement, SYSTEM, reply_to=None)
         self._take(Step.CONNECT_ACCEPTED)

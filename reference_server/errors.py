@@ -40,7 +40,7 @@ class ErrorCode(enum.StrEnum):
     FORBIDDEN = "forbidden", False, "the message speaks for another connection"
     RESERVED_CHANNEL = "reserved_channel", False, "only the server publishes on this channel"
     ALREADY_CONNECTED = "already_connected", False, "a second connect message arrived"
-    UNKNOWN_ACTION = "unknown_action", False, "the `system` channel has no such action"
+    UNKNOWN_ACTION = "unknown_action", False, "the channel has no such action"
     NO_HANDLER = "no_handler", False, "the channel has no handler for requests"
     HANDLER_FAILED = "handler_failed", False, "the handler failed, or its answer could not be sent"
 

@@ -9,7 +9,6 @@ from typing import Any, Literal
 
 import msgspec
 
-from reference_server.offer import SYSTEM
 from reference_server.schemas import check_name
 
 Kind = Literal["request", "notification"]
@@ -24,6 +23,7 @@ class Request(msgspec.Struct, frozen=True, eq=False):
         channel_id: The channel of the message.
         message_id: The message's own name, chosen by the client.
         connection_id: Which connection of the application sent it.
+        session: A number that no other connection of this server has, nor had.
     """
 
     payload: Any
@@ -31,6 +31,7 @@ class Request(msgspec.Struct, frozen=True, eq=False):
     channel_id: str
     message_id: str
     connection_id: str
+    session: int
     _drop: Callable[[], object]
 
     def drop_connection(self) -> None:
@@ -63,8 +64,6 @@ class HandlerTable:
         """
         if kind not in ("request", "notification"):
             raise ValueError(f"kind is {kind!r}, allowed are 'request' and 'notification'")
-        if channel_id == SYSTEM:
-            raise ValueError("the channel 'system' belongs to the server")
         check_name("channel_id", channel_id)
         if app_id is not None:
             check_name("app_id", app_id)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import itertools
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -37,6 +38,8 @@ class Site:
     Attributes:
         offer: What the server offers.
         in_loop: Calls a function with arguments in the event loop, at once or as soon as it can.
+        session_ended: Called with the number of a connection that has shaken hands and ended.
+        sessions: The numbers of connections.
         links: Every connection with a transport.
         serving: Those that count for the limit of connections: not the ones that are closing.
         empty: Set while there are no links.
@@ -49,6 +52,8 @@ class Site:
     threads: HandlerThreads
     in_loop: Callable[..., None]
     offer: Offer
+    session_ended: Callable[[int], object]
+    sessions: Iterator[int] = field(default_factory=itertools.count)
     links: set[Link] = field(default_factory=set)
     serving: set[Link] = field(default_factory=set)
     empty: asyncio.Event = field(default_factory=asyncio.Event)
@@ -66,7 +71,8 @@ class Link(asyncio.Protocol):
         self._limits = site.limits
         self._loop = asyncio.get_running_loop()
         self._connection = Connection(site.limits, self, site.offer)
-        self._work = Work(self._connection, site.threads, self._load_changed)
+        self._session = next(site.sessions)
+        self._work = Work(self._connection, self._session, site.threads, self._load_changed)
         self._transport: asyncio.Transport
         self._timer: asyncio.TimerHandle | None = None
         self._flush_scheduled = False
@@ -146,6 +152,7 @@ class Link(asyncio.Protocol):
             self._site.serving.discard(self)
             if before is not State.CLOSING:
                 self._work.cancel_requests()
+                self._site.session_ended(self._session)
             self.output_ready()
 
     # What the server calls

@@ -26,12 +26,16 @@ class Offer:
         profiles: The names that the acknowledgement announces.
         actions: What requests on `system` can ask for, `connect` aside.
         channels: The channels on which only the server publishes (ISO-004).
+        families: What the names of further such channels begin with.
+        acknowledged: Further members of the acknowledgement.
     """
 
     profiles: tuple[str, ...] = ()
     actions: Mapping[str, Action] = field(default_factory=lambda: ACTIONS)
     channels: frozenset[str] = frozenset({SYSTEM})
+    families: tuple[str, ...] = ()
+    acknowledged: Mapping[str, Any] = field(default_factory=dict)
 
     def reserves(self, channel_id: str) -> bool:
         """Tell whether only the server publishes on a channel."""
-        return channel_id in self.channels
+        return channel_id in self.channels or channel_id.startswith(self.families)

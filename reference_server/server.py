@@ -7,6 +7,7 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
@@ -17,13 +18,17 @@ from reference_server.limits import Limits
 from reference_server.link import Link, Site
 from reference_server.listeners import open_listeners
 from reference_server.offer import Offer
-from reference_server.profiles import PROFILES, discovery
+from reference_server.profiles import batch, discovery, queue
 from reference_server.profiles.discovery import ServiceRegistry
+from reference_server.profiles.queue import QueueManager
 from reference_server.profiles.system import ACTIONS
 from reference_server.schemas import check_name
 from reference_server.threads import HandlerThreads
 
 _BACKLOG: Final = 512  # connections that may wait to be accepted, so that a burst of clients loses none
+
+PROFILES: Final = (batch.NAME, discovery.NAME, queue.NAME)
+"""The profiles that a server can offer."""
 
 _Function = TypeVar("_Function", bound=HandlerFunction)
 
@@ -47,24 +52,38 @@ class ReferenceServer:
         port: The port to listen on, 0 for a free one.
         limits: What the server allows.
         profiles: The optional parts of the protocol that it offers; see `PROFILES`.
+        state: The file in which the profile queue keeps its jobs; without it they end with the process.
 
     Raises:
-        ValueError: There is no such profile.
+        ValueError: There is no such profile, or there is a state file and no profile that needs one.
     """
 
     def __init__(
-        self, host: str = "localhost", port: int = 8888, *, limits: Limits | None = None, profiles: Iterable[str] = ()
+        self,
+        host: str = "localhost",
+        port: int = 8888,
+        *,
+        limits: Limits | None = None,
+        profiles: Iterable[str] = (),
+        state: str | Path | None = None,
     ) -> None:
         self.host = host
         self.profiles = tuple(dict.fromkeys(profiles))
         if unknown := set(self.profiles) - set(PROFILES):
             raise ValueError(f"there is no profile {min(unknown)!r}; there are {', '.join(PROFILES)}")
+        if state is not None and queue.NAME not in self.profiles:
+            raise ValueError("a state file is for the profile 'queue', which the server does not offer")
         self.limits = limits or Limits()
         self._wanted_port = port
         self._bound_port = 0
         self._handlers = HandlerTable()
         self._hub = Hub(self.limits.max_frame_bytes)
         self._services = ServiceRegistry(self._announce, self._in_loop)
+        self._jobs: QueueManager | None = None
+        if queue.NAME in self.profiles:
+            path = None if state is None else Path(state)
+            self._jobs = QueueManager(path, self._announce, self.limits.max_frame_bytes)
+            self._handlers.add(self._jobs.handle, queue.MANAGER, "request", None)
         self._site: Site | None = None
         self._listeners: list[asyncio.Server] = []
         self._stopped: asyncio.Event
@@ -91,6 +110,8 @@ class ReferenceServer:
         Raises:
             ValueError: The channel cannot have a handler, or has one already.
         """
+        if self.offer.reserves(channel_id):
+            raise ValueError(f"the channel {channel_id!r} belongs to the server")
 
         def register(function: _Function) -> _Function:
             self._handlers.add(function, channel_id, kind, app)
@@ -151,7 +172,15 @@ class ReferenceServer:
         if discovery.NAME in self.profiles:
             actions |= self._services.actions
             channels |= discovery.CHANNELS
-        return Offer(profiles=self.profiles, actions=actions, channels=channels)
+        if self._jobs is None:
+            return Offer(profiles=self.profiles, actions=actions, channels=channels)
+        return Offer(
+            profiles=self.profiles,
+            actions=actions,
+            channels=channels | {queue.MANAGER},
+            families=(queue.EVENTS,),
+            acknowledged={"queue": {"durable": self._jobs.state is not None}},
+        )
 
     # Its life
 
@@ -171,12 +200,20 @@ class ReferenceServer:
 
         Raises:
             OSError: The host is unknown, or its port cannot be listened on.
+            StateFileError: The state file cannot be used.
         """
         loop = asyncio.get_running_loop()
         sockets = open_listeners(self.host, self._wanted_port)
+        try:
+            if self._jobs:
+                self._jobs.open()
+        except BaseException:
+            for each in sockets:
+                each.close()
+            raise
         self._bound_port = sockets[0].getsockname()[1]
         threads = HandlerThreads(self.limits.handler_threads)
-        site = Site(self.limits, self._hub, self._handlers, threads, _caller(loop), self.offer)
+        site = Site(self.limits, self._hub, self._handlers, threads, _caller(loop), self.offer, self._session_ended)
         self._site = site
         self._stopped = asyncio.Event()
         self._listeners = [
@@ -203,8 +240,14 @@ class ReferenceServer:
             listener.close()
         await _end_links(site)
         site.threads.close()
+        if self._jobs:
+            await self._jobs.close()
         self._site = None
         self._stopped.set()
+
+    def _session_ended(self, session: int) -> None:
+        if self._jobs:
+            self._jobs.session_ended(session)
 
     async def __aenter__(self) -> Self:
         await self.start()

@@ -30,9 +30,12 @@ class Work:
         load: Octets that the messages in handlers take, about.
     """
 
-    def __init__(self, connection: Connection, threads: HandlerThreads, load_changed: Callable[[], None]) -> None:
+    def __init__(
+        self, connection: Connection, session: int, threads: HandlerThreads, load_changed: Callable[[], None]
+    ) -> None:
         self.load = 0
         self._connection = connection
+        self._session = session
         self._threads = threads
         self._load_changed = load_changed
         self._relay = Relay(self._cancel_if_ended)
@@ -112,7 +115,13 @@ class Work:
     def _request(self, event: RequestReceived | NotificationReceived, drop: Callable[[], object]) -> Request:
         connection = self._connection
         return Request(
-            event.payload, connection.app_id, event.channel_id, event.message_id, connection.connection_id, drop
+            event.payload,
+            connection.app_id,
+            event.channel_id,
+            event.message_id,
+            connection.connection_id,
+            self._session,
+            drop,
         )
 
     def _log_failure(self, event: RequestReceived | NotificationReceived) -> None:

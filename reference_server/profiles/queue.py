@@ -1,0 +1,241 @@
+"""The profile queue: jobs that wait until somebody has done them (chapter QUE).
+
+Requests become operations on the job store, which a thread of its own runs in groups: all that have come while one
+group was written to the disk are the next group, so one synchronisation of the disk answers many clients.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Final
+
+import jsonschema_rs
+
+from reference_server.errors import ErrorCode
+from reference_server.handlers import Request
+from reference_server.profiles.jobs import (
+    COMPLETED,
+    FAILED,
+    JobConflictError,
+    JobError,
+    JobStore,
+    JobTooLongError,
+    NotLeasedError,
+    Operation,
+    Result,
+)
+from reference_server.profiles.state_file import open_file, open_memory
+from reference_server.schemas import explain, validator
+
+NAME: Final = "queue"
+MANAGER: Final = "queue_manager"
+EVENTS: Final = "queue:"
+
+LEASE_MS: Final = 30_000
+ENVELOPE_BYTES: Final = 4096  # what stands around the jobs of an answer, at most
+
+
+_log = logging.getLogger("reference_server")
+
+
+class QueueErrorCode(enum.StrEnum):
+    """The codes that the profile adds, none of them fatal."""
+
+    JOB_CONFLICT = "job_conflict"
+    NOT_LEASED = "not_leased"
+
+
+_REASONS: Final = {
+    JobConflictError: (QueueErrorCode.JOB_CONFLICT, "the id {} names a job of another queue"),
+    JobTooLongError: (ErrorCode.INVALID_MESSAGE, "the job {} is too long to be handed out again"),
+    NotLeasedError: (QueueErrorCode.NOT_LEASED, "the job {} is not leased to this connection"),
+}
+
+
+class _RefusedError(Exception):
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.code = code
+
+
+class QueueManager:
+    """Answers the requests on `queue_manager`.
+
+    Args:
+        state: The file that keeps the jobs; None for jobs that end with the process.
+        announce: Publishes a payload on a channel of an application.
+        max_frame_bytes: The longest message.
+    """
+
+    def __init__(self, state: Path | None, announce: Callable[[str, str, object], None], max_frame_bytes: int) -> None:
+        self.state = state
+        self._announce = announce
+        self._room = max_frame_bytes - ENVELOPE_BYTES
+        self._store: JobStore
+        self._thread: ThreadPoolExecutor
+        self._waiting: list[tuple[Operation, asyncio.Future[Any]]] = []
+        self._worker: asyncio.Task[None] | None = None
+        self._alarm: asyncio.TimerHandle | None = None
+        self._leasing: set[int] = set()  # sessions that may hold leases
+
+    def open(self) -> None:
+        """Open the state file; call this before anything else.
+
+        Raises:
+            StateFileError: It cannot be used.
+        """
+        self._store = JobStore(open_file(self.state) if self.state else open_memory())
+        self._thread = ThreadPoolExecutor(1, "jobs")
+
+    async def close(self) -> None:
+        """Finish what has begun, and close the state file."""
+        while self._worker:
+            await self._worker
+        if self._alarm:
+            self._alarm.cancel()
+        self._thread.submit(self._store.close)
+        self._thread.shutdown()
+
+    async def handle(self, request: Request) -> Any:
+        """Answer a request on `queue_manager`."""
+        try:
+            action = _read(request.payload)
+            return await action(self, request, request.payload)
+        except _RefusedError as refused:
+            return _error(refused.code, str(refused))
+        except JobError as error:
+            code, reason = _REASONS[type(error)]
+            return _error(code, reason.format(error))
+
+    def session_ended(self, session: int) -> None:
+        """End the leases of a connection that has ended (QUE-014)."""
+        if session in self._leasing:
+            self._leasing.discard(session)
+            self._submit(lambda store: store.release(session))
+
+    # Actions
+
+    async def _enqueue(self, request: Request, payload: dict[str, Any]) -> dict[str, Any]:
+        job, queue = payload["job"], (request.app_id, payload["queue"])
+        await self._submit(lambda store: store.enqueue(queue, job, self._room))
+        return {"status": "ok", "job_id": job["id"]}
+
+    async def _dequeue(self, request: Request, payload: dict[str, Any]) -> dict[str, Any]:
+        queue, session = (request.app_id, payload["queue"]), request.session
+        count, lease = int(payload.get("count", 1)), int(payload.get("lease_ms", LEASE_MS))
+        self._leasing.add(session)
+        try:
+            jobs = await self._submit(lambda store: store.dequeue(queue, count, lease, session, self._room))
+        except asyncio.CancelledError:  # the connection has ended, and nobody gets the answer
+            self._leasing.add(session)
+            self.session_ended(session)
+            raise
+        return {"jobs": jobs}
+
+    async def _job_completed(self, request: Request, payload: dict[str, Any]) -> dict[str, Any]:
+        return await self._finish(request, payload, COMPLETED)
+
+    async def _job_failed(self, request: Request, payload: dict[str, Any]) -> dict[str, Any]:
+        return await self._finish(request, payload, FAILED)
+
+    async def _finish(self, request: Request, payload: dict[str, Any], state: int) -> dict[str, Any]:
+        app_id, session, job_id = request.app_id, request.session, payload["job_id"]
+        await self._submit(lambda store: store.finish(app_id, job_id, session, state))
+        return {"status": "ok"}
+
+    async def _retry_job(self, request: Request, payload: dict[str, Any]) -> dict[str, Any]:
+        app_id, session, job_id = request.app_id, request.session, payload["job_id"]
+        await self._submit(lambda store: store.retry(app_id, job_id, session, payload.get("delay", 0)))
+        return {"status": "ok"}
+
+    async def _get_queue_stats(self, request: Request, payload: dict[str, Any]) -> dict[str, Any]:
+        queue = (request.app_id, payload["queue"])
+        counts: dict[str, Any] = await self._submit(lambda store: store.stats(queue))
+        return {"queue": payload["queue"]} | counts
+
+    # Groups
+
+    def _submit(self, operation: Operation) -> asyncio.Future[Any]:
+        """Let an operation be part of the next group, and return what will be its outcome."""
+        outcome = asyncio.get_running_loop().create_future()
+        self._waiting.append((operation, outcome))
+        if self._worker is None:
+            self._worker = asyncio.ensure_future(self._work())
+        return outcome
+
+    async def _work(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            while self._waiting:
+                group, self._waiting = self._waiting, []
+                operations = [operation for operation, _ in group]
+                try:
+                    now = int(time.time() * 1000)
+                    result = await loop.run_in_executor(self._thread, self._store.perform, operations, now)
+                except Exception as error:  # noqa: BLE001 - a full disk, say; each handler fails with it
+                    _log.error("the jobs of %s could not be changed: %s", self.state or "memory", error)
+                    result = Result(outcomes=[error] * len(group))
+                self._report(result, [outcome for _, outcome in group])
+        finally:
+            self._worker = None
+
+    def _report(self, result: Result, outcomes: list[asyncio.Future[Any]]) -> None:
+        for app_id, queue in sorted(result.due):
+            self._announce(app_id, EVENTS + queue, {"type": "job_available", "queue": queue})
+        for outcome, found in zip(outcomes, result.outcomes, strict=True):
+            if outcome.cancelled():
+                continue
+            if isinstance(found, Exception):
+                outcome.set_exception(found)
+            else:
+                outcome.set_result(found)
+        if result.wake is not None:
+            self._wake_at(result.wake)
+
+    def _wake_at(self, moment: float) -> None:
+        if self._alarm:
+            self._alarm.cancel()
+        seconds = max(0.0, moment / 1000 - time.time()) + 0.001  # behind it, by a clock that counts milliseconds
+        self._alarm = asyncio.get_running_loop().call_later(seconds, self._submit, _nothing)
+
+
+def _nothing(_store: JobStore) -> None:
+    """Be an operation for the sake of what every group begins with: jobs become due."""
+
+
+def _read(payload: Any) -> _Action:
+    """Return what a payload asks for, or raise `_RefusedError`."""
+    name = payload.get("action") if isinstance(payload, dict) else None
+    if not isinstance(name, str):
+        raise _RefusedError(ErrorCode.INVALID_MESSAGE, "the payload is no object with an action")
+    if name not in _ACTIONS:
+        raise _RefusedError(ErrorCode.UNKNOWN_ACTION, f"known are {', '.join(_ACTIONS)}")
+    action, rules = _ACTIONS[name]
+    if not rules.is_valid(payload):
+        raise _RefusedError(ErrorCode.INVALID_MESSAGE, f"payload: {explain(rules, payload)}")
+    return action
+
+
+def _error(code: str, detail: str) -> dict[str, Any]:
+    return {"status": "error", "error": {"code": code, "message": detail}}
+
+
+_Action = Callable[[QueueManager, Request, dict[str, Any]], Awaitable[dict[str, Any]]]
+
+_ACTIONS: Final[dict[str, tuple[_Action, jsonschema_rs.Draft202012Validator]]] = {
+    name: (action, validator(f"queue-request#/$defs/{name}"))
+    for name, action in {
+        "enqueue": QueueManager._enqueue,
+        "dequeue": QueueManager._dequeue,
+        "job_completed": QueueManager._job_completed,
+        "job_failed": QueueManager._job_failed,
+        "retry_job": QueueManager._retry_job,
+        "get_queue_stats": QueueManager._get_queue_stats,
+    }.items()
+}
