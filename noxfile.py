@@ -27,7 +27,7 @@ NOT_FOUND = ("E404", "ETARGET", "ENOENT")
 PEER = "ipc-framework==1.1.2"
 ADAPTERS = "conformance/adapters"
 UNTYPED = ("--allow-untyped-defs", "--allow-incomplete-defs", "--allow-untyped-calls", "--no-check-untyped-defs")
-PROFILES = "--profile batch --profile discovery"
+PROFILES = "--profile batch --profile discovery --profile queue --state {state}"
 # Small limits, so that the cases that reach them are quick.
 SMALL = (
     f"--responder {PROFILES} --handshake-timeout 1 "
@@ -48,6 +48,8 @@ def conformance(session: nox.Session) -> None:
     session.run("ipc-conformance", "requirements", results, "--strict", "--missing")
     plain = REFERENCE.replace(PROFILES, "")
     session.run("ipc-conformance", "run", "--server-cmd", plain, "--case", "profiles/*")
+    in_memory = REFERENCE.replace(PROFILES, "--profile queue")
+    session.run("ipc-conformance", "run", "--server-cmd", in_memory, "--case", "queue/*")
     client = _results("node_client")
     driver = f"'{_node(session)}' node_harness/driver.js"
     session.run("ipc-conformance", "run", "--client-cmd", driver, "--json", client)
@@ -125,10 +127,16 @@ def chop(session: nox.Session) -> None:
 
 @nox.session
 def soak(session: nox.Session) -> None:
-    """Let the cases that watch time take 90 seconds, or `-- --soak SECONDS`, on a server for 2000 connections."""
+    """Let the cases that watch time take 90 seconds, or `-- --soak SECONDS`, and kill a durable server 200 times."""
     _install(session)
     server = REFERENCE.replace("--max-connections 200", "--max-connections 2000")
-    cases = ("limits/idle-*", "limits/ended-connections-*", "limits/too-many-*", "isolation/many-silent-*")
+    cases = (
+        "limits/idle-*",
+        "limits/ended-connections-*",
+        "limits/too-many-*",
+        "isolation/many-silent-*",
+        "queue/*-kill",
+    )
     chosen = [argument for case in cases for argument in ("--case", case)]
     session.run("ipc-conformance", "run", "--server-cmd", server, *chosen, *(session.posargs or ["--soak"]))
 
@@ -230,6 +238,8 @@ def bench(session: nox.Session) -> None:
     session.run(
         *("ipc-conformance", "bench"),
         *("--subject", "reference=python -m reference_server --port {port} --responder"),
+        *("--subject", "durable=python -m reference_server --port {port} --responder --profile queue --state {state}"),
+        *("--queue", "durable"),
         *("--subject", f"ipc-framework='{peer}' {ADAPTERS}/ipc_framework_server.py --port {{port}}"),
         *("--subject", "bare=python -m conformance.bench.bare_echo --port {port}", "--raw", "bare"),
         *("--subject", "joined=python -m conformance.bench.bare_echo --port {port} --joined", "--raw", "joined"),

@@ -28,6 +28,7 @@ FILE = click.Path(path_type=Path, dir_okay=False)
     help="A server, started by CMD; repeatable.",
 )
 @click.option("--raw", "raw", metavar="NAME", multiple=True, help="This subject echoes frames and knows no handshake.")
+@click.option("--queue", "queue", metavar="NAME", multiple=True, help="This subject has the profile queue.")
 @click.option("--relative-to", metavar="NAME", help="Compare this subject with the others.  [default: the first]")
 @click.option(
     "--workload", "names", type=click.Choice([each.name for each in WORKLOADS]), multiple=True, help="Only this one."
@@ -41,6 +42,7 @@ def bench(
     *,
     subjects: tuple[str, ...],
     raw: tuple[str, ...],
+    queue: tuple[str, ...],
     relative_to: str | None,
     names: tuple[str, ...],
     rounds: int,
@@ -49,14 +51,14 @@ def bench(
 ) -> None:
     """Measure servers with one load generator, in turn, in several rounds.
 
-    Servers need the responder's channel conformance.echo.
+    Servers need the responder's channel conformance.echo; for enqueue-64, the profile queue.
 
     \b
     Example:
       ipc-conformance bench --subject 'mine=python my_server.py --port {port}' \\
         --subject 'reference=python -m reference_server --port {port} --responder'
     """
-    measured = _read_subjects(subjects, raw)
+    measured = _read_subjects(subjects, raw, queue)
     workloads = [each for each in WORKLOADS if not names or each.name in names]
     run = BenchRun(measured, workloads, rounds, seconds, relative_to or measured[0].name)
     _check_plan(run)
@@ -73,7 +75,7 @@ def bench(
         _write(json_file, run)
 
 
-def _read_subjects(texts: tuple[str, ...], raw: tuple[str, ...]) -> list[Subject]:
+def _read_subjects(texts: tuple[str, ...], raw: tuple[str, ...], queue: tuple[str, ...]) -> list[Subject]:
     try:
         subjects = [Subject.parse(text) for text in texts]
     except ValueError as error:
@@ -82,7 +84,8 @@ def _read_subjects(texts: tuple[str, ...], raw: tuple[str, ...]) -> list[Subject
     if len(set(names)) != len(names):
         raise click.BadParameter("two subjects have the same name", param_hint="--subject")
     _check_name("--raw", raw, names)
-    return [replace(subject, raw=subject.name in raw) for subject in subjects]
+    _check_name("--queue", queue, names)
+    return [replace(subject, raw=subject.name in raw, queue=subject.name in queue) for subject in subjects]
 
 
 def _check_name(option: str, given: tuple[str, ...], names: list[str]) -> None:
@@ -94,7 +97,7 @@ def _check_name(option: str, given: tuple[str, ...], names: list[str]) -> None:
 def _check_plan(run: BenchRun) -> None:
     _check_name("--relative-to", (run.relative_to,), [subject.name for subject in run.subjects])
     if not any(workload.suits(subject) for workload in run.workloads for subject in run.subjects):
-        raise click.UsageError("raw subjects know no publications, so there is nothing to measure")
+        raise click.UsageError("no subject knows what these workloads need (see --raw and --queue)")
 
 
 def _write(path: Path, run: BenchRun) -> None:

@@ -190,6 +190,22 @@ class Connection(Peer):
         if not wire.same(answer["payload"], payload):
             raise Violation(why, expected=wire.shorten(payload), received=wire.shorten(answer["payload"]))
 
+    def expect_profile_error(self, schema: str, code: str, about: Message) -> None:
+        """Receive the answer to ``about``, an error with a code that a profile adds.
+
+        Args:
+            schema: the schema of the profile's errors.
+            code: the expected error code.
+            about: the request.
+        """
+        payload = self.expect_response(about)["payload"]
+        if schemas.problem(schema, payload) or payload["error"]["code"] != code:
+            raise Violation(
+                f"expected the error {code} and got something else",
+                expected=f"the error {code}",
+                received=wire.shorten(payload),
+            )
+
     def expect_error(self, code: str, about: Message | None) -> Message:
         """Receive an error answer with ``code`` and the address the rules give it (ERR-001 to ERR-004).
 

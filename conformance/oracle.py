@@ -16,6 +16,15 @@ from conformance.wire import Message
 
 PORTABLE_DEPTH = 64  # ENC-009
 MAJOR = "1"
+QUEUE_ANSWERS = {
+    "enqueue": "queue-ok",
+    "dequeue": "queue-jobs",
+    "get_queue_stats": "queue-stats",
+    "job_completed": "",
+    "job_failed": "",
+    "retry_job": "",
+}
+"""The actions of queue_manager and the schemas of their answers; none where it depends on who holds a lease."""
 
 
 @dataclass(frozen=True)
@@ -67,17 +76,32 @@ def later_message(body: bytes, app_id: str, connection_id: str, profiles: Collec
         return Expected("nothing", message=message)
     if message["app_id"] != app_id:
         return _error("app_mismatch", message)
-    if schemas.problem(message["message_type"], message) or ("batch" in profiles and _is_bad_batch(message)):
+    if _breaks_payload_rule(message, profiles):
         return _error("invalid_message", message)
     return _permitted(message, connection_id, profiles)
 
 
-def _is_bad_batch(message: Message) -> bool:
-    """Tell whether a message is a batch that breaks BAT-001."""
-    kind, payload = message["message_type"], message["payload"]
-    if kind != "request" or message["channel_id"] == "system" or not isinstance(payload, dict):
+def _breaks_payload_rule(message: Message, profiles: Collection[str]) -> bool:
+    """Tell whether a payload breaks a rule of its type, its channel, or a profile (the first part of stage 9)."""
+    kind, channel, payload = message["message_type"], message["channel_id"], message["payload"]
+    if schemas.problem(kind, message):
+        return True
+    action = payload.get("action") if isinstance(payload, dict) else None
+    if kind != "request" or channel == "system":
         return False
-    return payload.get("action") == "batch_process" and schemas.problem("batch-request", payload) is not None
+    if channel == "queue_manager" and "queue" in profiles:
+        is_unknown = isinstance(action, str) and action not in QUEUE_ANSWERS
+        return not is_unknown and schemas.problem("queue-request", payload) is not None
+    return action == "batch_process" and "batch" in profiles and schemas.problem("batch-request", payload) is not None
+
+
+def _queued(message: Message) -> Expected:
+    """Return what comes of a valid request on queue_manager."""
+    action = message["payload"]["action"]
+    if action not in QUEUE_ANSWERS:
+        return _error("unknown_action", message)
+    answer = QUEUE_ANSWERS[action]
+    return Expected("answer", answer=answer, message=message) if answer else Expected("anything")
 
 
 def _permitted(message: Message, connection_id: str, profiles: Collection[str]) -> Expected:
@@ -89,8 +113,15 @@ def _permitted(message: Message, connection_id: str, profiles: Collection[str]) 
         return _error("reserved_channel", message)
     if kind != "request":
         return Expected("nothing", message=message)
+    return _requested(message, profiles)
+
+
+def _requested(message: Message, profiles: Collection[str]) -> Expected:
+    channel = message["channel_id"]
     if channel == "system":
         return _acted(message, profiles)
+    if channel == "queue_manager" and "queue" in profiles:
+        return _queued(message)
     if message["app_id"] == RESPONDER_APP and channel.startswith("conformance."):
         return Expected("anything")
     return _error("no_handler", message)

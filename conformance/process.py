@@ -20,6 +20,8 @@ from conformance.verdicts import TargetError
 
 TAIL_BYTES = 4000
 POLL_SECONDS = 0.01
+STATE = "{state}"
+"""Stands in a server's command for the file in which it keeps what has to survive it."""
 STOP_GRACE_SECONDS = 3.0
 FIRST_SIGNAL_STATUS = 128
 """The guardian exits with 128 plus the number of the signal that ended the target, as shells do."""
@@ -105,6 +107,15 @@ class GuardedProcess:
         """Ask for an orderly end (SIGTERM)."""
         self._guardian.terminate()
 
+    def kill(self) -> None:
+        """End the process and everything it started at once, without a chance to put anything in order."""
+        if os.name == "posix":
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._guardian.pid, signal.SIGKILL)
+        else:
+            self._guardian.kill()
+        self._guardian.wait()
+
     def stop(self) -> None:
         """End the process and everything it started, politely first; safe to call again."""
         self.input.close()
@@ -114,12 +125,7 @@ class GuardedProcess:
         if self._guardian.stdin and not self._guardian.stdin.closed:
             self._guardian.stdin.close()
             self.wait(STOP_GRACE_SECONDS)
-        if os.name == "posix":
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._guardian.pid, signal.SIGKILL)
-        else:
-            self._guardian.kill()
-        self._guardian.wait()
+        self.kill()
         if self._guardian.stdout:
             self._guardian.stdout.close()
         self._output.close()
@@ -129,10 +135,11 @@ class ServerProcess(GuardedProcess):
     """A server that the kit started on a free port, accepting connections.
 
     Args:
-        command: the command line with the placeholder ``{port}`` and, if wanted, ``{host}``.
+        command: the command line with the placeholder ``{port}`` and, if wanted, ``{host}`` and ``{state}``.
         folder: the working directory, or None for the present one.
         environment: variables to add.
         start_seconds: how long the server may take until it accepts connections.
+        state: the path that takes the place of ``{state}``; without it, one that ends with the process.
 
     Raises:
         TargetError: the command cannot be run, ended at once, or did not accept connections in time.
@@ -145,15 +152,25 @@ class ServerProcess(GuardedProcess):
         folder: Path | None = None,
         environment: Mapping[str, str] | None = None,
         start_seconds: float = 15.0,
+        state: Path | None = None,
     ) -> None:
         self.address = ("127.0.0.1", free_port())
-        places = {"{host}": self.address[0], "{port}": str(self.address[1])}
+        self._scratch = tempfile.TemporaryDirectory(prefix="ipc-conformance-") if STATE in command else None
+        if self._scratch and state is None:
+            state = Path(self._scratch.name) / "state"
+        places = {"{host}": self.address[0], "{port}": str(self.address[1]), STATE: str(state)}
         super().__init__(filled_in(command, places), folder=folder, environment=environment)
         try:
             self._wait_until_it_accepts(start_seconds)
         except BaseException:
             self.stop()
             raise
+
+    def stop(self) -> None:
+        """As of any process; what a server keeps in a place of its own goes with it."""
+        super().stop()
+        if self._scratch:
+            self._scratch.cleanup()
 
     def _wait_until_it_accepts(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds

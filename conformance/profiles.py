@@ -16,9 +16,13 @@ class Action:
 
 @dataclass(frozen=True)
 class Profile:
-    """One profile: the channels on which the server alone publishes, and the actions it adds to ``system``."""
+    """One profile: the channels on which the server alone publishes, and the actions it adds to ``system``.
+
+    ``family`` is what the names of further such channels begin with.
+    """
 
     channels: tuple[str, ...] = ()
+    family: str | None = None
     actions: dict[str, Action] = field(default_factory=dict)
 
 
@@ -34,6 +38,7 @@ PROFILES = {
             "get_service_instances": Action("service-instances", "service-instances-request"),
         },
     ),
+    "queue": Profile(channels=("queue_manager",), family="queue:"),
 }
 """The profiles that this version of the protocol defines."""
 
@@ -46,4 +51,7 @@ def actions_with(profiles: Collection[str]) -> dict[str, Action]:
 
 def is_reserved(channel: str, profiles: Collection[str]) -> bool:
     """Tell whether only the server publishes on a channel where ``profiles`` are announced (ISO-004)."""
-    return channel == "system" or any(channel in PROFILES[name].channels for name in profiles if name in PROFILES)
+    announced = [PROFILES[name] for name in profiles if name in PROFILES]
+    return channel == "system" or any(
+        channel in each.channels or (each.family and channel.startswith(each.family)) for each in announced
+    )

@@ -61,7 +61,11 @@ def _target_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--target", "target_file", type=FILE, metavar="FILE", help="A target file (TOML) that says one of these."
         ),
         click.option("--client-cmd", metavar="CMD", help="Test the client that the driver started by this drives."),
-        click.option("--server-cmd", metavar="CMD", help="Start this for the run; {port} becomes a free port."),
+        click.option(
+            "--server-cmd",
+            metavar="CMD",
+            help="Start this for the run; {port} becomes a free port, and {state} a file for what has to survive the server.",
+        ),
         click.option("--server", metavar="HOST:PORT", help="Test the server that runs there."),
     ):
         command = option(command)

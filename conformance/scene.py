@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from conformance.connection import Connection
-from conformance.process import ServerProcess
+from conformance.process import STATE, ServerProcess
 from conformance.stage import Stage, letters
 from conformance.target import RESPONDER_APP, Target
 from conformance.usage import MEBIBYTE, Usage
@@ -115,15 +117,18 @@ class Scene(Stage):
             del self._connections[before:]
 
     @contextmanager
-    def own_server(self) -> Iterator[ServerProcess]:
+    def own_server(self, state: Path | None = None) -> Iterator[ServerProcess]:
         """Point this scene at a server process of its own, for a case that ends it.
+
+        Args:
+            state: what the server keeps its state in, from :meth:`own_state`.
 
         Raises:
             Unsupported: the kit was given an address, not a command.
         """
         if not self.target.options.command:
             raise Unsupported("needs a server that the kit starts itself (--server-cmd)")
-        process = self.target.spawn()
+        process = self.target.spawn(state)
         shared, self.target.address = self.target.address, process.address
         try:
             yield process
@@ -131,6 +136,18 @@ class Scene(Stage):
             self.close()
             self.target.address = shared
             process.stop()
+
+    @contextmanager
+    def own_state(self) -> Iterator[Path]:
+        """Provide the path of a file for several servers of the case, one after the other.
+
+        Raises:
+            Unsupported: the server's command does not say where such a path belongs.
+        """
+        if STATE not in (self.target.options.command or ""):
+            raise Unsupported(f"needs a server command with {STATE}, the file that keeps what has to survive")
+        with tempfile.TemporaryDirectory(prefix="ipc-conformance-") as folder:
+            yield Path(folder) / "state"
 
     def close(self) -> None:
         """Close every connection of the scene."""

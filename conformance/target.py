@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, Self
 
 from conformance.connection import Connection
@@ -78,8 +79,11 @@ class Target(Subject):
             self.process = self.spawn()
             self.address = self.process.address
 
-    def spawn(self) -> ServerProcess:
+    def spawn(self, state: Path | None = None) -> ServerProcess:
         """Start one more server process of the same command, for a case that ends it; the caller stops it.
+
+        Args:
+            state: the path for the command's ``{state}``; without it the process gets one of its own.
 
         Raises:
             TargetError: it did not start.
@@ -90,6 +94,7 @@ class Target(Subject):
             folder=self.options.folder,
             environment=self.options.environment,
             start_seconds=self.options.start_seconds * self.time_scale,
+            state=state,
         )
 
     def stop(self) -> None:

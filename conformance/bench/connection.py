@@ -58,6 +58,22 @@ class LoadConnection(Connection):
         self.send(request)
         self.expect_payload(request, request["payload"], f"{ECHO} did not answer with the payload")
 
+    def enqueue_message(self, queue: str) -> Message:
+        """Return a request to enqueue a job that has the id of the request (QUE-004)."""
+        message = self.message("request", "queue_manager")
+        job = {"id": message["message_id"], "type": TEXT, "data": {"text": TEXT}}
+        return message | {"payload": {"action": "enqueue", "queue": queue, "job": job}}
+
+    def check_enqueue(self, queue: str) -> None:
+        """Enqueue one job and check the response in full.
+
+        Raises:
+            Violation: the server did not take it.
+        """
+        request = self.enqueue_message(queue)
+        self.send(request)
+        self.expect_payload(request, {"status": "ok", "job_id": request["message_id"]}, "a job was not enqueued")
+
     def check_raw_echo(self) -> None:
         """Send one frame and check that the same frame comes back.
 

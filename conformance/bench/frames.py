@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 
 from conformance import wire
@@ -20,7 +21,7 @@ class FramePool:
     No id comes twice within ``10 ** ROUND_DIGITS`` rounds.
 
     Args:
-        message: what every frame says; its ``message_id`` becomes the beginning of theirs.
+        message: what every frame says; its ``message_id``, wherever it stands, becomes the beginning of theirs.
         frames: how many frames the ring has.
 
     Attributes:
@@ -28,15 +29,16 @@ class FramePool:
     """
 
     def __init__(self, message: Message, frames: int = POOL_FRAMES) -> None:
-        ids = [f"{message['message_id']}-{index:04d}-{0:0{ROUND_DIGITS}d}" for index in range(frames)]
-        made = [wire.frame(wire.encode(message | {"message_id": each})) for each in ids]
+        template, name = wire.encode(message), message["message_id"].encode()
+        ids = [b"%s-%04d-%0*d" % (name, index, ROUND_DIGITS, 0) for index in range(frames)]
+        made = [wire.frame(template.replace(name, each)) for each in ids]
         self.frame_octets = len(made[0])
         self._ring = bytearray().join(made)
         self._view = memoryview(self._ring)
         self._frames = frames
         self._position = 0
         self._round = 0
-        self._digits_at = made[0].index(ids[0].encode()) + len(ids[0]) - ROUND_DIGITS
+        self._digits_at = [found.end() - ROUND_DIGITS for found in re.finditer(re.escape(ids[0]), made[0])]
 
     def upcoming(self, limit: int) -> memoryview:
         """Return the octets to send next: at most ``limit``, and at most up to the end of the ring."""
@@ -51,8 +53,10 @@ class FramePool:
 
     def _change_ids(self) -> None:
         self._round += 1
-        for place, digit in enumerate(b"%0*d" % (ROUND_DIGITS, self._round), self._digits_at):
-            self._ring[place :: self.frame_octets] = bytes([digit]) * self._frames
+        digits = b"%0*d" % (ROUND_DIGITS, self._round)
+        for start in self._digits_at:
+            for place, digit in enumerate(digits, start):
+                self._ring[place :: self.frame_octets] = bytes([digit]) * self._frames
 
 
 class FrameCounter:

@@ -180,6 +180,31 @@ class PipelinedLoad(Load):
         connection.allow(frames)
 
 
+class EnqueueLoad(PipelinedLoad):
+    """Jobs for one queue (chapter QUE): every acknowledgement makes room for one more on its connection.
+
+    Args:
+        address: host and port of the server.
+        connections: how many.
+        window: jobs in flight on each connection.
+    """
+
+    def __init__(self, address: tuple[str, int], *, connections: int, window: int) -> None:
+        super().__init__(address, connections=connections, window=window)
+        self._queue = f"bench-{self.nonce}"
+
+    def prepare(self) -> None:
+        """Do the handshakes and make the requests."""
+        do_handshakes(self.connections)
+        for connection in self.connections:
+            connection.fill_from(connection.enqueue_message(self._queue))
+
+    def check(self) -> None:
+        """Enqueue one job on every connection and check its answer in full."""
+        for connection in self.connections:
+            connection.check_enqueue(self._queue)
+
+
 class FanOutLoad(Load):
     """One connection publishes, others are subscribed: what all of them together have got makes room for more.
 

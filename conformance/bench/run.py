@@ -7,7 +7,7 @@ import platform
 import statistics
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -134,7 +134,7 @@ class BenchRun:
             "rounds": self.rounds,
             "seconds": self.seconds,
             "relative_to": self.relative_to,
-            "subjects": [{"name": each.name, "command": each.command, "raw": each.raw} for each in self.subjects],
+            "subjects": [asdict(each) for each in self.subjects],
             "workloads": [self._workload_as_json(each) for each in self.workloads],
         }
 

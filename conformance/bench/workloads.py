@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Self
 
-from conformance.bench.load import FanOutLoad, Load, PipelinedLoad
+from conformance.bench.load import EnqueueLoad, FanOutLoad, Load, PipelinedLoad
 
 
 @dataclass(frozen=True)
@@ -16,11 +16,13 @@ class Subject:
         name: what reports call it.
         command: the command line that starts it, with ``{port}``.
         raw: it sends frames back as they are, and knows no handshake.
+        queue: it has the profile queue.
     """
 
     name: str
     command: str
     raw: bool = False
+    queue: bool = False
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -45,6 +47,7 @@ class Workload:
         window: requests in flight on each connection, or publications in flight.
         connections: how many send requests.
         subscribers: how many get the publications of one more connection; 0 for a load of requests.
+        jobs: whether the requests enqueue jobs; they ask for echoes otherwise.
     """
 
     name: str
@@ -52,9 +55,12 @@ class Workload:
     window: int
     connections: int = 1
     subscribers: int = 0
+    jobs: bool = False
 
     def suits(self, subject: Subject) -> bool:
-        """Tell whether the subject can be measured so: raw subjects know no publications."""
+        """Tell whether the subject can be measured so: raw subjects know no publications, and not all know jobs."""
+        if self.jobs:
+            return subject.queue
         return not (self.subscribers and subject.raw)
 
     def open(self, address: tuple[str, int], *, raw: bool = False) -> Load:
@@ -65,6 +71,8 @@ class Workload:
         """
         if self.subscribers:
             return FanOutLoad(address, subscribers=self.subscribers, window=self.window)
+        if self.jobs:
+            return EnqueueLoad(address, connections=self.connections, window=self.window)
         return PipelinedLoad(address, connections=self.connections, window=self.window, raw=raw)
 
 
@@ -74,4 +82,5 @@ WORKLOADS = (
     Workload("sequential", "round trips/s", window=1),
     Workload("fanout-50", "deliveries/s", window=64, subscribers=50),
     Workload("fanout-200", "deliveries/s", window=64, subscribers=200),
+    Workload("enqueue-64", "jobs/s", window=1, connections=64, jobs=True),
 )

@@ -32,7 +32,8 @@ def only_defined_ones(scene: Scene) -> None:
 def channels_are_ordinary(scene: Scene) -> None:
     """On channels of profiles that the server does not announce, clients publish as on any other."""
     peer = scene.connect()
-    for channel in (channel for profile in without(scene, peer) for channel in profile.channels):
+    families = (f"{profile.family}x" for profile in without(scene, peer) if profile.family)
+    for channel in (*families, *(channel for profile in without(scene, peer) for channel in profile.channels)):
         peer.subscribe(channel)
         peer.publish_and_get(channel, {"action": "service_registered"})
         peer.unsubscribe(channel)

@@ -52,9 +52,9 @@ class QueueErrorCode(enum.StrEnum):
 
 
 _REASONS: Final = {
-    JobConflictError: (QueueErrorCode.JOB_CONFLICT, "the id {} names a job of another queue"),
-    JobTooLongError: (ErrorCode.INVALID_MESSAGE, "the job {} is too long to be handed out again"),
-    NotLeasedError: (QueueErrorCode.NOT_LEASED, "the job {} is not leased to this connection"),
+    JobConflictError: (QueueErrorCode.JOB_CONFLICT, "the id {!r} names a job of another queue"),
+    JobTooLongError: (ErrorCode.INVALID_MESSAGE, "the job {!r} is too long to be handed out again"),
+    NotLeasedError: (QueueErrorCode.NOT_LEASED, "the job {!r} is not leased to this connection"),
 }
 
 
@@ -111,7 +111,7 @@ class QueueManager:
             return _error(refused.code, str(refused))
         except JobError as error:
             code, reason = _REASONS[type(error)]
-            return _error(code, reason.format(error))
+            return _error(code, reason.format(str(error)))
 
     def session_ended(self, session: int) -> None:
         """End the leases of a connection that has ended (QUE-014)."""

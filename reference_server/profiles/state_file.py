@@ -131,4 +131,5 @@ def _reason(path: Path, error: sqlite3.Error) -> str:
         return f"state file {path} is in use by another server; stop that one, or name another file"
     if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
         return f"state file {path} cannot be written: {error}; allow this server to write it and its folder"
-    return f"state file {path} is damaged: {error}; put back a copy, or name another file"
+    detail = " ".join(str(error).split())
+    return f"state file {path} is damaged: {detail}; put back a copy, or name another file"

@@ -40,20 +40,25 @@ def is_running(pid_file: Path) -> bool:
 
 def test_command_measures_and_ends_every_subject(tmp_path: Path) -> None:
     pid_file, json_file = tmp_path / "pid", tmp_path / "bench.json"
-    subjects = (f"ours={noting_its_pid(pid_file, REFERENCE)}", f"bare={BARE}")
-    result = call("--subject", subjects[0], "--subject", subjects[1], "--raw", "bare", *QUICK, "--json", str(json_file))
+    subjects = {
+        "ours": noting_its_pid(pid_file, REFERENCE),
+        "jobs": f"{REFERENCE} --profile queue --state {{state}}",
+        "bare": BARE,
+    }
+    given = [part for name, command in subjects.items() for part in ("--subject", f"{name}={command}")]
+    result = call(*given, "--raw", "bare", "--queue", "jobs", *QUICK, "--json", str(json_file))
     assert result.exit_code == 0, result.output
     assert not is_running(pid_file)
     content = json.loads(json_file.read_text("utf-8"))
     assert schemas.problem("tools/bench", content) is None
     figures = {each["name"]: [result["subject"] for result in each["results"]] for each in content["workloads"]}
-    both, ours = ["ours", "bare"], ["ours"]
     assert figures == {
-        "pipelined-1x64": both,
-        "pipelined-16x16": both,
-        "sequential": both,
-        "fanout-50": ours,
-        "fanout-200": ours,
+        "pipelined-1x64": [*subjects],
+        "pipelined-16x16": [*subjects],
+        "sequential": [*subjects],
+        "fanout-50": ["ours", "jobs"],
+        "fanout-200": ["ours", "jobs"],
+        "enqueue-64": ["jobs"],
     }
     rates = [result["rates"] for each in content["workloads"] for result in each["results"]]
     assert all(len(each) == 2 and min(each) > 0 for each in rates)
@@ -94,7 +99,9 @@ def test_command_names_the_subject_that_fails_and_ends_the_others(tmp_path: Path
         (["--subject", "a=x {port}", "--workload", "dancing"], "dancing"),
         (["--subject", "a=x {port}", "--rounds", "0"], "--rounds"),
         (["--subject", "a=x {port}", "--seconds", "0"], "--seconds"),
-        (["--subject", "a=x {port}", "--raw", "a", "--workload", "fanout-50"], "nothing to measure"),
+        (["--subject", "a=x {port}", "--raw", "a", "--workload", "fanout-50"], "see --raw and --queue"),
+        (["--subject", "a=x {port}", "--workload", "enqueue-64"], "see --raw and --queue"),
+        (["--subject", "a=x {port}", "--queue", "b"], "no subject is called 'b'"),
     ],
 )
 def test_command_refuses(arguments: list[str], complaint: str) -> None:

@@ -43,6 +43,14 @@ def test_pool_sends_the_message_with_an_id_of_its_own_each_time(at_once: int) ->
     assert [schemas.problem("request", frame) for frame in frames] == [None] * len(frames)
 
 
+def test_pool_changes_the_id_wherever_it_stands() -> None:
+    message = MESSAGE | {"payload": {"job": {"id": "bench-7"}, "text": "bench"}}
+    frames = sent_frames(FramePool(message, frames=3), 10, 50)
+    assert [frame["payload"]["job"]["id"] for frame in frames] == [frame["message_id"] for frame in frames]
+    assert len({frame["message_id"] for frame in frames}) == len(frames)
+    assert {frame["payload"]["text"] for frame in frames} == {"bench"}
+
+
 def test_pool_offers_no_more_than_asked_for() -> None:
     pool = FramePool(MESSAGE, frames=2)
     assert len(pool.upcoming(10)) == 10

@@ -20,7 +20,7 @@ from conformance.subject import TargetOptions
 from conformance.target import Target
 
 OPTIONS = (
-    "--responder --profile batch --profile discovery "
+    "--responder --profile batch --profile discovery --profile queue --state {state} "
     "--handshake-timeout 1 --max-connections 120 --shutdown-grace 1 --log-level error"
 )
 

@@ -10,6 +10,7 @@ import socket
 import struct
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from reference_server import Limits, ReferenceServer
@@ -226,11 +227,15 @@ class Running:
 
 @contextlib.contextmanager
 def running(
-    register: Callable[[ReferenceServer], object] | None = None, *, profiles: Sequence[str] = (), **limits: Any
+    register: Callable[[ReferenceServer], object] | None = None,
+    *,
+    profiles: Sequence[str] = (),
+    state: Path | None = None,
+    **limits: Any,
 ) -> Iterator[Running]:
     """Run a server with handlers and limits for a while; at the end no handler is waited for unless a test says so."""
     limited = Limits(**{"shutdown_grace": 0, "linger": 1} | limits)
-    server = ReferenceServer(port=0, limits=limited, profiles=profiles)
+    server = ReferenceServer(port=0, limits=limited, profiles=profiles, state=state)
     if register:
         register(server)
     run = Running(server)

@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from refserver_peer import SECONDS, Client, code_of, message
 
 from reference_server.cli import main
+from reference_server.profiles.state_file import open_file
 
 COMMAND = [sys.executable, "-m", "reference_server"]
 
@@ -138,6 +139,27 @@ def test_limits_that_contradict_each_other_are_said():
     assert failed("--max-outbound-bytes", "1048576") == (
         "Error: max_outbound_bytes is 1048576, allowed is max_frame_bytes, 16777216, or more"
     )
+
+
+def test_state_file_that_cannot_be_used_is_said_in_one_line(tmp_path):
+    state = tmp_path / "jobs.db"
+    state.write_text("no jobs")
+    queue = ("--port", "0", "--profile", "queue", "--state", str(state))
+
+    assert failed(*queue) == f"Error: state file {state} is empty or cut off; put back a copy, or name another file"
+    assert state.read_text() == "no jobs"
+    state.unlink()
+    open_file(state).close()
+    kept = open_file(state)
+    assert failed(*queue).endswith("is in use by another server; stop that one, or name another file")
+    kept.close()
+
+
+def test_state_file_without_the_profile_is_said(tmp_path):
+    line = failed("--port", "0", "--state", str(tmp_path / "jobs.db"))
+
+    assert line == "Error: --state keeps the jobs of the profile queue; add --profile queue"
+    assert not list(tmp_path.iterdir())
 
 
 BROKEN = {

@@ -97,8 +97,10 @@ CUTS = {
 
 @pytest.mark.parametrize("cut", CUTS.values(), ids=CUTS)
 def test_vectors_have_their_outcome_however_they_arrive(cut):
-    assert len(VECTORS) > 1000
-    for vector in VECTORS:
+    # Requests of the profile queue are answered by a handler, which a core has not.
+    vectors = [vector for vector in VECTORS if not vector["requirements"][0].startswith("QUE")]
+    assert len(vectors) > 1000
+    for vector in vectors:
         core = core_for(vector)
         answers = core.feed(*cut(frame(body_of(vector)))) + refuse_unhandled(core)
         try:

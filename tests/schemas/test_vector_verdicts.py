@@ -14,7 +14,9 @@ NO_APPLICATION = "system"
 CONNECTION = "a fresh connection_id of the runner"
 ANSWERS = {"ping": "pong", "get_time": "time"}
 ANSWERS_OF = {"discovery": {"list_services": "services", "get_service_instances": "service-instances"}}
-RESERVED_BY = {"discovery": {"service_discovery", "service_instances"}}
+RESERVED_BY = {"discovery": ("service_discovery", "service_instances"), "queue": ("queue_manager", "queue:")}
+QUEUE_ANSWERS = {"enqueue": "queue-ok", "dequeue": "queue-jobs", "get_queue_stats": "queue-stats"}
+QUEUE_ACTIONS = {*QUEUE_ANSWERS, "job_completed", "job_failed", "retry_job"}
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,21 @@ def broken_payload_rule(message: Any, profile: str | None, validators: Any) -> s
     if profile == "discovery" and kind == "request" and channel == "system":
         asks = payload["action"] == "get_service_instances"
         return "DSC-003" if asks and not validators.accept("service-instances-request", payload) else None
+    if profile == "queue" and kind == "request" and channel == "queue_manager" and not is_unknown(payload):
+        return None if validators.accept("queue-request", payload) else "QUE-001"
     return None
+
+
+def is_unknown(payload: Any) -> bool:
+    """Tell whether a request on queue_manager has an action that the profile queue does not have."""
+    action = payload.get("action") if isinstance(payload, dict) else None
+    return isinstance(action, str) and action not in QUEUE_ACTIONS
+
+
+def is_reserved(channel: str, profile: str | None) -> bool:
+    """Tell whether only the server publishes on a channel; a name with a colon stands for all that begin so."""
+    names = ("system", *RESERVED_BY.get(profile or "", ()))
+    return any(channel == name or (name.endswith(":") and channel.startswith(name)) for name in names)
 
 
 def judge(message: Any, own: str, validators: Any, profile: str | None = None) -> Verdict:
@@ -118,10 +134,12 @@ def judge(message: Any, own: str, validators: Any, profile: str | None = None) -
 def judge_channel(kind: str, message: Any, profile: str | None) -> Verdict:
     """Stage 10: reserved, then the action, then the handler, of which there is none."""
     if kind == "publish":
-        reserved = {"system"} | RESERVED_BY.get(profile or "", set())
-        return Verdict("reserved_channel", "ISO-004") if message["channel_id"] in reserved else Verdict()
+        return Verdict("reserved_channel", "ISO-004") if is_reserved(message["channel_id"], profile) else Verdict()
     if kind == "notification":
         return Verdict()
+    if message["channel_id"] == "queue_manager" and profile == "queue":
+        answer = QUEUE_ANSWERS.get(message["payload"]["action"])
+        return Verdict(answer=answer) if answer else Verdict("unknown_action", "QUE-002")
     if message["channel_id"] != "system":
         return Verdict("no_handler", "REQ-012")
     if message["payload"]["action"] == "connect":
