@@ -64,7 +64,7 @@ def _target_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--server-cmd",
             metavar="CMD",
-            help="Start this for the run; {port} becomes a free port, and {state} a file for what has to survive the server.",
+            help="Start this for the run; {port} becomes a free port, {state} a file that outlives the server.",
         ),
         click.option("--server", metavar="HOST:PORT", help="Test the server that runs there."),
     ):

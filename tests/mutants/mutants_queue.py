@@ -13,6 +13,7 @@ from reference_server.offer import Offer
 from reference_server.profiles import jobs, queue
 from reference_server.profiles.jobs import JobConflictError, JobStore, JobTooLongError, NotLeasedError
 from reference_server.profiles.queue import QueueManager
+from reference_server.profiles.state_file import open_memory
 from reference_server.server import ReferenceServer
 from reference_server.work import Work
 
@@ -427,7 +428,7 @@ def in_memory() -> None:
 
     @around(queue, "open_file")
     def open_file(_original: Any, _path: Any) -> Any:
-        return queue.open_memory()
+        return open_memory()
 
 
 @mutant("QUE-029/late")
