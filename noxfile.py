@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import secrets
 import shutil
 import subprocess
 import sys
@@ -43,9 +44,10 @@ def conformance(session: nox.Session) -> None:
     if session.posargs:
         session.run("ipc-conformance", "run", *session.posargs)
         return
-    results = _results("reference_server")
+    results, secured = _results("reference_server"), _results("reference_server_secured")
     session.run("ipc-conformance", "run", "--server-cmd", REFERENCE, "--json", results)
-    session.run("ipc-conformance", "requirements", results, "--strict", "--missing")
+    session.run("ipc-conformance", "run", *_secured(session), "--case", "security/*", "--json", secured)
+    session.run("ipc-conformance", "requirements", results, secured, "--strict", "--missing")
     plain = REFERENCE.replace(PROFILES, "")
     session.run("ipc-conformance", "run", "--server-cmd", plain, "--case", "profiles/*")
     in_memory = REFERENCE.replace(PROFILES, "--profile queue")
@@ -66,14 +68,14 @@ def _test_pythons() -> list[str]:
 @nox.session(python=_test_pythons())
 def tests(session: nox.Session) -> None:
     """Run the project's own tests on every supported Python that is present."""
-    _install(session)
+    _install(session, "trustme")
     session.run("pytest", "-n", "2", *session.posargs)
 
 
 @nox.session
 def mutants(session: nox.Session) -> None:
     """Run the cases on servers and clients that are each wrong in one way; every one of these has to be noticed."""
-    _install(session)
+    _install(session, "trustme")
     node = Path(_node(session)).parent
     for role in ("server", "client"):
         arguments = ("--role", role, "--json", _results(f"{role}_mutants"), *session.posargs)
@@ -85,10 +87,18 @@ def mutants(session: nox.Session) -> None:
 def ledger(session: nox.Session) -> None:
     """Show each requirement with its cases, verdicts and mutants, from what conformance, interop and mutants left."""
     _install(session)
-    targets = {"server": ("reference_server", "ipc-framework"), "client": ("node_client", "ipc-framework-client")}
+    servers = ("reference_server", "reference_server_secured", "ipc-framework")
+    targets = {"server": servers, "client": ("node_client", "ipc-framework-client")}
     for role, names in targets.items():
         files = [_results(name) for name in (*names, f"{role}_mutants")]
         session.run("ipc-conformance", "requirements", *files, "--role", role, "--strict", *session.posargs)
+
+
+@nox.session
+def secure(session: nox.Session) -> None:
+    """Run the suite on the reference server when it demands a token and TLS, and nothing goes without them."""
+    _install(session)
+    session.run("ipc-conformance", "run", *_secured(session), *session.posargs)
 
 
 @nox.session
@@ -251,6 +261,18 @@ def _results(name: str) -> str:
     """Return the file in which a session leaves its results for the ledger."""
     Path("results").mkdir(exist_ok=True)
     return f"results/{name}.json"
+
+
+def _secured(session: nox.Session) -> list[str]:
+    """Make a token and a certificate, and return the options of a run that needs both."""
+    folder = Path(session.create_tmp()).resolve()
+    session.install("trustme")
+    session.run("python", "-m", "trustme", "--quiet", "--dir", str(folder), "--identities", "127.0.0.1", "localhost")
+    token = folder / "token"
+    token.write_text(f"{secrets.token_urlsafe()}\n", "utf-8")
+    demands = f"--tls-cert '{folder}/server.pem' --tls-key '{folder}/server.key' --token-file '{token}'"
+    access = ["--tls-ca", f"{folder}/client.pem", "--token-file", str(token)]
+    return ["--server-cmd", f"{REFERENCE} {demands}", *access]
 
 
 @contextlib.contextmanager

@@ -46,10 +46,13 @@ class Connection(Peer):
         } | members
 
     def connect_message(self, **payload: Any) -> Message:
-        """Return a valid connect message (HSK-001); ``payload`` replaces or adds members of its payload."""
-        return self.message(
-            "request", "system", {"action": "connect", "connection_id": self.connection_id, "protocol": "1.0"} | payload
-        )
+        """Return a valid connect message (HSK-001), with the token if there is one (SEC-002).
+
+        ``payload`` replaces or adds members of its payload.
+        """
+        usual = {"action": "connect", "connection_id": self.connection_id, "protocol": "1.0"}
+        shown = {} if self.access.token is None else {"token": self.access.token}
+        return self.message("request", "system", usual | shown | payload)
 
     def ping_message(self) -> Message:
         """Return a ping request (SYS-003)."""

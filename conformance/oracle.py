@@ -45,13 +45,20 @@ class Expected:
     message: Message | None = None
 
 
-def first_message(body: bytes) -> Expected:
-    """Return what comes of ``body`` as the first message of a connection (stages 2 to 5 of ERR-011)."""
+def first_message(body: bytes, token: str | None = None) -> Expected:
+    """Return what comes of ``body`` as the first message of a connection (stages 2 to 5 of ERR-011).
+
+    Args:
+        body: the octets of the body.
+        token: what the server demands; None for nothing.
+    """
     expected = _readable(body)
     if expected.message is None:
         return expected
     if schemas.problem("connect-message", expected.message):
         return _error("handshake_required", expected.message)
+    if token is not None and expected.message["payload"].get("token") != token:
+        return _error("unauthorized", expected.message)
     if expected.message["payload"].get("protocol", "1.0").partition(".")[0] != MAJOR:
         return _error("unsupported_protocol", expected.message)
     return Expected("answer", answer="acknowledgement", message=expected.message)

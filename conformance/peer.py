@@ -5,11 +5,32 @@ from __future__ import annotations
 import socket
 
 from conformance import wire
+from conformance.access import OPEN, Access
 from conformance.chop import Chopper
 from conformance.stream import Stream
+from conformance.tls_socket import TlsSocket
 from conformance.trace import Trace
 from conformance.verdicts import BrokenFrame, TargetError
 from conformance.wire import Message
+
+
+def connect(address: tuple[str, int], patience: float, access: Access) -> socket.socket | TlsSocket:
+    """Return a new connection, inside of TLS where that is wanted.
+
+    Raises:
+        TargetError: nobody accepts connections at ``address``, or the handshake of TLS failed.
+    """
+    try:
+        connected = socket.create_connection(address, timeout=patience)
+    except OSError as error:
+        raise TargetError(f"cannot connect to {address[0]}:{address[1]}: {error}") from error
+    if access.tls is None:
+        return connected
+    try:
+        return TlsSocket(connected, access.tls)
+    except OSError as error:
+        connected.close()
+        raise TargetError(f"the handshake of TLS with {address[0]}:{address[1]} failed: {error}") from error
 
 
 class Peer(Stream):
@@ -21,22 +42,26 @@ class Peer(Stream):
         trace: where everything is noted.
         patience: seconds to wait for anything the server has to do.
         chopper: divides the writes of the case; None leaves them as they are.
+        access: what it takes to be let in.
 
     Raises:
-        TargetError: nobody accepts connections at ``address``.
+        TargetError: nobody accepts connections at ``address``, or the handshake of TLS failed.
     """
 
     OTHER = "the server"
     SCHEMA = "server-message"
 
-    def __init__(
-        self, label: str, address: tuple[str, int], trace: Trace, patience: float, chopper: Chopper | None = None
+    def __init__(  # noqa: PLR0917 - what every connection needs
+        self,
+        label: str,
+        address: tuple[str, int],
+        trace: Trace,
+        patience: float,
+        chopper: Chopper | None = None,
+        access: Access = OPEN,
     ) -> None:
-        try:
-            connected = socket.create_connection(address, timeout=patience)
-        except OSError as error:
-            raise TargetError(f"cannot connect to {address[0]}:{address[1]}: {error}") from error
-        super().__init__(label, connected, trace, patience, chopper)
+        super().__init__(label, connect(address, patience, access), trace, patience, chopper)
+        self.access = access
         self._has_answered = False
         self._response_ids: set[str] = set()
 

@@ -46,6 +46,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--ipc-server-cmd", metavar="CMD", help="a command that starts the server; {port} is replaced")
     group.addoption("--ipc-client-cmd", metavar="CMD", help="a command that starts a driver: test its client")
     group.addoption("--ipc-target", metavar="FILE", type=Path, help="a target file (TOML)")
+    group.addoption("--ipc-token-file", metavar="FILE", type=Path, help="a file with the token that the server demands")
+    group.addoption("--ipc-tls-ca", metavar="FILE", type=Path, help="connect with TLS and trust this PEM file")
     group.addoption("--ipc-case", metavar="GLOB", action="append", default=[], help="only these cases; repeatable")
     group.addoption("--ipc-level", choices=("must", "should"), help="only cases of this level")
     group.addoption("--ipc-profile", metavar="NAME", action="append", default=[], help="only this profile; repeatable")
@@ -95,6 +97,7 @@ def ipc_target_options(pytestconfig: pytest.Config) -> TargetOptions:
             chosen = TargetOptions(
                 server=option.ipc_server, command=option.ipc_server_cmd, client=option.ipc_client_cmd
             )
+        chosen = chosen.with_access(option.ipc_token_file, option.ipc_tls_ca)
     except ValueError as error:
         options = "--ipc-server, --ipc-server-cmd, --ipc-client-cmd, --ipc-target"
         raise pytest.UsageError(f"{error}; see {options}") from None

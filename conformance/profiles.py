@@ -38,6 +38,7 @@ PROFILES = {
             "get_service_instances": Action("service-instances", "service-instances-request"),
         },
     ),
+    "security": Profile(),
     "queue": Profile(channels=("queue_manager",), family="queue:"),
 }
 """The profiles that this version of the protocol defines."""

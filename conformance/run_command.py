@@ -66,6 +66,13 @@ def _target_options(command: Callable[..., Any]) -> Callable[..., Any]:
             metavar="CMD",
             help="Start this for the run; {port} becomes a free port, {state} a file that outlives the server.",
         ),
+        click.option(
+            "--tls-ca",
+            type=FILE,
+            metavar="FILE",
+            help="Connect with TLS and trust the certificates in this PEM file.",
+        ),
+        click.option("--token-file", type=FILE, metavar="FILE", help="Show the token on this file's only line."),
         click.option("--server", metavar="HOST:PORT", help="Test the server that runs there."),
     ):
         command = option(command)
@@ -136,6 +143,8 @@ def run(
     server_cmd: str | None,
     target_file: Path | None,
     client_cmd: str | None,
+    token_file: Path | None,
+    tls_ca: Path | None,
     workers: int | None,
     json_file: Path | None,
     junit: Path | None,
@@ -159,7 +168,9 @@ def run(
       4  no case was executed
       5  the kit itself failed
     """
-    options, target_arguments = _read_target(server, server_cmd, target_file, client_cmd)
+    options, target_arguments = _read_target(
+        target_file, token_file, tls_ca, server=server, command=server_cmd, client=client_cmd
+    )
     further["seed"] = random.getrandbits(31) if further["seed"] is None else further["seed"]
     chosen = Choice(globs, profiles, level, Settings(**further), known_failures)
     cases = select(chosen.globs, role=options.role, level=chosen.level, profiles=chosen.profiles)
@@ -204,20 +215,26 @@ def _run_interruptibly(plan: PytestPlan, outcome: Run, cases: int) -> None:
 
 
 def _read_target(
-    server: str | None, command: str | None, file: Path | None, client: str | None
+    file: Path | None, token_file: Path | None, tls_ca: Path | None, **means: str | None
 ) -> tuple[TargetOptions, list[str]]:
     """Return the target's options and the arguments that say the same to the pytest plugin."""
-    given = {"--ipc-server": server, "--ipc-server-cmd": command, "--ipc-client-cmd": client, "--ipc-target": file}
-    arguments = [f"{name}={value}" for name, value in given.items() if value]
+    options = {"server": "--ipc-server", "command": "--ipc-server-cmd", "client": "--ipc-client-cmd"}
+    arguments = [f"{options[name]}={value}" for name, value in means.items() if value]
+    arguments += [f"--ipc-target={file}"] if file else []
     if len(arguments) != 1:
         raise click.UsageError(
             "say what to test: one of --server HOST:PORT, --server-cmd 'CMD {port}', --client-cmd CMD, --target FILE"
         )
     try:
-        options = TargetOptions.from_file(file) if file else TargetOptions(server, command, client)
+        target = (
+            TargetOptions.from_file(file) if file else TargetOptions(means["server"], means["command"], means["client"])
+        )
+        target = target.with_access(token_file, tls_ca)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
-    return options, arguments
+    arguments += [f"--ipc-token-file={token_file}"] if token_file else []
+    arguments += [f"--ipc-tls-ca={tls_ca}"] if tls_ca else []
+    return target, arguments
 
 
 def _read_baseline(choice: Choice, *, update: bool) -> baseline.Baseline:

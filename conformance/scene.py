@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from conformance.access import Access
 from conformance.connection import Connection
 from conformance.process import STATE, ServerProcess
 from conformance.stage import Stage, letters
@@ -33,15 +34,29 @@ class Scene(Stage):
         self.target = target
         self._connections: list[Connection] = []
 
-    def open(self, *, app: str = RESPONDER_APP, connection_id: str | None = None) -> Connection:
-        """Open a connection without a handshake.
+    def open(
+        self, *, app: str = RESPONDER_APP, connection_id: str | None = None, access: Access | None = None
+    ) -> Connection:
+        """Open a connection without a handshake of the protocol.
+
+        Args:
+            app: its application.
+            connection_id: its name.
+            access: what it takes to be let in, if not that of the target.
 
         Raises:
             Violation: the server does not accept connections any more.
         """
         label = letters(len(self._connections))
         try:
-            connection = Connection(label, self.target.address, self.trace, self.target.patience, self._chopper)
+            connection = Connection(
+                label,
+                self.target.address,
+                self.trace,
+                self.target.patience,
+                self._chopper,
+                access or self.target.access,
+            )
         except TargetError as error:
             raise Violation("the server does not accept a connection", received=str(error)) from None
         connection.app_id = app

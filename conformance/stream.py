@@ -13,6 +13,7 @@ import time
 
 from conformance import schemas, wire
 from conformance.chop import PAUSE_SECONDS, PAUSES, Chopper
+from conformance.tls_socket import TlsSocket
 from conformance.trace import CONNECTED, ENDS_SENDING, RESETS, Trace
 from conformance.verdicts import BrokenFrame, Violation
 from conformance.wire import Message
@@ -44,7 +45,12 @@ class Stream:
     """The schema that its messages have to fit."""
 
     def __init__(
-        self, label: str, connected: socket.socket, trace: Trace, patience: float, chopper: Chopper | None = None
+        self,
+        label: str,
+        connected: socket.socket | TlsSocket,
+        trace: Trace,
+        patience: float,
+        chopper: Chopper | None = None,
     ) -> None:
         self.label = label
         self.patience = patience

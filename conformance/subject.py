@@ -6,10 +6,11 @@ import itertools
 import random
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
+from conformance.access import Access
 from conformance.case import Role
 from conformance.files import read_toml
 from conformance.process import ServerProcess
@@ -29,6 +30,8 @@ class TargetOptions:
         environment: variables added for the command.
         start_seconds: time until the command accepts connections.
         profiles: profiles to test although the server does not announce them.
+        token_file: a file with the token that the server demands (SEC-002).
+        tls_ca: a file with certificates to trust; the server then has to speak TLS.
     """
 
     server: str | None = None
@@ -39,12 +42,17 @@ class TargetOptions:
     environment: Mapping[str, str] = field(default_factory=dict)
     start_seconds: float = 15.0
     profiles: tuple[str, ...] = ()
+    token_file: Path | None = None
+    tls_ca: Path | None = None
 
     def __post_init__(self) -> None:
         if sum(map(bool, (self.server, self.command, self.client))) != 1:
             raise ValueError("a target is either a server's address, a server's command or a client's driver")
         if self.server:
             parse_address(self.server)
+        if self.client and (self.token_file or self.tls_ca):
+            raise ValueError("a token and certificates to trust are for servers under test")
+        Access.from_files(self.token_file, self.tls_ca)
         if self.command and "{port}" not in self.command:
             raise ValueError("the server command has no {port}; write it where the port number belongs")
 
@@ -66,7 +74,17 @@ class TargetOptions:
             environment=content.get("environment", {}),
             start_seconds=content.get("start_seconds", 15.0),
             profiles=tuple(content.get("profiles", ())),
+            token_file=_beside(path, content.get("token_file")),
+            tls_ca=_beside(path, content.get("tls_ca")),
         )
+
+    def with_access(self, token_file: Path | None, tls_ca: Path | None) -> Self:
+        """Return the same options with a token or certificates that are given apart from them.
+
+        Raises:
+            ValueError: a file cannot be used; the text says why.
+        """
+        return replace(self, token_file=token_file or self.token_file, tls_ca=tls_ca or self.tls_ca)
 
     @property
     def role(self) -> Role:
@@ -81,10 +99,10 @@ class TargetOptions:
     @property
     def reproduce(self) -> str:
         """The options of ``ipc-conformance run`` that reach this target."""
-        if self.server:
-            return f"--server {self.server}"
-        option = "--client-cmd" if self.client else "--server-cmd"
-        return f"{option} {shlex.quote(self.client or self.command or '')}"
+        option = "--client-cmd" if self.client else "--server-cmd" if self.command else "--server"
+        given: dict[str, object] = {option: self.client or self.command or self.server}
+        given |= {"--token-file": self.token_file, "--tls-ca": self.tls_ca}
+        return " ".join(f"{name} {shlex.quote(str(value))}" for name, value in given.items() if value)
 
 
 class Subject:
@@ -124,6 +142,10 @@ class Subject:
     def fresh(self, kind: str) -> str:
         """Return a name that no other case, worker or run uses."""
         return f"{kind}-{self.nonce}-{next(self._names)}"
+
+
+def _beside(path: Path, name: str | None) -> Path | None:
+    return path.parent / name if name else None
 
 
 def parse_address(text: str) -> tuple[str, int]:

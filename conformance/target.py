@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
 
+from conformance.access import Access
 from conformance.connection import Connection
 from conformance.process import ServerProcess
 from conformance.settings import Settings
@@ -50,6 +51,7 @@ class Target(Subject):
         super().__init__(options, settings, nonce=nonce)
         self.address = parse_address(options.server) if options.server else ("", 0)
         self.acknowledgement: dict[str, Any] = {}
+        self.access = Access.from_files(options.token_file, options.tls_ca)
 
     def __enter__(self) -> Self:
         self.start()
@@ -154,7 +156,9 @@ class Target(Subject):
             Violation: the server did not answer.
         """
         label = self.fresh("probe")
-        probe = Connection(label, self.address, Trace(), self.PROBE_PATIENCE_SECONDS * self.time_scale)
+        probe = Connection(
+            label, self.address, Trace(), self.PROBE_PATIENCE_SECONDS * self.time_scale, access=self.access
+        )
         probe.app_id, probe.connection_id = RESPONDER_APP, label
         try:
             probe.handshake()

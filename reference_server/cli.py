@@ -8,6 +8,7 @@ import logging
 import runpy
 import signal
 import socket
+import ssl
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,10 +20,12 @@ from reference_server import logs, responder
 from reference_server.limits import Limits, check_limit
 from reference_server.profiles.state_file import StateFileError
 from reference_server.server import PROFILES, ReferenceServer
+from reference_server.tls import CertificateError, load_certificate
 from reference_server.version import __version__
 
 _log = logging.getLogger("reference_server")
 _DEFAULTS = Limits()
+_FILE = click.Path(path_type=Path)
 
 EPILOG = """\b
 Examples:
@@ -77,10 +80,15 @@ def _limit_option(flag: str, what: str) -> Callable[..., Any]:
 )
 @click.option(
     "--state",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=_FILE,
     metavar="FILE",
     help="Keep the jobs of the profile queue in this file, which is made when it is not there.",
 )
+@click.option(
+    "--token-file", type=_FILE, metavar="FILE", help="Let in only clients that show the token on this file's only line."
+)
+@click.option("--tls-cert", type=_FILE, metavar="FILE", help="Speak TLS with this certificate chain (PEM).")
+@click.option("--tls-key", type=_FILE, metavar="FILE", help="The private key of the certificate (PEM).")
 @_limit_option("--max-frame-bytes", "Longest message body, in octets.")
 @_limit_option("--max-depth", "Deepest nesting of a message, in levels.")
 @_limit_option("--max-outbound-bytes", "Data held for a client that does not read, in octets.")
@@ -104,6 +112,9 @@ def main(
     handlers: Path | None,
     profiles: tuple[str, ...],
     state: Path | None,
+    token_file: Path | None,
+    tls_cert: Path | None,
+    tls_key: Path | None,
     log_level: str,
     log_format: str,
     **limits: Any,
@@ -112,7 +123,15 @@ def main(
     logs.configure(log_level, log_format)
     if state and "queue" not in profiles:
         raise UsageProblem("--state keeps the jobs of the profile queue; add --profile queue")
-    server = ReferenceServer(host, port, limits=_limits(limits), profiles=profiles, state=state)
+    server = ReferenceServer(
+        host,
+        port,
+        limits=_limits(limits),
+        profiles=profiles,
+        state=state,
+        token=_token(token_file),
+        tls=_tls(tls_cert, tls_key),
+    )
     if with_responder:
         responder.install(server)
     if handlers:
@@ -126,6 +145,31 @@ def _limits(values: dict[str, Any]) -> Limits:
     try:
         return Limits(**values)
     except ValueError as error:  # each value was checked; only together they may be wrong
+        raise UsageProblem(str(error)) from None
+
+
+def _token(file: Path | None) -> str | None:
+    if file is None:
+        return None
+    try:
+        lines = file.read_text("utf-8").splitlines()
+    except OSError as error:
+        raise UsageProblem(f"cannot read token file {file}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise UsageProblem(f"token file {file} is not UTF-8 text") from None
+    if len(lines) != 1 or not lines[0]:
+        raise UsageProblem(f"token file {file} has to have one line, the token, and has {len(lines)}")
+    return lines[0]
+
+
+def _tls(certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:
+    if certificate is None and key is None:
+        return None
+    if certificate is None or key is None:
+        raise UsageProblem("--tls-cert and --tls-key go together")
+    try:
+        return load_certificate(certificate, key)
+    except CertificateError as error:
         raise UsageProblem(str(error)) from None
 
 

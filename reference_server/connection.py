@@ -204,7 +204,7 @@ class Connection:
     def _read(self, frame: bytes) -> Event | None:
         message = decode_message(frame, self._limits.max_depth)
         if self.state is State.AWAITING_CONNECT:
-            return read_connect(message)
+            return read_connect(message, self._offer)
         event = read_message(message, frame, self.app_id, self.connection_id, self._offer)
         if batch.NAME in self._offer.profiles and type(event) is RequestReceived and batch.is_batch(event.payload):
             items = batch.read_items(message)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -28,6 +29,7 @@ class Offer:
         channels: The channels on which only the server publishes (ISO-004).
         families: What the names of further such channels begin with.
         acknowledged: Further members of the acknowledgement.
+        token: What clients have to show (SEC-002); None when they need not show anything.
     """
 
     profiles: tuple[str, ...] = ()
@@ -35,6 +37,14 @@ class Offer:
     channels: frozenset[str] = frozenset({SYSTEM})
     families: tuple[str, ...] = ()
     acknowledged: Mapping[str, Any] = field(default_factory=dict)
+    token: str | None = field(default=None, repr=False)
+
+    def admits(self, token: object) -> bool:
+        """Tell whether a client that shows a token, or None, is let in; takes as long for any token."""
+        if self.token is None:
+            return True
+        shown = token if isinstance(token, str) else ""
+        return hmac.compare_digest(shown.encode(), self.token.encode())
 
     def reserves(self, channel_id: str) -> bool:
         """Tell whether only the server publishes on a channel."""

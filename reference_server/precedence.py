@@ -35,15 +35,17 @@ _SUBSCRIPTION: Final = validator("subscription")
 _SYSTEM_REQUEST: Final = validator("system-request")
 
 
-def read_connect(message: Message) -> ConnectReceived:
+def read_connect(message: Message, offer: Offer) -> ConnectReceived:
     """Return what the first message of a connection asks for (stage 5).
 
     Raises:
-        WireError: It is not a valid connect message (HSK-013), or not an acceptable one (HSK-014).
+        WireError: It is not a valid connect message (HSK-013), or not an acceptable one (SEC-002, HSK-014).
     """
     if not _CONNECT_MESSAGE.is_valid(message):
         raise WireError(ErrorCode.HANDSHAKE_REQUIRED, explain(_CONNECT_MESSAGE, message), message)
     payload = message["payload"]
+    if not offer.admits(payload.get("token")):
+        raise WireError(ErrorCode.UNAUTHORIZED, "", message)
     protocol = payload.get("protocol", PROTOCOL)
     if protocol.partition(".")[0] != _MAJOR:
         detail = f"the client speaks {protocol}, this server {PROTOCOL}"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
+import ssl
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
@@ -24,11 +26,15 @@ from reference_server.profiles.queue import QueueManager
 from reference_server.profiles.system import ACTIONS
 from reference_server.schemas import check_name
 from reference_server.threads import HandlerThreads
+from reference_server.tls import TlsLayer
 
 _BACKLOG: Final = 512  # connections that may wait to be accepted, so that a burst of clients loses none
 
 PROFILES: Final = (batch.NAME, discovery.NAME, queue.NAME)
 """The profiles that a server can offer."""
+
+SECURITY: Final = "security"
+"""The profile that a server has when it demands a token or TLS (SEC-001)."""
 
 _Function = TypeVar("_Function", bound=HandlerFunction)
 
@@ -53,9 +59,12 @@ class ReferenceServer:
         limits: What the server allows.
         profiles: The optional parts of the protocol that it offers; see `PROFILES`.
         state: The file in which the profile queue keeps its jobs; without it they end with the process.
+        token: What clients have to show; with it or `tls` the server has the profile security.
+        tls: The certificate, such as `load_certificate` returns; clients then have to speak TLS.
 
     Raises:
-        ValueError: There is no such profile, or there is a state file and no profile that needs one.
+        ValueError: There is no such profile, there is a state file and no profile that needs one, or the token is
+            empty.
     """
 
     def __init__(
@@ -66,11 +75,19 @@ class ReferenceServer:
         limits: Limits | None = None,
         profiles: Iterable[str] = (),
         state: str | Path | None = None,
+        token: str | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.host = host
         self.profiles = tuple(dict.fromkeys(profiles))
         if unknown := set(self.profiles) - set(PROFILES):
             raise ValueError(f"there is no profile {min(unknown)!r}; there are {', '.join(PROFILES)}")
+        if token is not None or tls is not None:
+            self.profiles += (SECURITY,)
+        if token == "":
+            raise ValueError("the token is empty, so that anybody has it")
+        self._token = token
+        self._tls = tls
         if state is not None and queue.NAME not in self.profiles:
             raise ValueError("a state file is for the profile 'queue', which the server does not offer")
         self.limits = limits or Limits()
@@ -169,17 +186,22 @@ class ReferenceServer:
     def offer(self) -> Offer:
         """What the server offers beyond the core."""
         actions, channels = dict(ACTIONS), Offer().channels
+        families: tuple[str, ...] = ()
+        acknowledged: dict[str, Any] = {}
         if discovery.NAME in self.profiles:
             actions |= self._services.actions
             channels |= discovery.CHANNELS
-        if self._jobs is None:
-            return Offer(profiles=self.profiles, actions=actions, channels=channels)
+        if self._jobs:
+            channels |= {queue.MANAGER}
+            families = (queue.EVENTS,)
+            acknowledged["queue"] = {"durable": self._jobs.state is not None}
         return Offer(
             profiles=self.profiles,
             actions=actions,
-            channels=channels | {queue.MANAGER},
-            families=(queue.EVENTS,),
-            acknowledged={"queue": {"durable": self._jobs.state is not None}},
+            channels=channels,
+            families=families,
+            acknowledged=acknowledged,
+            token=self._token,
         )
 
     # Its life
@@ -217,8 +239,13 @@ class ReferenceServer:
         self._site = site
         self._stopped = asyncio.Event()
         self._listeners = [
-            await loop.create_server(lambda: Link(site), sock=listener, backlog=_BACKLOG) for listener in sockets
+            await loop.create_server(functools.partial(self._accept, site), sock=listener, backlog=_BACKLOG)
+            for listener in sockets
         ]
+
+    def _accept(self, site: Site) -> asyncio.Protocol:
+        link = Link(site)
+        return link if self._tls is None else TlsLayer(link, self._tls, self.limits.handshake_timeout)
 
     async def serve_forever(self) -> None:
         """Wait until `close` was called, by whomever."""

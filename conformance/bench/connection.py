@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 
 from conformance import wire
@@ -120,6 +121,7 @@ class LoadConnection(Connection):
         Raises:
             TargetError: the server ended the connection.
         """
+        assert isinstance(self._socket, socket.socket)  # noqa: S101 - for the type checker; loads do not use TLS
         try:
             length = self._socket.recv_into(inbox)
         except OSError as error:

@@ -28,10 +28,10 @@ def acknowledgement(scene: Scene) -> None:
 
 @case("handshake/minimal-connect", "HSK-004")
 def minimal_connect(scene: Scene) -> None:
-    """A connect payload with nothing but action and connection_id is enough, reply_to absent."""
+    """A connect payload with nothing but action, connection_id and a demanded token is enough, reply_to absent."""
     peer = scene.open()
-    message = peer.message("request", "system", {"action": "connect", "connection_id": peer.connection_id})
-    del message["reply_to"]
+    message = peer.connect_message()
+    del message["reply_to"], message["payload"]["protocol"]
     peer.send(message)
     peer.acknowledge(peer.receive())
 

@@ -124,7 +124,7 @@ def any_octets(scene: Scene) -> None:
 )
 def any_body(scene: Scene) -> None:
     """A body that is a valid message with something changed gets exactly what schemas and precedence say."""
-    app, me = scene.name("app"), "me"
+    app, me, token = scene.name("app"), "me", scene.target.access.token
 
     def holds(example: tuple[bool, bytes]) -> None:
         is_first, body = example
@@ -133,17 +133,20 @@ def any_body(scene: Scene) -> None:
             peer.handshake()
         peer.send_body(body)
         expected = (
-            oracle.first_message(body) if is_first else oracle.later_message(body, app, me, scene.target.profiles)
+            oracle.first_message(body, token)
+            if is_first
+            else oracle.later_message(body, app, me, scene.target.profiles)
         )
         _expect(peer, expected)
 
-    for_all(scene, st.tuples(st.booleans(), bodies(st.sampled_from(valid_messages(app, me)))), holds)
+    for_all(scene, st.tuples(st.booleans(), bodies(st.sampled_from(valid_messages(app, me, token)))), holds)
     scene.check_alive()
 
 
-def valid_messages(app: str, me: str) -> list[Message]:
-    """Return a valid message of each kind, each with an id of its own."""
+def valid_messages(app: str, me: str, token: str | None = None) -> list[Message]:
+    """Return a valid message of each kind, each with an id of its own; the connect message shows the token."""
     own, connect = {"connection_id": me}, {"action": "connect", "connection_id": me, "protocol": "1.0"}
+    connect |= {} if token is None else {"token": token}
     kinds: list[tuple[str, str, Any]] = [
         ("request", "system", connect),
         ("request", "system", {"action": "ping"}),

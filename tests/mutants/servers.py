@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import shlex
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +14,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import trustme
 from mutation import Mutant, all_mutants
 from trial import CONTROL
 
@@ -23,6 +27,10 @@ OPTIONS = (
     "--responder --profile batch --profile discovery --profile queue --state {state} "
     "--handshake-timeout 1 --max-connections 120 --shutdown-grace 1 --log-level error"
 )
+
+
+SECURITY = "SEC"
+"""What the names of mutants begin with whose servers demand a token and TLS."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +68,9 @@ class ServerLaboratory:
         """Start the server with a mutant."""
         target = Target(_options(name), settings)
         target.acknowledgement, target.responder = known.acknowledgement, known.responder
+        if name.startswith(SECURITY):
+            profiles = [*known.acknowledgement["profiles"], "security"]
+            target.acknowledgement = known.acknowledgement | {"profiles": profiles}
         try:
             target.start()
             yield target
@@ -69,4 +80,26 @@ class ServerLaboratory:
 
 def _options(name: str) -> TargetOptions:
     script = Path(__file__).with_name("serve.py")
-    return TargetOptions(command=shlex.join([sys.executable, str(script), name]) + f" --port {{port}} {OPTIONS}")
+    command = shlex.join([sys.executable, str(script), name]) + f" --port {{port}} {OPTIONS}"
+    if not name.startswith(SECURITY):
+        return TargetOptions(command=command)
+    folder = _secrets()
+    files = {"--tls-cert": "server.pem", "--tls-key": "server.key", "--token-file": "token"}
+    demands = shlex.join(part for option, file in files.items() for part in (option, str(folder / file)))
+    return TargetOptions(command=f"{command} {demands}", token_file=folder / "token", tls_ca=folder / "ca.pem")
+
+
+@functools.cache
+def _secrets() -> Path:
+    """Return a folder with a token, a certificate and its key, for as long as this process lives."""
+    place = tempfile.TemporaryDirectory(prefix="ipc-mutants-")
+    atexit.register(place.cleanup)
+    folder = Path(place.name)
+    authority = trustme.CA()
+    certificate = authority.issue_cert("localhost", "127.0.0.1")
+    authority.cert_pem.write_to_path(folder / "ca.pem")
+    certificate.private_key_pem.write_to_path(folder / "server.key")
+    for number, pem in enumerate(certificate.cert_chain_pems):
+        pem.write_to_path(folder / "server.pem", append=number > 0)
+    (folder / "token").write_text("an open secret\n", "utf-8")
+    return folder

@@ -7,6 +7,7 @@ import contextlib
 import itertools
 import json
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -231,11 +232,13 @@ def running(
     *,
     profiles: Sequence[str] = (),
     state: Path | None = None,
+    token: str | None = None,
+    tls: ssl.SSLContext | None = None,
     **limits: Any,
 ) -> Iterator[Running]:
     """Run a server with handlers and limits for a while; at the end no handler is waited for unless a test says so."""
     limited = Limits(**{"shutdown_grace": 0, "linger": 1} | limits)
-    server = ReferenceServer(port=0, limits=limited, profiles=profiles, state=state)
+    server = ReferenceServer(port=0, limits=limited, profiles=profiles, state=state, token=token, tls=tls)
     if register:
         register(server)
     run = Running(server)

@@ -162,6 +162,36 @@ def test_state_file_without_the_profile_is_said(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"", "has to have one line, the token, and has 0"),
+        (b"\n", "has to have one line, the token, and has 1"),
+        (b"a\nb\n", "has to have one line, the token, and has 2"),
+        (b"\xff\n", "is not UTF-8 text"),
+        (None, "No such file or directory"),
+    ],
+)
+def test_token_file_that_cannot_be_used_is_said(tmp_path, content, problem):
+    file = tmp_path / "token"
+    if content is not None:
+        file.write_bytes(content)
+    line = failed("--port", "0", "--token-file", str(file))
+
+    assert str(file) in line
+    assert problem in line
+
+
+def test_certificate_problems_are_said_in_one_line(tmp_path):
+    file = tmp_path / "cert.pem"
+    file.write_text("no certificate")
+
+    assert failed("--tls-cert", str(file)) == "Error: --tls-cert and --tls-key go together"
+    assert failed("--tls-key", str(file)) == "Error: --tls-cert and --tls-key go together"
+    line = failed("--tls-cert", str(file), "--tls-key", str(file))
+    assert line == f"Error: {file} and {file} are no certificate and key in PEM format"
+
+
 BROKEN = {
     "def register(": "SyntaxError",
     "import no_such_module": "ModuleNotFoundError: No module named 'no_such_module'",

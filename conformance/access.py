@@ -1,0 +1,68 @@
+"""What it takes to be let in by a server with the profile security: a token, TLS, or both (spec, chapter SEC)."""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+
+@dataclass(frozen=True)
+class Access:
+    """How the kit connects.
+
+    Attributes:
+        token: what it shows in its connect messages.
+        tls: what it checks certificates against; None for connections without TLS.
+    """
+
+    token: str | None = field(default=None, repr=False)
+    tls: ssl.SSLContext | None = None
+
+    @classmethod
+    def from_files(cls, token_file: Path | None, tls_ca: Path | None) -> Self:
+        """Read a token and a certificate.
+
+        Args:
+            token_file: a text file whose only line is the token.
+            tls_ca: a PEM file with the certificates that are trusted.
+
+        Raises:
+            ValueError: a file cannot be read, or is none of that kind.
+        """
+        return cls(_read_token(token_file) if token_file else None, trusting(tls_ca) if tls_ca else None)
+
+
+OPEN = Access()
+
+
+def trusting(file: Path) -> ssl.SSLContext:
+    """Return a context that trusts the certificates in a PEM file, for whatever host.
+
+    The kit reaches servers at addresses that their certificates rarely name.
+
+    Raises:
+        ValueError: the file cannot be read, or holds no certificate.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    try:
+        context.load_verify_locations(file)
+    except ssl.SSLError:
+        raise ValueError(f"{file} holds no certificate in PEM format") from None
+    except OSError as error:
+        raise ValueError(f"cannot read {file}: {error.strerror}") from None
+    return context
+
+
+def _read_token(file: Path) -> str:
+    try:
+        lines = file.read_text("utf-8").splitlines()
+    except OSError as error:
+        raise ValueError(f"cannot read {file}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ValueError(f"{file} is not UTF-8 text") from None
+    if len(lines) != 1:
+        raise ValueError(f"{file} has to have one line, the token, and has {len(lines)}")
+    return lines[0]

@@ -1,0 +1,112 @@
+"""Servers that demand a token and TLS: how the kit is told, and what it says when that is wrong."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import trustme
+from kit_commands import REFERENCE, run_kit
+
+from conformance.access import Access
+from conformance.subject import TargetOptions
+from conformance.target import Target
+from conformance.verdicts import TargetError
+
+TOKEN = "öpen sesame"  # noqa: S105 - of servers that live for a second
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("secrets")
+    authority = trustme.CA()
+    issued = authority.issue_cert("localhost")
+    authority.cert_pem.write_to_path(place / "ca.pem")
+    trustme.CA().cert_pem.write_to_path(place / "stranger.pem")
+    issued.private_key_pem.write_to_path(place / "key.pem")
+    issued.cert_chain_pems[0].write_to_path(place / "cert.pem")
+    (place / "token").write_text(f"{TOKEN}\n", "utf-8")
+    (place / "wrong").write_text("open barley\n", "utf-8")
+    return place
+
+
+def command(folder: Path) -> str:
+    return f"{REFERENCE} --tls-cert {folder}/cert.pem --tls-key {folder}/key.pem --token-file {folder}/token"
+
+
+def test_options_let_the_kit_in(folder: Path) -> None:
+    access = ("--token-file", str(folder / "token"), "--tls-ca", str(folder / "ca.pem"))
+    done = run_kit("run", "--server-cmd", command(folder), *access, "--case", "security/r*", "--case", "system/ping")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert TOKEN not in done.stdout + done.stderr
+
+
+def test_target_file_lets_the_kit_in(folder: Path) -> None:
+    file = folder / "target.toml"
+    file.write_text(f'command = "{command(folder)}"\ntoken_file = "token"\ntls_ca = "ca.pem"\n', "utf-8")
+    done = run_kit("run", "--target", str(file), "--case", "security/r*", "--format", "json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert {result["verdict"] for result in json.loads(done.stdout)["results"]} == {"pass"}
+
+
+def test_reproduce_says_how_to_get_in(folder: Path) -> None:
+    options = TargetOptions("h:1", token_file=folder / "token", tls_ca=folder / "ca.pem")
+    assert options.reproduce == f"--server h:1 --token-file {folder}/token --tls-ca {folder}/ca.pem"
+
+
+@pytest.mark.parametrize(
+    ("access", "reason"),
+    [
+        (("--token-file", "token", "--tls-ca", "stranger.pem"), "the handshake of TLS .* failed: .*certificate verify"),
+        (("--token-file", "token"), "did not answer a connect message|cannot connect"),
+    ],
+)
+def test_run_that_is_not_let_in_says_so(folder: Path, access: tuple[str, ...], reason: str) -> None:
+    options = [word if word.startswith("--") else str(folder / word) for word in access]
+    done = run_kit("run", "--server-cmd", command(folder), *options, "--case", "system/ping")
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert re.search(reason, done.stdout + done.stderr)
+
+
+def test_wrong_token_fails_every_case(folder: Path) -> None:
+    options = TargetOptions(command=command(folder), token_file=folder / "wrong", tls_ca=folder / "ca.pem")
+    with Target(options) as target:
+        assert target.acknowledgement == {}
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "reason"),
+    [
+        ("token_file", b"", "has to have one line, the token, and has 0"),
+        ("token_file", b"a\nb\n", "has to have one line, the token, and has 2"),
+        ("token_file", b"\xff", "is not UTF-8 text"),
+        ("token_file", None, "cannot read .*: No such file"),
+        ("tls_ca", b"no certificate", "holds no certificate in PEM format"),
+        ("tls_ca", None, "cannot read .*: No such file"),
+    ],
+)
+def test_file_that_cannot_be_used_is_refused(tmp_path: Path, file: str, content: bytes | None, reason: str) -> None:
+    path = tmp_path / "file"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ValueError, match=reason):
+        TargetOptions("h:1", **{file: path})  # type: ignore[arg-type]
+    done = run_kit("run", "--server", "h:1", f"--{file.replace('_', '-')}", str(path))
+    assert done.returncode == 2
+    assert str(path) in done.stderr
+
+
+def test_client_under_test_has_no_token(folder: Path) -> None:
+    with pytest.raises(ValueError, match="for servers under test"):
+        TargetOptions(client="driver", token_file=folder / "token")
+
+
+def test_token_is_not_in_what_is_printed_of_an_access(folder: Path) -> None:
+    assert TOKEN not in repr(Access.from_files(folder / "token", None))
+
+
+def test_server_without_tls_is_named_when_tls_is_wanted(folder: Path) -> None:
+    with pytest.raises(TargetError, match="TLS"), Target(TargetOptions(command=REFERENCE, tls_ca=folder / "ca.pem")):
+        pass
