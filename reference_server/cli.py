@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import logging
 import runpy
 import signal
@@ -33,9 +34,11 @@ Examples:
       what the conformance suite tests
   python -m reference_server --port 0 --handlers my_handlers.py
       your handlers, on a free port that the first log line names
+  python -m reference_server --handlers reference_server.examples
+      the example handlers: users, a cache, data to process
 
 \b
-A handlers file is Python with a function register(server):
+A file or module of handlers is Python with a function register(server):
   def register(server):
       @server.handler("greet")
       async def greet(request):
@@ -71,9 +74,8 @@ def _limit_option(flag: str, what: str) -> Callable[..., Any]:
 @click.option("--responder", "with_responder", is_flag=True, help="Offer the application that the suite tests.")
 @click.option(
     "--handlers",
-    type=click.Path(path_type=Path),
-    metavar="FILE.py",
-    help="Python file with a function register(server).",
+    metavar="FILE.py|MODULE",
+    help="Python file, or module to import, with a function register(server).",
 )
 @click.option(
     "--profile", "profiles", type=click.Choice(PROFILES), multiple=True, help="Offer this profile; repeatable."
@@ -109,7 +111,7 @@ def main(
     host: str,
     port: int,
     with_responder: bool,
-    handlers: Path | None,
+    handlers: str | None,
     profiles: tuple[str, ...],
     state: Path | None,
     token_file: Path | None,
@@ -193,20 +195,37 @@ def _on_signals(callback: Callable[[], None]) -> Iterator[None]:
     yield
 
 
-def _register(file: Path, server: ReferenceServer) -> None:
+def _register(handlers: str, server: ReferenceServer) -> None:
+    """Call the function `register` of a file or, when the name has neither .py at its end nor a separator, a module."""
+    is_file = handlers.endswith(".py") or Path(handlers).name != handlers
+    what = f"handlers {'file' if is_file else 'module'} {handlers}"
     try:
-        register = runpy.run_path(str(file), run_name="handlers").get("register")
+        register = (_load_file if is_file else _load_module)(handlers)
         if not callable(register):
-            raise UsageProblem(f"{file} has no function register(server)")
+            raise UsageProblem(f"{what} has no function register(server)")
         register(server)
-    except OSError as error:
-        raise UsageProblem(f"cannot read handlers file {file}: {error.strerror}") from None
     except UsageProblem:
         raise
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a file of the caller's raises
-        _log.debug("handlers file failed", exc_info=True)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever the caller's code raises
+        _log.debug("%s failed", what, exc_info=True)
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
-        raise UsageProblem(f"handlers file {file} failed: {reason} (--log-level debug shows where)") from None
+        raise UsageProblem(f"{what} failed: {reason} (--log-level debug shows where)") from None
+
+
+def _load_file(name: str) -> Any:
+    try:
+        return runpy.run_path(name, run_name="handlers").get("register")
+    except OSError as error:
+        raise UsageProblem(f"cannot read handlers file {name}: {error.strerror}") from None
+
+
+def _load_module(name: str) -> Any:
+    try:
+        return getattr(importlib.import_module(name), "register", None)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{name}.".startswith(f"{error.name}."):
+            raise  # the module is there, and lacks another one
+        raise UsageProblem(f"there is no handlers module {name}; the name of a file ends with .py") from None
 
 
 @contextlib.contextmanager

@@ -62,7 +62,7 @@ def register(server):
 
 @pytest.mark.skipif(os.name != "posix", reason="signals as on POSIX")
 def test_handlers_come_from_a_file_limits_from_options_and_log_lines_are_json(tmp_path):
-    file = tmp_path / "mine.py"
+    file = tmp_path / "mine.handlers"  # a path is a file whatever its name ends with
     file.write_text(HANDLERS)
     process, port, line = start("--handlers", str(file), "--log-format", "json", "--max-depth", "70")
     client = Client(port)
@@ -81,12 +81,30 @@ def test_handlers_come_from_a_file_limits_from_options_and_log_lines_are_json(tm
     assert "private" not in errors
 
 
+@pytest.mark.skipif(os.name != "posix", reason="signals as on POSIX")
+def test_handlers_come_from_a_module_of_the_package_or_of_the_working_directory(tmp_path, monkeypatch):
+    (tmp_path / "mine.py").write_text(HANDLERS)
+    monkeypatch.chdir(tmp_path)
+    asked = {"reference_server.examples": ("api", {"action": "get_users"}), "mine": ("shout", "abc")}
+    answers = []
+    for module, request in asked.items():
+        process, port, _ = start("--handlers", module)
+        client = Client(port, "c")
+        answers.append(client.ask(*request)["payload"])
+        client.close()
+        process.send_signal(signal.SIGTERM)
+        assert wait_for(process)[0] == 0
+    assert (len(answers[0]["users"]), answers[1]) == (3, "ABC")
+
+
 def test_help_explains_itself_with_examples():
     result = CliRunner().invoke(main, ["--help"])
 
     assert result.exit_code == 0
     assert "--responder" in result.output
     assert "python -m reference_server --port 0 --handlers my_handlers.py" in result.output
+    assert "python -m reference_server --handlers reference_server.examples" in result.output
+    assert "--handlers FILE.py|MODULE" in result.output
     assert "def register(server):" in result.output
 
 
@@ -202,15 +220,21 @@ BROKEN = {
 
 
 @pytest.mark.parametrize(("text", "problem"), BROKEN.items())
-def test_broken_handlers_file_is_said_in_one_line(tmp_path, text, problem):
+def test_broken_handlers_are_said_in_one_line(tmp_path, monkeypatch, text, problem):
     file = tmp_path / "broken.py"
     file.write_text(text.replace("('system')", "('system')(print)"))
-    line = failed("--port", "0", "--handlers", str(file))
+    monkeypatch.chdir(tmp_path)
+    for name, what in ((str(file), f"file {file}"), ("broken.py", "file broken.py"), ("broken", "module broken")):
+        line = failed("--port", "0", "--handlers", name)
 
-    assert line.startswith("Error: ")
-    assert str(file) in line
-    assert problem in line
+        assert line.startswith(f"Error: handlers {what} ")
+        assert problem in line
 
 
 def test_missing_handlers_file_is_said(tmp_path):
     assert failed("--handlers", str(tmp_path / "none.py")).endswith("none.py: No such file or directory")
+
+
+@pytest.mark.parametrize("name", ["no_such_module", "reference_server.no_such_module", "os.path.join"])
+def test_missing_handlers_module_is_said(name):
+    assert failed("--handlers", name) == f"Error: there is no handlers module {name}; the name of a file ends with .py"
