@@ -8,14 +8,28 @@ subscribers, `processing` work that takes long, `cache` a bounded store.
 
 from __future__ import annotations
 
+from typing import Final
+
 from reference_server.examples import api, cache, processing, users
+from reference_server.profiles import discovery
 from reference_server.server import ReferenceServer
+
+SERVICES: Final = {
+    **{name: [name] for name in ("api", "user_service", "validation-service", "database-service", "cache-service")},
+    **{name: [name] for name in ("processor", "data_service")},
+    "data-processor": list(processing.INSTANCES),
+}
+"""The channels of the instances of each service, which clients can discover."""
 
 
 def register(server: ReferenceServer) -> None:
-    """Register all example handlers with a server."""
+    """Register all example handlers with a server, and the services where it offers the profile discovery."""
     store = users.Users()
     users.register(server, store)
     api.register(server, store)
     processing.register(server)
     cache.register(server)
+    if discovery.NAME in server.profiles:
+        for service, channels in SERVICES.items():
+            for channel in channels:
+                server.services.set(service, channel, channel=channel)

@@ -1,4 +1,7 @@
-"""The channels `processor` and `data_service`: work on what the client sends."""
+"""The channels `processor` and `data_service`: work on what the client sends.
+
+The processor is there three times, so that a client that divides its work among instances has some.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,8 @@ from typing import Any, Final
 from reference_server.examples.actions import Arguments, Refused, integer, offer, required
 from reference_server.handlers import Request
 from reference_server.server import ReferenceServer
+
+INSTANCES: Final = ("data-processor-1", "data-processor-2")
 
 Numbers = list[float]
 
@@ -32,8 +37,9 @@ _ALGORITHMS: Final[dict[str, Callable[[Numbers], dict[str, Any]]]] = {"basic": b
 
 
 def register(server: ReferenceServer) -> None:
-    """Register both channels."""
-    offer(server, "processor", {"process_data": process_data})
+    """Register the channels."""
+    for channel_id in ("processor", *INSTANCES):
+        offer(server, channel_id, {"process_data": process_data})
     offer(server, "data_service", {"process_item": process_item})
 
 

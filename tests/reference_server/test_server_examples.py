@@ -252,6 +252,23 @@ def test_arguments_are_found_in_the_payload_query_data_and_params_the_later_winn
     assert arguments_of({"data": [1], "query": None})["data"] == [1]
 
 
+def test_every_instance_of_every_service_can_be_discovered_and_asked():
+    with running(examples.register, profiles=["discovery"]) as run:
+        client = run.client("c")
+        services = ask(client, "system", "list_services")["services"]
+        assert [(service["name"], service["healthy"]) for service in services] == [
+            (name, True) for name in examples.SERVICES
+        ]
+        found = {}
+        for service in examples.SERVICES:
+            answer = ask(client, "system", "get_service_instances", service_type=service)
+            found[service] = [instance["channel"] for instance in answer["instances"]]
+            for channel in found[service]:
+                assert code_of(client.ask(channel, {"action": "no such"})) == "unknown_action"
+        assert found == examples.SERVICES
+        assert found["data-processor"] == ["data-processor-1", "data-processor-2"]
+
+
 def test_two_servers_share_no_users():
     with running(examples.register) as one, running(examples.register) as other:
         ask(one.client("c"), "user_service", "create_user", user_data=NEW)
