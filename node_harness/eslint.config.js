@@ -17,6 +17,11 @@ const nodeGlobals = {
 
 module.exports = [
   {
+    // These run where Express and browsers do: on Node 18 and later.
+    files: ['test/express/**/*.js', 'test/browser/**/*.js'],
+    languageOptions: { globals: { AbortSignal: 'readonly', fetch: 'readonly' } },
+  },
+  {
     files: ['**/*.mjs'],
     languageOptions: { ecmaVersion: 2022, sourceType: 'module' },
   },

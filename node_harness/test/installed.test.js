@@ -10,32 +10,15 @@ const path = require('node:path');
 const { promisify } = require('node:util');
 const manifest = require('../package.json');
 const { makeFolder } = require('./folder');
+const { install, runProgram } = require('./packed');
 const { startServer } = require('./reference');
 const { test } = require('./runner');
 
 const run = promisify(execFile);
-const PACKAGE = path.join(__dirname, '..');
 const QUICK_START = fs.readFileSync(path.join(__dirname, 'fixtures', 'quick-start.txt'), 'utf8');
 const REQUIRE = "const { IPCClient } = require('@ifesol/ipc-framework-nodejs');";
 const IMPORT = "import { IPCClient } from '@ifesol/ipc-framework-nodejs';";
 const IMPORT_DEFAULT = "import ipc from '@ifesol/ipc-framework-nodejs';\nconst { IPCClient } = ipc;";
-
-/** Install the packed package into a folder, and return the files that were packed. */
-async function install(folder) {
-  const { stdout } = await run('npm', ['pack', '--json', '--pack-destination', folder], { cwd: PACKAGE });
-  const [{ filename, files }] = JSON.parse(stdout);
-  fs.writeFileSync(path.join(folder, 'package.json'), '{"private": true}');
-  await run('npm', ['install', '--offline', '--no-audit', '--no-fund', `./${filename}`], { cwd: folder });
-  return files.map((file) => file.path);
-}
-
-/** Run a program in a folder; it has to end by itself, with status 0. */
-async function runProgram(folder, name, source, ...programArguments) {
-  const file = path.join(folder, name);
-  fs.writeFileSync(file, source);
-  const { stdout, stderr } = await run(process.execPath, [file, ...programArguments], { cwd: folder, timeout: 10000 });
-  return { output: stdout, problems: stderr };
-}
 
 /** The Quick Start for this package, and for a server on another port that has another application. */
 function adapted(source, port) {
@@ -53,7 +36,12 @@ test('packed package has what users need and nothing else, works by require and 
   const modules = [...parts, ...others].map((name) => `client/${name}.js`);
   const entry = ['client/index.mjs', 'client/index.d.ts', 'client/index.d.mts'];
   const driver = ['driver.js', 'driver/load.js', 'driver/normal.js', 'driver/subject.js'];
-  assert.deepEqual(files.sort(), [...modules, ...entry, ...driver, 'LICENSE', 'README.md', 'package.json'].sort());
+  const inExpress = ['channels.js', 'errors.js', 'events.js', 'listener.js', 'middleware.js', 'routers.js'];
+  const furtherInExpress = ['service.js', 'state.js', 'index.js', 'index.mjs', 'index.d.ts', 'index.d.mts'];
+  const example = ['example.js', 'example.html', 'README.md'];
+  const express = [...inExpress, ...furtherInExpress, ...example].map((name) => `express/${name}`);
+  const about = ['LICENSE', 'README.md', 'package.json'];
+  assert.deepEqual(files.sort(), [...modules, ...entry, ...driver, ...express, ...about].sort());
   assert.equal(manifest.dependencies, undefined);
 
   const { output: same } = await runProgram(

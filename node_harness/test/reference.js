@@ -33,12 +33,13 @@ function accepts(port) {
 
 /**
  * Start the reference server with the handlers that the conformance suite calls.
- * @returns {Promise<{port: number, stop: () => void}>}
+ * @param {{port?: number, options?: string[]}} [settings] a free port unless told otherwise, and further options
+ * @returns {Promise<{port: number, stop: () => void, kill: () => Promise<void>}>} `kill` is for a sudden end
  */
-async function startServer() {
-  const port = await freePort();
+async function startServer({ port: wanted, options: further = [] } = {}) {
+  const port = wanted ?? (await freePort());
   const python = process.env.IPC_TEST_PYTHON ?? 'python3';
-  const options = ['--host', '127.0.0.1', '--port', String(port), '--responder', '--log-level', 'warning'];
+  const options = ['--host', '127.0.0.1', '--port', String(port), '--responder', '--log-level', 'warning', ...further];
   const child = spawn(python, ['-m', 'reference_server', ...options], {
     cwd: REPOSITORY,
     stdio: ['ignore', 'ignore', 'inherit'],
@@ -52,7 +53,11 @@ async function startServer() {
     if (failure) throw new Error(`the reference server did not start: ${failure}`);
     await sleep(50);
   }
-  return { port, stop: () => child.kill() };
+  const kill = async () => {
+    child.kill('SIGKILL');
+    if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
+  };
+  return { port, stop: () => child.kill(), kill };
 }
 
-module.exports = { startServer };
+module.exports = { freePort, startServer };

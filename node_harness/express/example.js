@@ -1,0 +1,28 @@
+#!/usr/bin/env node
+'use strict';
+
+// The example handlers of the reference server in a browser: users, and a page that shows what happens to them.
+// Environment: PORT (3000), IPC_HOST (localhost), IPC_PORT (8888).
+
+const path = require('path');
+const { IPCExpressService, usersRouter } = require('.');
+
+const SERVICES = ['api', 'user_service', 'processor', 'data_service'];
+const CHANNELS = ['notifications', 'events', 'status'];
+
+async function main() {
+  const service = new IPCExpressService({ services: SERVICES, channels: CHANNELS });
+  service.client.onConnected(() => console.log('connected to the IPC server'));
+  service.client.onError((error) => console.error(error.message));
+  service.app.use('/api/users', usersRouter());
+  service.app.get('/', (req, res) => res.sendFile(path.join(__dirname, 'example.html')));
+  for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => service.stop());
+  // This machine only: nobody has to log in.
+  await service.start(Number(process.env.PORT || 3000), '127.0.0.1');
+  console.log(`open http://localhost:${service.port}/`);
+}
+
+main().catch((error) => {
+  console.error(error.message);
+  process.exitCode = 1;
+});

@@ -1,0 +1,14 @@
+import integration from './index.js';
+
+export const {
+  IPCExpressService,
+  health,
+  ipcErrors,
+  ipcMiddleware,
+  ipcProxy,
+  requireIpc,
+  serverSentEvents,
+  status,
+  usersRouter,
+} = integration;
+export default integration;

@@ -1,0 +1,77 @@
+'use strict';
+
+const http = require('http');
+
+/** What to do about the usual reasons for which nothing can be listened to. */
+const ADVICE = new Map([
+  ['EADDRINUSE', 'the port is in use: stop what listens there, or give another port'],
+  ['EACCES', 'no permission: give a port above 1023'],
+  ['EADDRNOTAVAIL', 'the host is not an address of this machine'],
+  ['ENOTFOUND', 'the host is unknown'],
+]);
+
+/** An HTTP server that says why it cannot listen, and that ends in order. */
+class Listener {
+  #server;
+  /** @type {Set<http.ServerResponse>} */
+  #responses = new Set();
+
+  /** @param {http.RequestListener} app */
+  constructor(app) {
+    this.#server = http.createServer((req, res) => {
+      this.#responses.add(res);
+      res.on('close', () => this.#responses.delete(res));
+      app(req, res);
+    });
+  }
+
+  /** The port it listens on; null while it does not. */
+  get port() {
+    const address = this.#server.address();
+    return typeof address === 'object' && address ? address.port : null;
+  }
+
+  /**
+   * @param {number} port 0 for a free one
+   * @param {string} [host] default: all addresses of this machine
+   * @returns {Promise<void>} rejected with an Error that says what to do
+   */
+  listen(port, host) {
+    return new Promise((resolve, reject) => {
+      this.#server.once('error', (error) => reject(explained(error, port, host)));
+      this.#server.listen(port, host, resolve);
+    });
+  }
+
+  /**
+   * Accept nobody, answer what is in flight, and close all connections.
+   * @param {number} grace how long answers may take, in milliseconds
+   * @returns {Promise<void>}
+   */
+  close(grace) {
+    if (!this.#server.listening) return Promise.resolve();
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => this.#server.closeAllConnections(), grace);
+      this.#server.close(() => {
+        clearTimeout(timer);
+        resolve();
+      });
+      this.#server.closeIdleConnections();
+      // The other connections have to end with their answer, and would be kept for the next request.
+      for (const response of this.#responses) if (!response.headersSent) response.setHeader('Connection', 'close');
+    });
+  }
+}
+
+/**
+ * @param {NodeJS.ErrnoException} error
+ * @param {number} port
+ * @param {string} [host]
+ */
+function explained(error, port, host) {
+  const where = host === undefined ? `port ${port}` : `${host}, port ${port}`;
+  const why = ADVICE.get(error.code ?? '') ?? error.message;
+  return new Error(`cannot listen on ${where}: ${why}`, { cause: error });
+}
+
+module.exports = { Listener };
