@@ -183,6 +183,16 @@ def node(session: nox.Session) -> None:
     _node_tests(session, executable, "test/express")
 
 
+@nox.session
+def browser(session: nox.Session) -> None:
+    """Open the page of the Express example in headless Chromium: IPC_TEST_CHROMIUM, or the one on PATH."""
+    _install(session)
+    executable, npm = _node(session, EXPRESS_NODE), _npm(session)
+    _prepare_node_tests(session, npm)
+    session.run(executable, "test/browser/chromium.js", external=True)
+    _node_tests(session, executable, "test/browser")
+
+
 @nox.session(name="node-versions")
 def node_versions(session: nox.Session) -> None:
     """Run the Node client's own tests on the oldest and the newest Node.js; downloads both."""
