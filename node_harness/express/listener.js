@@ -38,8 +38,15 @@ class Listener {
    */
   listen(port, host) {
     return new Promise((resolve, reject) => {
-      this.#server.once('error', (error) => reject(explained(error, port, host)));
-      this.#server.listen(port, host, resolve);
+      /** @param {Error} error */
+      const refuse = (error) => reject(explained(error, port, host));
+      this.#server.once('error', refuse);
+      this.#server.listen(port, host, () => {
+        this.#server.off('error', refuse);
+        // Such as no descriptor for one more connection; it serves on.
+        this.#server.on('error', (error) => process.emitWarning(error));
+        resolve();
+      });
     });
   }
 

@@ -36,7 +36,9 @@ test('users are listed by the query, and created', async (t) => {
   const again = await ask(`${url}/api/users`, { json: { name: 'Alan', email: 'alan@example.com' } });
   const text = 'there is a user with the address alan@example.com already';
   assert.deepEqual(statusAndBody(again), failed(409, 'conflict', text));
-  assert.equal((await ask(`${url}/api/users`, { method: 'POST' })).status, 400);
+  const nothing = await ask(`${url}/api/users`, { method: 'POST' });
+  assert.deepEqual([nothing.status, nothing.body.code], [400, 'invalid_message']);
+  assert.match(nothing.body.error, /^name must be a text .*; email must be an e-mail address$/);
 });
 
 test('proxy hands action, body, query and method to the channel and the answer back', async (t) => {

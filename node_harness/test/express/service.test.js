@@ -4,13 +4,14 @@ const { APP, ask, connectClient, openStream, startExamples, startService, until 
 const assert = require('node:assert/strict');
 const { spawn } = require('node:child_process');
 const { once } = require('node:events');
+const http = require('node:http');
 const net = require('node:net');
 const path = require('node:path');
 const { after, before } = require('node:test');
 const { IPCExpressService } = require('../../express');
 const { scriptedServer, withDeadline } = require('../helper');
 const { freePort } = require('../reference');
-const { test } = require('../runner');
+const { replace, test } = require('../runner');
 
 const EXAMPLE = path.join(__dirname, '..', '..', 'express', 'example.js');
 
@@ -89,6 +90,22 @@ test('start on a host or port that cannot be is rejected with the reason', async
     await assert.rejects(service.start(port, host), { message });
     assert.equal(service.isReady, false);
   }
+});
+
+test('failure to accept a connection is a warning, and the service goes on', async (t) => {
+  const created = [];
+  const original = http.createServer;
+  replace(t, http, 'createServer', (...parameters) => {
+    created.push(original(...parameters));
+    return created[0];
+  });
+  const { url } = await startService(t, server.port);
+  for (const text of ['accept EMFILE', 'accept EMFILE, again']) {
+    const warned = once(process, 'warning');
+    created[0].emit('error', new Error(text));
+    assert.equal((await warned)[0].message, text);
+  }
+  assert.equal((await ask(`${url}/health`)).status, 200);
 });
 
 test('stop ends streams, answers what is in flight, and disconnects', async (t) => {
