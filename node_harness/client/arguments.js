@@ -1,6 +1,7 @@
 'use strict';
 
 const { inspect } = require('util');
+const { checkToken, completeTls } = require('./security');
 
 const MAX_NAME_CHARACTERS = 255;
 // eslint-disable-next-line no-control-regex -- these are the characters that a channel name must not have
@@ -15,16 +16,19 @@ const MAX_MILLISECONDS = 2 ** 31 - 1;
  * @typedef {object} Options
  * @property {string} host
  * @property {number} port
+ * @property {Readonly<import('tls').ConnectionOptions> | null} tls null for plaintext
+ * @property {string | null} token
  * @property {number} connectionTimeout until a connection has to be acknowledged
  * @property {number} reconnectAttempts after a loss; 0 for none
  * @property {number} reconnectDelay before each of these attempts
  * @property {number} heartbeatInterval between pings; 0 for no pings
  */
 
-/** @type {Readonly<Options>} */
 const DEFAULT_OPTIONS = Object.freeze({
   host: 'localhost',
   port: 8888,
+  tls: false,
+  token: null,
   connectionTimeout: 10000,
   reconnectAttempts: 5,
   reconnectDelay: 2000,
@@ -101,10 +105,11 @@ function checkMilliseconds(what, value, least = 1) {
 function completeOptions(options) {
   if (typeof options !== 'object' || options === null) refuse('options', 'an object', options);
   const given = Object.entries(DEFAULT_OPTIONS).map(([name, value]) => [name, options[name] ?? value]);
-  /** @type {Options} */
   const complete = Object.fromEntries(given);
   if (typeof complete.host !== 'string' || complete.host === '') refuse('host', 'a host name', complete.host);
   checkInteger('port', complete.port, 1, 65535);
+  if (complete.token !== null) checkToken(complete.token);
+  complete.tls = completeTls(complete.tls);
   checkMilliseconds('connectionTimeout', complete.connectionTimeout);
   checkInteger('reconnectAttempts', complete.reconnectAttempts, 0, Number.MAX_SAFE_INTEGER);
   checkMilliseconds('reconnectDelay', complete.reconnectDelay, 0);

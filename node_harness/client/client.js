@@ -38,6 +38,8 @@ class IPCClient {
    * @param {object} [options] unknown members are ignored
    * @param {string} [options.host] default 'localhost'
    * @param {number} [options.port] default 8888
+   * @param {boolean | object} [options.tls] true or options of `tls.connect`; default: plaintext
+   * @param {string} [options.token] sent to the server, and shown nowhere
    * @param {number} [options.connectionTimeout] until a connection has to be acknowledged, in ms; default 10000
    * @param {number} [options.reconnectAttempts] after a loss; 0 for none; default 5
    * @param {number} [options.reconnectDelay] before each of these attempts, in ms; default 2000

@@ -99,7 +99,8 @@ class Connection {
   send(message) {
     const { host, port } = this.#options;
     if (!this.#link || !this.isOpen) {
-      throw new IPCError('not_connected', `not connected: no open connection to ${host}, port ${port}`);
+      const text = `not connected: no open connection to ${host}, port ${port}`;
+      throw new IPCError('not_connected', `${text}. Await connect(), and look at what it resolves to.`);
     }
     this.#link.send(message);
   }
@@ -111,10 +112,10 @@ class Connection {
   }
 
   #beginAttempt() {
-    const { host, port, connectionTimeout } = this.#options;
-    const hello = makeConnect(this.#identity.appId, this.#identity.connectionId);
+    const { host, port, tls, token, connectionTimeout } = this.#options;
+    const hello = makeConnect(this.#identity.appId, this.#identity.connectionId, token);
     this.#link = new Link(
-      { host, port, timeout: connectionTimeout, hello },
+      { host, port, tls, timeout: connectionTimeout, hello },
       {
         onOpen: (acknowledgement) => this.#opened(acknowledgement),
         onMessage: this.#events.onMessage,

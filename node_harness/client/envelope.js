@@ -43,11 +43,12 @@ function makeMessage(appId, channel, type, payload) {
  * Make the first message of a connection (HSK-001).
  * @param {string} appId
  * @param {string} connectionId
+ * @param {string | null} token shows the server who the client is; null for none
  * @returns {Message}
  */
-function makeConnect(appId, connectionId) {
+function makeConnect(appId, connectionId, token) {
   const payload = { action: 'connect', connection_id: connectionId, protocol: PROTOCOL, client: { name, version } };
-  return makeMessage(appId, SYSTEM_CHANNEL, 'request', payload);
+  return makeMessage(appId, SYSTEM_CHANNEL, 'request', token === null ? payload : { ...payload, token });
 }
 
 /**

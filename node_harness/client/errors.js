@@ -26,8 +26,8 @@ const FINAL_CODES = new Set(['session_replaced', 'unsupported_protocol', 'unauth
  * An error of the connection, of the server, or of a request.
  *
  * `code` is for programs: a code of the specification when the server reported the error; otherwise `not_connected`,
- * `connection_failed`, `connection_lost`, `timeout`, `heartbeat_timeout`, `frame_too_large`, `malformed_frame`,
- * `invalid_message` or `reconnect_failed`. `message` is for people.
+ * `connection_failed`, `tls_failed`, `connection_lost`, `timeout`, `heartbeat_timeout`, `frame_too_large`,
+ * `malformed_frame`, `invalid_message` or `reconnect_failed`. `message` is for people.
  */
 class IPCError extends Error {
   /**

@@ -7,5 +7,6 @@ export type {
   ConnectionInfo,
   Message,
   MessageHandler,
+  TlsOptions,
 } from './index.js';
 export default client;

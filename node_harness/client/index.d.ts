@@ -17,6 +17,12 @@ export interface ClientOptions {
   host?: string;
   /** Default 8888. */
   port?: number;
+  /**
+   * TLS, with the server's certificate verified: `true`, or options of Node's `tls.connect`, such as `ca`. Default: plaintext.
+   */
+  tls?: boolean | TlsOptions;
+  /** What the server demands of those who connect; sent to the server, and shown nowhere. */
+  token?: string;
   /** Until a connection has to be acknowledged, in milliseconds; default 10000. */
   connectionTimeout?: number;
   /** Attempts to connect again after a loss, 0 for none; default 5. */
@@ -25,6 +31,26 @@ export interface ClientOptions {
   reconnectDelay?: number;
   /** Between pings, in milliseconds, 0 for no pings; default 30000. */
   heartbeatInterval?: number;
+}
+
+/** Options of Node's `tls.connect`; all but `host`, `port`, `path` and `socket` are allowed. */
+export interface TlsOptions {
+  /** Certificates of the authorities to trust, in PEM, in place of Node's own. */
+  ca?: string | Uint8Array | Array<string | Uint8Array>;
+  /** A certificate of the client's own, in PEM. */
+  cert?: string | Uint8Array | Array<string | Uint8Array>;
+  /** The private key of `cert`, in PEM. */
+  key?: string | Uint8Array | Array<string | Uint8Array | { pem: string | Uint8Array; passphrase?: string }>;
+  passphrase?: string;
+  /** The name that the server's certificate must have; default: `host`. */
+  servername?: string;
+  /** False accepts any certificate, and with it anybody who is between client and server. */
+  rejectUnauthorized?: boolean;
+  host?: never;
+  port?: never;
+  path?: never;
+  socket?: never;
+  [option: string]: unknown;
 }
 
 /** What a server says of itself in the acknowledgement of a connection. */
@@ -61,8 +87,8 @@ export type MessageHandler = (message: Message) => unknown;
 
 /**
  * An error of the connection, of the server, or of a request. `code` is a code of the specification when the server
- * reported the error, otherwise `not_connected`, `connection_failed`, `connection_lost`, `timeout`, `heartbeat_timeout`,
- * `frame_too_large`, `malformed_frame`, `invalid_message` or `reconnect_failed`.
+ * reported the error, otherwise `not_connected`, `connection_failed`, `tls_failed`, `connection_lost`, `timeout`,
+ * `heartbeat_timeout`, `frame_too_large`, `malformed_frame`, `invalid_message` or `reconnect_failed`.
  */
 export class IPCError extends Error {
   constructor(code: string, message: string, cause?: Error);

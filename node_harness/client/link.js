@@ -1,10 +1,11 @@
 'use strict';
 
-const net = require('net');
+const { withAdvice } = require('./advice');
 const { decodeBody, encodeBody } = require('./encoding');
 const { errorOf, isAcknowledgement, isMessage } = require('./envelope');
 const { IPCError, asError } = require('./errors');
 const { CUSTOMARY_MAX_FRAME_BYTES, FrameDecoder, encodeFrame } = require('./framing');
+const { openSocket } = require('./socket');
 
 /** How long a closed link may take to deliver what was sent and to see the server's end, in milliseconds. */
 const LINGER_MS = 1000;
@@ -18,14 +19,14 @@ const LINGER_MS = 1000;
  */
 
 /**
- * One TCP connection to a server, from the connect message to its end; it is used once.
+ * One connection to a server, over TCP or TLS, from the connect message to its end; it is used once.
  *
  * `onClose` is called exactly once, and nothing after it, unless the link's owner calls `close` first: then it is not
  * called at all.
  */
 class Link {
-  /** @type {'opening' | 'open' | 'closed'} */
-  #state = 'opening';
+  /** @type {'connecting' | 'securing' | 'greeting' | 'open' | 'closed'} */
+  #state = 'connecting';
   #maxFrameBytes = CUSTOMARY_MAX_FRAME_BYTES;
   #decoder = new FrameDecoder(CUSTOMARY_MAX_FRAME_BYTES);
   #events;
@@ -37,16 +38,21 @@ class Link {
    * @param {object} options
    * @param {string} options.host
    * @param {number} options.port
+   * @param {import('tls').ConnectionOptions | null} options.tls null for plaintext
    * @param {number} options.timeout until the acknowledgement has to be there, in milliseconds
    * @param {import('./envelope').Message} options.hello the connect message
    * @param {LinkEvents} events
    */
-  constructor({ host, port, timeout, hello }, events) {
+  constructor({ host, port, tls, timeout, hello }, events) {
     this.#events = events;
     this.#timer = setTimeout(() => this.#timedOut(timeout), timeout);
-    // Some versions of Node would else try only the first address of a name, and localhost often has two.
-    this.#socket = net.connect({ host, port, autoSelectFamily: true });
-    this.#socket.on('connect', () => this.#greet(hello));
+    this.#socket = openSocket(host, port, tls);
+    this.#socket.on('connect', () => {
+      this.#socket.setNoDelay(true);
+      if (tls) this.#state = 'securing';
+      else this.#greet(hello);
+    });
+    this.#socket.on('secureConnect', () => this.#greet(hello));
     this.#socket.on('data', (chunk) => this.#receive(chunk));
     this.#socket.on('end', () => this.#lose('the server closed the connection'));
     this.#socket.on('error', (error) => this.#lose(describe(error), error));
@@ -67,8 +73,9 @@ class Link {
 
   /** End the link in order: what was sent is still delivered, nothing more is received. */
   close() {
+    const hasSent = this.#state === 'greeting' || this.#state === 'open';
     if (!this.#retire()) return;
-    if (this.#socket.connecting) this.#socket.destroy();
+    if (!hasSent) this.#socket.destroy();
     else linger(this.#socket);
   }
 
@@ -99,22 +106,31 @@ class Link {
 
   /** @param {import('./envelope').Message} hello */
   #greet(hello) {
-    this.#socket.setNoDelay(true);
-    this.send(hello);
+    this.#state = 'greeting';
+    try {
+      this.send(hello);
+    } catch (error) {
+      this.#drop(asError(error)); // a token can be too long
+    }
   }
 
   /** @param {number} timeout in milliseconds */
   #timedOut(timeout) {
-    this.abort(new IPCError('timeout', `connection timeout: no acknowledgement within ${timeout} ms`));
+    const what = `connection timeout: no acknowledgement within ${timeout} ms`;
+    const advised = withAdvice(what, this.#state);
+    this.abort(new IPCError('timeout', `${advised} A slow server needs a longer connectionTimeout.`));
   }
 
   /**
    * @param {string} reason
-   * @param {Error} [cause]
+   * @param {NodeJS.ErrnoException} [cause]
    */
   #lose(reason, cause) {
-    const [code, what] = this.#state === 'opening' ? ['connection_failed', 'failed'] : ['connection_lost', 'lost'];
-    this.abort(new IPCError(code, `connection ${what}: ${reason}`, cause));
+    const what = this.#state === 'open' ? 'lost' : 'failed';
+    // A server that speaks TLS 1.3 refuses a client's certificate only after the client's greeting.
+    const isTls = this.#state === 'securing' || (this.#state === 'greeting' && cause?.code?.startsWith('ERR_SSL_'));
+    const text = withAdvice(`connection ${what}: ${reason}`, this.#state, cause?.code);
+    this.abort(new IPCError(isTls ? 'tls_failed' : `connection_${what}`, text, cause));
   }
 
   /** @param {Buffer} chunk */
@@ -127,10 +143,14 @@ class Link {
         this.#deliver(decodeBody(body));
       }
     } catch (thrown) {
-      const error = asError(thrown);
-      const code = error instanceof IPCError ? error.code : 'connection_lost';
-      this.abort(new IPCError(code, `connection dropped: ${error.message}`, error));
+      this.#drop(asError(thrown));
     }
+  }
+
+  /** @param {Error} error what made the stream unusable */
+  #drop(error) {
+    const code = error instanceof IPCError ? error.code : 'connection_lost';
+    this.abort(new IPCError(code, withAdvice(`connection dropped: ${error.message}`, this.#state), error));
   }
 
   /** @param {object} message */
@@ -149,7 +169,8 @@ class Link {
     const error = errorOf(message);
     if (error) {
       // HSK-012
-      this.abort(new IPCError(error.code, `connection refused by the server (${error.code}): ${error.message}`));
+      const text = `connection refused by the server (${error.code}): ${error.message}`;
+      this.abort(new IPCError(error.code, withAdvice(text, '', error.code)));
     } else if (isAcknowledgement(message)) {
       this.#open(message.payload);
     }
@@ -169,17 +190,19 @@ class Link {
 }
 
 /**
- * Say what a socket error is. One about several addresses has no message of its own.
- * @param {NodeJS.ErrnoException} error
+ * Say what a socket error is. One about several addresses has no message of its own, one of OpenSSL has a message that
+ * is made for the developers of OpenSSL.
+ * @param {NodeJS.ErrnoException & {library?: string, reason?: string}} error
  */
 function describe(error) {
+  if (error.library) return `TLS: ${error.reason}`;
   return error.message || error.code || 'unknown socket error';
 }
 
 /**
  * End a socket without losing what was written to it: destroying it while octets arrive could reset the connection. It
  * does not keep the process alive once everything is on its way.
- * @param {net.Socket} socket
+ * @param {import('net').Socket} socket
  */
 function linger(socket) {
   const timer = setTimeout(() => socket.destroy(), LINGER_MS);

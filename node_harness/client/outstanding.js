@@ -24,8 +24,8 @@ class PendingRequests {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         this.#requests.delete(request.message_id);
-        const text = `request timeout: no response on channel '${request.channel_id}' within ${timeout} ms`;
-        reject(new IPCError('timeout', text));
+        const what = `request timeout: no response on channel '${request.channel_id}' within ${timeout} ms`;
+        reject(new IPCError('timeout', `${what}. A slow handler needs a longer timeout, the third argument.`));
       }, timeout);
       this.#requests.set(request.message_id, { resolve, reject, timer });
     });

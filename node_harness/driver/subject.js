@@ -33,6 +33,8 @@ class Subject {
     const options = {
       host: members.host,
       port: members.port,
+      tls: members.tls,
+      token: members.token,
       connectionTimeout: members.connection_timeout_ms,
       reconnectAttempts: members.reconnect_attempts,
       reconnectDelay: members.reconnect_delay_ms,

@@ -2,6 +2,7 @@
 
 const assert = require('node:assert/strict');
 const path = require('node:path');
+const { makeAuthority } = require('./certificates');
 const { startDriver } = require('./driven');
 const { makeFolder } = require('./folder');
 const { acceptAgain, message, response, scriptedServer } = require('./helper');
@@ -42,6 +43,18 @@ test('driver creates and connects the client, and tells its connection id', asyn
   const expected = { connection_id: id, connected: true, status: 'connected', subscribed_channels: [] };
   assert.deepEqual(info.result, expected);
   assert.match((await driver.command('create', { app_id: 'b' })).error.message, /already/);
+});
+
+test('driver hands tls and token to the client', async (t) => {
+  const { ca, issue } = makeAuthority('authority');
+  const server = await scriptedServer(t, issue());
+  const driver = startDriver(t);
+  const members = { app_id: 'app', host: '127.0.0.1', port: server.port, tls: { ca }, token: 'secret' };
+  assert.deepEqual(Object.keys((await driver.command('create', members)).result), ['connection_id']);
+  const connecting = driver.command('connect');
+  const { hello } = await acceptAgain(server);
+  assert.equal(hello.payload.token, 'secret');
+  assert.deepEqual((await connecting).result, { connected: true });
 });
 
 test('driver obeys further commands while a request is in flight', async (t) => {

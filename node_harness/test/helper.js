@@ -3,8 +3,10 @@
 // A server that does what a test tells it, octet by octet. It shares no code with the client, so that a mistake in the
 // client's framing cannot cancel itself out.
 
+const assert = require('node:assert/strict');
 const { once } = require('node:events');
 const net = require('node:net');
+const tls = require('node:tls');
 const { IPCClient } = require('../client');
 
 const DEADLINE_MS = 3000;
@@ -129,14 +131,15 @@ class Peer {
   }
 }
 
-/** Start a server for the time of a test. */
-async function scriptedServer(t) {
+/** Start a server for the time of a test; with a certificate and its key it speaks TLS. */
+async function scriptedServer(t, credentials) {
   const connections = new Inbox();
   const sockets = new Set();
-  const server = net.createServer({ allowHalfOpen: true }, (socket) => {
-    sockets.add(socket);
-    connections.put(new Peer(socket));
-  });
+  const accept = (socket) => connections.put(new Peer(socket));
+  const server = credentials
+    ? tls.createServer({ allowHalfOpen: true, ...credentials }, accept)
+    : net.createServer({ allowHalfOpen: true }, accept);
+  server.on('connection', (socket) => sockets.add(socket)); // under TLS, the socket below
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const stop = () => {
@@ -179,9 +182,9 @@ function recordedClient(t, port, options = {}) {
   };
 }
 
-/** A server and a client that is connected to it. */
-async function connectedPair(t, options = {}, acknowledged = {}) {
-  const server = await scriptedServer(t);
+/** A server and a client that is connected to it; with a certificate and its key the server speaks TLS. */
+async function connectedPair(t, options = {}, acknowledged = {}, credentials = undefined) {
+  const server = await scriptedServer(t, credentials);
   const recorded = recordedClient(t, server.port, options);
   const opened = recorded.client.connect();
   const peer = await server.accept();
@@ -190,6 +193,16 @@ async function connectedPair(t, options = {}, acknowledged = {}) {
   if (!(await opened)) throw new Error('the client did not connect');
   await recorded.nextConnected();
   return { server, peer, hello, ...recorded };
+}
+
+/** Have a client try to connect, and return the one error that it has to report. */
+async function failedAttempt(t, port, options) {
+  const { client, events, nextError } = recordedClient(t, port, options);
+  assert.equal(await client.connect(), false);
+  const error = await nextError();
+  assert.deepEqual(events, [`error ${error.code}`]);
+  assert.equal(client.getConnectionInfo().status, 'disconnected');
+  return error;
 }
 
 /** Accept the client's next connection and acknowledge it. */
@@ -214,6 +227,7 @@ module.exports = {
   barrier,
   connectedPair,
   errorAnswer,
+  failedAttempt,
   frame,
   message,
   recordedClient,

@@ -28,9 +28,9 @@ function adapted(source, port) {
 test('packed package has what users need and nothing else, works by require and by import', async (t) => {
   const folder = makeFolder(t);
   const files = await install(folder);
-  const parts = ['arguments', 'client', 'connection', 'encoding', 'envelope', 'errors', 'framing', 'handlers'];
-  const others = ['heartbeat', 'link', 'outstanding', 'reconnector', 'subscriptions', 'index'];
-  const modules = [...parts, ...others].map((name) => `client/${name}.js`);
+  const parts = ['advice', 'arguments', 'client', 'connection', 'encoding', 'envelope', 'errors', 'framing'];
+  const more = ['handlers', 'heartbeat', 'link', 'outstanding', 'reconnector', 'security', 'socket', 'subscriptions'];
+  const modules = [...parts, ...more, 'index'].map((name) => `client/${name}.js`);
   const entry = ['client/index.mjs', 'client/index.d.ts', 'client/index.d.mts'];
   const driver = ['driver.js', 'driver/load.js', 'driver/normal.js', 'driver/subject.js'];
   const inExpress = ['channels.js', 'errors.js', 'events.js', 'listener.js', 'middleware.js', 'routers.js'];

@@ -4,23 +4,10 @@ const assert = require('node:assert/strict');
 const { spawn } = require('node:child_process');
 const { once } = require('node:events');
 const net = require('node:net');
-const path = require('node:path');
 const { setTimeout: sleep } = require('node:timers/promises');
-const { acceptAgain, errorAnswer, frame, message, scriptedServer, withDeadline } = require('./helper');
+const { acceptAgain, errorAnswer, frame, message, scriptedServer } = require('./helper');
+const { program } = require('./program');
 const { test } = require('./runner');
-
-const CLIENT = path.join(__dirname, '..', 'client');
-
-/** Run a program that has `IPCClient` and `port`, and collect what it prints. */
-function program(t, port, source) {
-  const prelude = `const { IPCClient } = require(${JSON.stringify(CLIENT)}); const port = ${port};`;
-  const child = spawn(process.execPath, ['-e', `${prelude}(async () => {${source}})()`]);
-  t.after(() => child.kill('SIGKILL'));
-  let output = '';
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (text) => (output += text));
-  const ended = once(child, 'close').then(([status]) => ({ status, output: output.trim() }));
-  return { child, ended: withDeadline(ended, 'the end of the program') };
-}
 
 /** Return a port whose listener never accepts and whose queue is full: connecting neither succeeds nor fails. */
 async function unansweringPort(t) {

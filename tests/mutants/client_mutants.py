@@ -203,8 +203,8 @@ _mutant(
     "Each connection has a connection_id of its own.",
     (
         "connection.js",
-        "makeConnect(this.#identity.appId, this.#identity.connectionId)",
-        "makeConnect(this.#identity.appId, `${Math.random()}`)",
+        "makeConnect(this.#identity.appId, this.#identity.connectionId, token)",
+        "makeConnect(this.#identity.appId, `${Math.random()}`, token)",
     ),
     harms=ALL,
     because="the payloads still carry the id that the client is known by",

@@ -5,6 +5,8 @@ import ipc = require('ipc-conformance-node-harness');
 
 const options: ClientOptions = { host: 'localhost', port: 8888, reconnectAttempts: 5, reconnectDelay: 2000 };
 const client: IPCClient = new IPCClient('my_app', options);
+new ipc.IPCClient('my_app', { token: 'secret', tls: true });
+new ipc.IPCClient('my_app', { tls: { ca: [Buffer.from('')], rejectUnauthorized: true, ALPNProtocols: ['ipc'] } });
 new ipc.IPCClient('my_app', { connectionTimeout: 1, heartbeatInterval: 0, batchTimeout: 5 });
 
 async function use(): Promise<void> {
@@ -32,6 +34,12 @@ function misuse(): void {
   new IPCClient();
   // @ts-expect-error a port is a number
   new IPCClient('my_app', { port: '8888' });
+  // @ts-expect-error a token is a string
+  new IPCClient('my_app', { token: 7 });
+  // @ts-expect-error where to connect is not said in tls
+  new IPCClient('my_app', { tls: { host: 'localhost' } });
+  // @ts-expect-error certificates are text or octets
+  new IPCClient('my_app', { tls: { ca: 7 } });
   // @ts-expect-error a channel is a string
   client.publish(7, {});
   // @ts-expect-error the handler is missing
