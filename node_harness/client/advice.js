@@ -1,7 +1,6 @@
 'use strict';
 
 const TRUST = 'Give the certificate of its authority in tls.ca: its text, not the name of a file.';
-const REACH = 'Check host and port, and that no firewall is in the way.';
 const CLOCK = "Renew the server's certificate, or set the clock of this machine.";
 
 /**
@@ -12,9 +11,6 @@ const BY_CODE = {
   ECONNREFUSED: 'Start the server, or check host and port.',
   ENOTFOUND: 'Check the host name.',
   EAI_AGAIN: 'Check the host name, and that a name server can be reached.',
-  EHOSTUNREACH: REACH,
-  ENETUNREACH: REACH,
-  ETIMEDOUT: REACH,
   CERT_HAS_EXPIRED: CLOCK,
   CERT_NOT_YET_VALID: CLOCK,
   ERR_TLS_CERT_ALTNAME_INVALID: 'Connect to a name that the certificate has, or give that name as tls.servername.',
@@ -31,7 +27,7 @@ const BY_CODE = {
  * @type {Record<string, string>}
  */
 const BY_STATE = {
-  connecting: REACH,
+  connecting: 'Check host and port, and that no firewall is in the way.',
   securing: 'Does the server speak TLS on this port? If not, leave the option tls out, or give the port that does.',
   greeting: 'Check that host and port are those of an IPC server, and whether it speaks TLS (option tls).',
 };

@@ -1,5 +1,6 @@
 'use strict';
 
+const { isIP } = require('net');
 const { inspect } = require('util');
 const { checkToken, completeTls } = require('./security');
 
@@ -7,6 +8,8 @@ const MAX_NAME_CHARACTERS = 255;
 // eslint-disable-next-line no-control-regex -- these are the characters that a channel name must not have
 const CONTROL_CHARACTER = /[\u0000-\u001f]/;
 const LONE_SURROGATE = /\p{Surrogate}/u;
+const HOST_NAME = /^[^\s/:]+$/;
+const DIGITS = /^\d+$/;
 
 /** The longest time that setTimeout understands, in milliseconds; it takes anything longer for 1. */
 const MAX_MILLISECONDS = 2 ** 31 - 1;
@@ -96,6 +99,13 @@ function checkMilliseconds(what, value, least = 1) {
   }
 }
 
+/** @param {unknown} value */
+function checkHost(value) {
+  // A colon is part of an IPv6 address, or else the beginning of what belongs into the option port.
+  if (typeof value === 'string' && (HOST_NAME.test(value) || isIP(value))) return;
+  refuse('host', "a host name or an IP address alone, as in { host: 'localhost', port: 8888 }", value);
+}
+
 /**
  * Return the options with defaults filled in. Options that are not known are ignored: users hand theirs through.
  * @param {any} options
@@ -106,7 +116,8 @@ function completeOptions(options) {
   if (typeof options !== 'object' || options === null) refuse('options', 'an object', options);
   const given = Object.entries(DEFAULT_OPTIONS).map(([name, value]) => [name, options[name] ?? value]);
   const complete = Object.fromEntries(given);
-  if (typeof complete.host !== 'string' || complete.host === '') refuse('host', 'a host name', complete.host);
+  checkHost(complete.host);
+  if (typeof complete.port === 'string' && DIGITS.test(complete.port)) complete.port = Number(complete.port);
   checkInteger('port', complete.port, 1, 65535);
   if (complete.token !== null) checkToken(complete.token);
   complete.tls = completeTls(complete.tls);

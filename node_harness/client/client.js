@@ -37,7 +37,7 @@ class IPCClient {
    * @param {string} appId the application, 1 to 255 characters
    * @param {object} [options] unknown members are ignored
    * @param {string} [options.host] default 'localhost'
-   * @param {number} [options.port] default 8888
+   * @param {number | string} [options.port] default 8888; digits in a string will do
    * @param {boolean | object} [options.tls] true or options of `tls.connect`; default: plaintext
    * @param {string} [options.token] sent to the server, and shown nowhere
    * @param {number} [options.connectionTimeout] until a connection has to be acknowledged, in ms; default 10000

@@ -15,8 +15,8 @@ export interface Message {
 export interface ClientOptions {
   /** Default 'localhost'. */
   host?: string;
-  /** Default 8888. */
-  port?: number;
+  /** Default 8888. A string of digits, as in an environment variable, will do. */
+  port?: number | string;
   /**
    * TLS, with the server's certificate verified: `true`, or options of Node's `tls.connect`, such as `ca`. Default: plaintext.
    */

@@ -5,9 +5,10 @@ const { IPCClient } = require('../client');
 const { test } = require('./runner');
 
 const BAD_NAMES = [undefined, null, 5, '', 'x'.repeat(256), '😀'.repeat(256), 'half \ud800'];
+const URLS = ['ws://localhost:8888', 'tcp://localhost', 'localhost:8888', 'localhost/ipc', '[::1]', '[::1]:8888'];
 const BAD_OPTIONS = {
-  host: ['', 5, {}],
-  port: [0, 65536, 1.5, '8888', NaN],
+  host: ['', 5, {}, 'a b', ...URLS],
+  port: [0, 65536, 1.5, NaN, '', '0', '65536', ' 8888', '88.5', '0x22b8', 'http', [8888]],
   connectionTimeout: [0, -1, Infinity, NaN, '1', 2 ** 31],
   reconnectAttempts: [-1, 1.5, Infinity],
   reconnectDelay: [-1, NaN, 2 ** 31],
@@ -38,6 +39,21 @@ for (const [option, values] of Object.entries(BAD_OPTIONS)) {
     }
   });
 }
+
+test('constructor tells who gives a URL as host to give host and port apart', () => {
+  const expected = /^TypeError: host must be .* alone, as in { host: 'localhost', port: 8888 }, not '.*localhost/;
+  for (const host of URLS.slice(0, 4)) assert.throws(() => new IPCClient('a', { host }), expected);
+});
+
+test('constructor accepts every form of a host', () => {
+  for (const host of ['localhost', 'ipc.example.com', 'my_service', '127.0.0.1', '::1', 'fe80::1%eth0']) {
+    assert.equal(new IPCClient('a', { host }).getConnectionInfo().host, host);
+  }
+});
+
+test('constructor accepts a port in digits, as an environment variable has it', () => {
+  assert.equal(new IPCClient('a', { port: '8889' }).getConnectionInfo().port, 8889);
+});
 
 test('constructor refuses options that are no object', () => {
   for (const options of [null, 8888, 'localhost']) assert.throws(() => new IPCClient('a', options), /options must be/);

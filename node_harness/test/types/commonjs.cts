@@ -5,7 +5,7 @@ import ipc = require('ipc-conformance-node-harness');
 
 const options: ClientOptions = { host: 'localhost', port: 8888, reconnectAttempts: 5, reconnectDelay: 2000 };
 const client: IPCClient = new IPCClient('my_app', options);
-new ipc.IPCClient('my_app', { token: 'secret', tls: true });
+new ipc.IPCClient('my_app', { port: process.env['IPC_PORT'] ?? 8888, token: 'secret', tls: true });
 new ipc.IPCClient('my_app', { tls: { ca: [Buffer.from('')], rejectUnauthorized: true, ALPNProtocols: ['ipc'] } });
 new ipc.IPCClient('my_app', { connectionTimeout: 1, heartbeatInterval: 0, batchTimeout: 5 });
 
@@ -32,8 +32,8 @@ async function use(): Promise<void> {
 function misuse(): void {
   // @ts-expect-error the application is missing
   new IPCClient();
-  // @ts-expect-error a port is a number
-  new IPCClient('my_app', { port: '8888' });
+  // @ts-expect-error a port is a number, or digits
+  new IPCClient('my_app', { port: true });
   // @ts-expect-error a token is a string
   new IPCClient('my_app', { token: 7 });
   // @ts-expect-error where to connect is not said in tls
