@@ -147,9 +147,9 @@ def target_file(folder: Path, command: str) -> Path:
 
 def test_server_that_hangs_after_the_handshake_fails_its_cases() -> None:
     marker = new_marker()
-    done = run_on(mini("hangs", marker), "--case", "system/*e", "--case", "system/action-like*", "--time-scale", "0.1")
+    done = run_on(mini("hangs", marker), "--case", "system/*e", "--case", "system/action-like*", "--time-scale", "0.3")
     assert done.returncode == 0, done.stdout  # only action-unknown says reboot
-    done = run_on(mini("hangs", marker), "--case", "system/action-*", "--time-scale", "0.1")
+    done = run_on(mini("hangs", marker), "--case", "system/action-*", "--time-scale", "0.3")
     assert done.returncode == 1
     assert "FAIL system/action-unknown" in done.stdout
     assert "Afterwards the server served nobody and was restarted" in closing_lines(done.stdout)
