@@ -231,10 +231,10 @@ def application_first() -> None:
     """The application is checked before the envelope."""
 
     @around(connection, "read_message")
-    def read(original: Any, message: Message, frame: bytes, app_id: str, connection_id: str) -> Any:
+    def read(original: Any, message: Message, frame: bytes, app_id: str, *context: Any) -> Any:
         if message.get("app_id") != app_id and message.get("message_type") != "response":
             raise WireError(ErrorCode.APP_MISMATCH, "", message)
-        return original(message, frame, app_id, connection_id)
+        return original(message, frame, app_id, *context)
 
 
 @mutant("ERR-011/response")
@@ -242,8 +242,8 @@ def response_checked() -> None:
     """The application of a response is checked before it is discarded."""
 
     @around(connection, "read_message")
-    def read(original: Any, message: Message, frame: bytes, app_id: str, connection_id: str) -> Any:
-        event = original(message, frame, app_id, connection_id)
+    def read(original: Any, message: Message, frame: bytes, app_id: str, *context: Any) -> Any:
+        event = original(message, frame, app_id, *context)
         if event is None and message["app_id"] != app_id:
             raise WireError(ErrorCode.APP_MISMATCH, "", message)
         return event

@@ -57,8 +57,8 @@ def acknowledgement_is_a_reply() -> None:
     asked: list[str] = []
 
     @around(connection, "read_connect")
-    def read(original: Any, message: Message) -> Any:
-        event = original(message)
+    def read(original: Any, message: Message, offer: Any) -> Any:
+        event = original(message, offer)
         asked[:] = [message["message_id"]]
         return event
 
@@ -120,10 +120,10 @@ def ping_before_connect() -> None:
     """A ping is answered before the handshake."""
 
     @around(connection, "read_connect")
-    def read(original: Any, message: Message) -> Any:
+    def read(original: Any, message: Message, offer: Any) -> Any:
         if isinstance(payload := message.get("payload"), dict) and payload.get("action") == "ping":
             return precedence._read_action(message, Offer())
-        return original(message)
+        return original(message, offer)
 
 
 @mutant("HSK-013/type")
@@ -131,8 +131,8 @@ def connect_by_notification() -> None:
     """A connect message may be of any type."""
 
     @around(connection, "read_connect")
-    def read(original: Any, message: Message) -> Any:
-        return original(message | {"message_type": "request"} if "message_type" in message else message)
+    def read(original: Any, message: Message, offer: Any) -> Any:
+        return original(message | {"message_type": "request"} if "message_type" in message else message, offer)
 
 
 @mutant("HSK-013/application")
@@ -140,8 +140,8 @@ def default_application() -> None:
     """A connect message without app_id joins the application `default`."""
 
     @around(connection, "read_connect")
-    def read(original: Any, message: Message) -> Any:
-        return original({"app_id": "default"} | message)
+    def read(original: Any, message: Message, offer: Any) -> Any:
+        return original({"app_id": "default"} | message, offer)
 
 
 @mutant("HSK-014")

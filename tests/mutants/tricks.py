@@ -31,8 +31,8 @@ def refuse_connect(breaks: Callable[[Message], bool], code: ErrorCode = ErrorCod
     """Refuse valid connect messages that the specification does not refuse."""
 
     @around(connection, "read_connect")
-    def read(original: Any, message: Message) -> Any:
-        event = original(message)
+    def read(original: Any, message: Message, offer: Any) -> Any:
+        event = original(message, offer)
         if breaks(message):
             raise WireError(code, "", message)
         return event
