@@ -41,7 +41,10 @@ class LiveTrace(Trace):
 )
 @click.option("--server", metavar="HOST:PORT", help="Pass on to this server instead of the reference server.")
 @click.option("--server-cmd", metavar="CMD", help="Pass on to a server that this command starts; {port} is replaced.")
-def serve(port: int, case_id: str | None, server: str | None, server_cmd: str | None) -> None:
+@click.pass_context
+def serve(
+    context: click.Context, *, port: int, case_id: str | None, server: str | None, server_cmd: str | None
+) -> None:
     """Serve clients, print every frame, and name the rule that a client's frame breaks.
 
     Behind the listening port stands the reference server with the responder, or the server of your choice. Ends with
@@ -51,6 +54,7 @@ def serve(port: int, case_id: str | None, server: str | None, server_cmd: str | 
     client has to do, and you say what came of it. The exit status is 1 when the case fails.
     """
     if case_id:
+        _refuse_others(context)
         _play(case_id)
     if server and server_cmd:
         raise click.UsageError("say --server or --server-cmd, not both")
@@ -73,6 +77,14 @@ def serve(port: int, case_id: str | None, server: str | None, server_cmd: str | 
         sys.exit(ExitCode.UNREACHABLE)
     click.echo(f"{findings} frames of clients broke a rule")
     sys.exit(ExitCode.NOT_CONFORMANT if findings else ExitCode.CONFORMANT)
+
+
+def _refuse_others(context: click.Context) -> None:
+    """Refuse options that have no effect on a case."""
+    for name in ("port", "server", "server_cmd"):
+        if context.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT:
+            option = f"--{name.replace('_', '-')}"
+            raise click.UsageError(f"--case plays the server itself, on a free port; leave out {option}")
 
 
 def _play(case_id: str) -> NoReturn:

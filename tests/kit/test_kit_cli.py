@@ -82,6 +82,10 @@ WRONG_USE = {
     "a JUnit file in no folder": ((*ANYBODY, "--junit", "/nonexistent/r.xml"), "cannot write /nonexistent/r.xml"),
     "a results file that is a folder": ((*ANYBODY, "--json", "/"), "is a directory"),
     "results that are absent": (("requirements", "/nonexistent.json"), "evidence /nonexistent.json: "),
+    "a port for a case that has its own": (
+        ("serve", "--case", "client-loss/events", "--port", "9"),
+        "leave out --port",
+    ),
     "two servers behind serve": (("serve", "--server", "a:1", "--server-cmd", "b"), "not both"),
 }
 

@@ -284,6 +284,11 @@ _mutant(
     ),
 )
 _mutant(
+    "HSK-029",
+    "The timers of requests in flight go on after disconnect.",
+    ("outstanding.js", "      clearTimeout(timer);", "      void timer;"),
+)
+_mutant(
     "REQ-006",
     "The payload of a request is sent as it is.",
     ("envelope.js", "  return { ...payload, connection_id: connectionId };", "  return connectionId && payload;"),
