@@ -11,11 +11,16 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
+from kit_commands import mini
 
 from conformance.case import Case, add, registered
 from conformance.catalogue import all_cases, select
+from conformance.profiles import PROFILES
 from conformance.requirements import load
-from conformance.target import RESPONDER
+from conformance.runner import run_case
+from conformance.subject import TargetOptions
+from conformance.target import RESPONDER, Target
+from conformance.verdicts import Verdict
 
 ROOT = Path(__file__).parents[2]
 CASES = all_cases().values()
@@ -99,3 +104,12 @@ def test_every_package_is_in_the_wheel() -> None:
     listed = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["setuptools"]["packages"]
     folders = [file.parent for top in ("conformance", "reference_server") for file in (ROOT / top).rglob("__init__.py")]
     assert {".".join(folder.relative_to(ROOT).parts) for folder in folders} | {"ipc_schemas", "ipc_spec"} == set(listed)
+
+
+def test_profile_is_unsupported_where_it_is_not_announced() -> None:
+    """No case of a profile fails, or passes, on a server that knows nothing of profiles."""
+    chosen = [each for each in select() if each.profile]
+    assert {each.profile for each in chosen} == set(PROFILES)
+    with Target(TargetOptions(command=mini())) as target:
+        verdicts = {each.id: run_case(each, target).verdict for each in chosen}
+    assert set(verdicts.values()) == {Verdict.UNSUPPORTED}, verdicts
