@@ -180,6 +180,7 @@ def node(session: nox.Session) -> None:
     session.run(npm, "run", "lint", external=True)
     session.run(npm, "run", "types", external=True)
     _node_tests(session, executable, "test")
+    _node_tests(session, executable, "test/patterns")
     _node_tests(session, executable, "test/express")
 
 
@@ -202,6 +203,7 @@ def node_versions(session: nox.Session) -> None:
     _prepare_node_tests(session, npm)
     for executable in executables:
         _node_tests(session, executable, "test")
+        _node_tests(session, executable, "test/patterns")
     # Express does without the older ones.
     for executable in executables[1:]:
         _node_tests(session, executable, "test/express")

@@ -1,6 +1,7 @@
 'use strict';
 
 const nodeGlobals = {
+  AbortController: 'readonly',
   Buffer: 'readonly',
   __dirname: 'readonly',
   clearInterval: 'readonly',

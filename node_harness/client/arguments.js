@@ -128,4 +128,12 @@ function completeOptions(options) {
   return Object.freeze(complete);
 }
 
-module.exports = { checkAppId, checkChannel, checkHandler, checkMilliseconds, completeOptions };
+module.exports = {
+  checkAppId,
+  checkChannel,
+  checkHandler,
+  checkInteger,
+  checkMilliseconds,
+  completeOptions,
+  refuse,
+};

@@ -37,8 +37,15 @@ test('packed package has what users need and nothing else, works by require and 
   const furtherInExpress = ['service.js', 'state.js', 'index.js', 'index.mjs', 'index.d.ts', 'index.d.mts'];
   const example = ['example.js', 'example.html', 'README.md'];
   const express = [...inExpress, ...furtherInExpress, ...example].map((name) => `express/${name}`);
+  const inPatterns = [
+    'answers', 'batcher', 'cache', 'circuit-breaker', 'connection-pool', 'connector', 'data-processor',
+    'options', 'performant-client', 'request-key', 'retry', 'robust-client', 'shared-requests',
+    'waiting-line',
+  ].map((name) => `${name}.js`);
+  const atTheirDoor = ['index.js', 'index.mjs', 'index.d.ts', 'index.d.mts', 'README.md'];
+  const patterns = [...inPatterns, ...atTheirDoor].map((name) => `patterns/${name}`);
   const about = ['LICENSE', 'README.md', 'package.json'];
-  assert.deepEqual(files.sort(), [...modules, ...entry, ...driver, ...express, ...about].sort());
+  assert.deepEqual(files.sort(), [...modules, ...entry, ...driver, ...express, ...patterns, ...about].sort());
   assert.equal(manifest.dependencies, undefined);
 
   const { output: same } = await runProgram(
@@ -55,6 +62,23 @@ test('packed package has what users need and nothing else, works by require and 
   const installed = path.join(folder, 'node_modules', manifest.name, 'driver.js');
   const { stdout } = await run(process.execPath, [installed, '--help']);
   assert.match(stdout, /--package/);
+});
+
+test('patterns of the packed package work by require and by import', async (t) => {
+  const folder = makeFolder(t);
+  await install(folder);
+  const { output } = await runProgram(
+    folder,
+    'patterns.mjs',
+    `import patterns, * as named from '${manifest.name}/patterns';
+     import { createRequire } from 'module';
+     const required = createRequire(import.meta.url)('${manifest.name}/patterns');
+     const { default: _, ...classes } = named;
+     console.log(required === patterns, Object.entries(classes).every(([name, value]) => required[name] === value));
+     console.log(Object.keys(classes).length === Object.keys(required).length);
+     await import('${manifest.name}/patterns/retry.js').catch((error) => console.log(error.code));`,
+  );
+  assert.equal(output, 'true true\ntrue\nERR_PACKAGE_PATH_NOT_EXPORTED\n');
 });
 
 test('Quick Start of the first client runs as typed, by require and by import', async (t) => {

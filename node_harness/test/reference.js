@@ -34,7 +34,8 @@ function accepts(port) {
 /**
  * Start the reference server with the handlers that the conformance suite calls.
  * @param {{port?: number, options?: string[]}} [settings] a free port unless told otherwise, and further options
- * @returns {Promise<{port: number, stop: () => void, kill: () => Promise<void>}>} `kill` is for a sudden end
+ * @returns {Promise<{port: number, stop: () => void, kill: () => Promise<void>, unref: () => void}>} `kill` is for a
+ *   sudden end; `unref` lets this process end before
  */
 async function startServer({ port: wanted, options: further = [] } = {}) {
   const port = wanted ?? (await freePort());
@@ -57,7 +58,7 @@ async function startServer({ port: wanted, options: further = [] } = {}) {
     child.kill('SIGKILL');
     if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
   };
-  return { port, stop: () => child.kill(), kill };
+  return { port, stop: () => child.kill(), kill, unref: () => child.unref() };
 }
 
 module.exports = { freePort, startServer };

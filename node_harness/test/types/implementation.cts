@@ -10,6 +10,8 @@ import expressErrors = require('../../express/errors.js');
 import middleware = require('../../express/middleware.js');
 import routers = require('../../express/routers.js');
 import state = require('../../express/state.js');
+import declaredPatterns = require('ipc-conformance-node-harness/patterns');
+import patterns = require('../../patterns/index.js');
 
 export const IPCClient: typeof declared.IPCClient = client.IPCClient;
 export const IPCError: new (code: string, message: string, cause?: Error) => Error & { code: string } = errors.IPCError;
@@ -23,3 +25,8 @@ export const usersRouter: typeof declaredExpress.usersRouter = routers.usersRout
 export const serverSentEvents: typeof declaredExpress.serverSentEvents = events.serverSentEvents;
 export const health: typeof declaredExpress.health = state.health;
 export const status: typeof declaredExpress.status = state.status;
+
+export const DataProcessor: typeof declaredPatterns.DataProcessor = patterns.DataProcessor;
+export const IPCConnectionPool: typeof declaredPatterns.IPCConnectionPool = patterns.IPCConnectionPool;
+export const PerformantIPCClient: typeof declaredPatterns.PerformantIPCClient = patterns.PerformantIPCClient;
+export const RobustIPCClient: typeof declaredPatterns.RobustIPCClient = patterns.RobustIPCClient;

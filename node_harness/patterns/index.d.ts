@@ -1,0 +1,221 @@
+import type { ClientOptions, IPCClient, Message } from '../client/index.js';
+
+// Times are in milliseconds. What is rejected or thrown is a TypeError for wrong arguments, else an IPCError with a code.
+
+/** How often to make a request. */
+export interface RetryOptions {
+  /** For each attempt; default 10000. */
+  timeout?: number;
+  /** Attempts in all; default 3. */
+  retries?: number;
+  /** Ahead of the second attempt; default 1000. Between half of it and all of it is waited, at random. */
+  retryDelay?: number;
+  /** By how much each wait is longer than the one before; default 2. */
+  backoffMultiplier?: number;
+  /** The longest wait; default 30000. */
+  maxRetryDelay?: number;
+}
+
+// Connection pool
+
+export interface PoolOptions {
+  /** The application of all connections; default: the name of the pool. */
+  appId?: string;
+  /** Default 2. */
+  minConnections?: number;
+  /** Default 10. */
+  maxConnections?: number;
+  /** How long `getConnection` waits, 0 for ever; default 0. */
+  acquireTimeout?: number;
+  /** `reconnectAttempts` and `reconnectDelay` have no effect: the pool replaces what is lost. */
+  connectionOptions?: ClientOptions;
+}
+
+export interface PoolConnection {
+  id: number;
+  client: IPCClient;
+  inUse: boolean;
+  /** Unix time in milliseconds. */
+  createdAt: number;
+  /** Unix time in milliseconds. */
+  lastUsed: number;
+}
+
+export interface PoolStats {
+  total: number;
+  available: number;
+  inUse: number;
+  waiting: number;
+}
+
+/** Connections of one application that share its requests. */
+export class IPCConnectionPool {
+  constructor(poolName: string, options?: PoolOptions);
+  /** Called with the errors of all connections. */
+  onError(handler: (error: Error) => unknown): void;
+  initialize(): Promise<void>;
+  /** Rejects with `not_initialized`, `timeout`, `pool_closed`, or with why no connection could be opened. */
+  getConnection(): Promise<PoolConnection>;
+  /** Throws `not_in_use` for one that was released before. */
+  releaseConnection(connection: PoolConnection): void;
+  executeRequest(channel: string, payload: unknown, timeout?: number): Promise<Message>;
+  shutdown(): Promise<void>;
+  getStats(): PoolStats;
+}
+
+// Robustness
+
+export interface CircuitBreakerState {
+  state: 'CLOSED' | 'OPEN' | 'HALF_OPEN';
+  /** In a row. */
+  failures: number;
+  threshold: number;
+  timeout: number;
+  /** Unix time in milliseconds. */
+  lastFailTime: number | null;
+}
+
+export interface CircuitBreaker {
+  /** Close the circuit and forget all failures. */
+  reset(): void;
+  snapshot(): CircuitBreakerState;
+}
+
+/** What is logged; no payload is. */
+export interface LogEntry {
+  /** RFC 3339. */
+  timestamp: string;
+  type: 'ipc_connected' | 'ipc_disconnected' | 'ipc_connection_error' | 'ipc_request_error' | 'circuit_breaker';
+  appId: string;
+  error?: { code?: string; message: string; stack?: string };
+  channel?: string;
+  state?: CircuitBreakerState['state'];
+}
+
+/** `console` is one. */
+export interface Logger {
+  info?(entry: LogEntry): unknown;
+  warn?(entry: LogEntry): unknown;
+  error?(entry: LogEntry): unknown;
+}
+
+export interface RobustIPCClientOptions extends ClientOptions {
+  /** Default 10. */
+  reconnectAttempts?: number;
+  /** Default 3000. */
+  reconnectDelay?: number;
+  /** Failures in a row that open the circuit; default 5. */
+  failureThreshold?: number;
+  /** Until an open circuit lets a probe pass; default 30000. */
+  resetTimeout?: number;
+  /** Default: nothing is logged. */
+  logger?: Logger;
+}
+
+/** A client for servers that fail. */
+export class RobustIPCClient {
+  constructor(appId: string, options?: RobustIPCClientOptions);
+  readonly client: IPCClient;
+  readonly circuitBreaker: CircuitBreaker;
+  connect(): Promise<boolean>;
+  disconnect(): void;
+  /** Rejects as `IPCClient.sendRequest`, or with `circuit_open`. */
+  makeRequest(channel: string, payload: unknown, options?: { timeout?: number }): Promise<Message>;
+  makeRequestWithRetry(channel: string, payload: unknown, options?: RetryOptions): Promise<Message>;
+  /** After a failure or an error answer: the default value as a payload, or null if `throwOnError` is false. */
+  safeRequest<T>(
+    channel: string,
+    payload: unknown,
+    options: RetryOptions & { defaultValue: T; throwOnError?: boolean },
+  ): Promise<Message | { payload: T }>;
+  safeRequest(
+    channel: string,
+    payload: unknown,
+    options: RetryOptions & { defaultValue?: undefined; throwOnError: false },
+  ): Promise<Message | null>;
+  safeRequest(
+    channel: string,
+    payload: unknown,
+    options?: RetryOptions & { defaultValue?: undefined; throwOnError?: true },
+  ): Promise<Message>;
+  getCircuitBreakerState(): CircuitBreakerState;
+}
+
+// Performance
+
+export interface PerformantIPCClientOptions extends ClientOptions {
+  /** Until what waits for a batch is sent; default 10. */
+  batchTimeout?: number;
+  /** At most 1000; default 50. */
+  maxBatchSize?: number;
+  /** How old a remembered response may be; default 60000. */
+  cacheTimeout?: number;
+  /** The one that was used least recently gives way; default 1000. */
+  maxCacheEntries?: number;
+}
+
+export interface Metrics {
+  /** Requests that were made, not those that the cache or another request answered. */
+  requestCount: number;
+  /** Requests that were rejected. */
+  errorCount: number;
+  cacheHits: number;
+  cacheMisses: number;
+  /** Mean of the requests that got a response. */
+  avgResponseTime: number;
+  /** Requests that travelled in a batch. */
+  batchedRequests: number;
+  cacheSize: number;
+  pendingRequests: number;
+  /** Requests that wait for a batch. */
+  queuedBatches: number;
+}
+
+/** A client that saves requests. All of its requests resolve and reject as `IPCClient.sendRequest`. */
+export class PerformantIPCClient {
+  constructor(appId: string, options?: PerformantIPCClientOptions);
+  readonly client: IPCClient;
+  connect(): Promise<boolean>;
+  disconnect(): void;
+  cachedRequest(
+    channel: string,
+    payload: unknown,
+    options?: { cacheTtl?: number; timeout?: number },
+  ): Promise<Message>;
+  batchedRequest(channel: string, payload: unknown, options?: { timeout?: number }): Promise<Message>;
+  deduplicatedRequest(channel: string, payload: unknown, options?: { timeout?: number }): Promise<Message>;
+  getMetrics(): Metrics;
+  clearCache(): void;
+}
+
+// Pipeline
+
+export interface DataProcessorOptions extends ClientOptions {
+  /** Default 'data-processor'. */
+  appId?: string;
+  /** Default 10. */
+  reconnectAttempts?: number;
+  /** Default 3000. */
+  reconnectDelay?: number;
+  /** Items that are processed at a time; default 10. */
+  maxConcurrency?: number;
+  /** Items that wait for that; default 1000. */
+  maxWaiting?: number;
+  /** For an item to be processed; default 10000. */
+  timeout?: number;
+  /** The `options` that the handler of the channel `processor` gets. */
+  processing?: object;
+}
+
+/** Sends what is published on `raw_data` to `processor`, and publishes the outcome. */
+export class DataProcessor {
+  constructor(options?: DataProcessorOptions);
+  readonly client: IPCClient;
+  /** Called with the client's errors, and those that cannot be published. */
+  onError(handler: (error: Error) => unknown): void;
+  start(): Promise<void>;
+  /** Takes no further items, and finishes those that are there. */
+  stop(): Promise<void>;
+  /** Never rejects. */
+  processData(message: { payload: any }): Promise<void>;
+}

@@ -1,0 +1,9 @@
+import patterns from './index.js';
+
+export const {
+  DataProcessor,
+  IPCConnectionPool,
+  PerformantIPCClient,
+  RobustIPCClient,
+} = patterns;
+export default patterns;

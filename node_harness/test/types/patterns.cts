@@ -1,0 +1,46 @@
+// What users of the patterns write, compiled and not run. A line under @ts-expect-error has to be refused.
+
+import { IPCClient, Message } from 'ipc-conformance-node-harness';
+import {
+  DataProcessor,
+  IPCConnectionPool,
+  PerformantIPCClient,
+  RobustIPCClient,
+} from 'ipc-conformance-node-harness/patterns';
+import patterns = require('ipc-conformance-node-harness/patterns');
+
+async function use(): Promise<void> {
+  const pool = new IPCConnectionPool('api-pool', { minConnections: 3, connectionOptions: { reconnectAttempts: 5 } });
+  const connection = await pool.getConnection();
+  const client: IPCClient = connection.client;
+  pool.releaseConnection(connection);
+  console.log((await pool.executeRequest('api', {})).payload, pool.getStats().waiting, client.connected);
+
+  const robust = new patterns.RobustIPCClient('robust-app', { logger: console, failureThreshold: 3 });
+  const user = await robust.safeRequest('user_service', {}, { defaultValue: { name: 'Unknown' }, retries: 3 });
+  const name: string = user.payload.name;
+  const maybe: Message | null = await robust.safeRequest('user_service', {}, { throwOnError: false });
+  const sure: Message = await robust.safeRequest('user_service', {}, { timeout: 5000 });
+  robust.circuitBreaker.reset();
+  console.log(name, maybe?.payload, sure.payload, robust.getCircuitBreakerState().state === 'HALF_OPEN');
+
+  const performant = new PerformantIPCClient('perf-app', { batchTimeout: 5, maxBatchSize: 25, cacheTimeout: 30000 });
+  await performant.cachedRequest('user_service', {}, { cacheTtl: 60000 });
+  const average: number = performant.getMetrics().avgResponseTime;
+  console.log(average, (await performant.batchedRequest('data_service', {})).payload);
+
+  const processor = new DataProcessor({ maxConcurrency: 2, processing: { algorithm: 'simple' } });
+  processor.onError((error) => console.error(error.message));
+  await processor.start();
+}
+
+function misuse(robust: RobustIPCClient): void {
+  // @ts-expect-error without a default value and with throwOnError false there may be nothing
+  robust.safeRequest('c', {}, { throwOnError: false }).then((response) => response.payload);
+  // @ts-expect-error the state is there to be read
+  robust.circuitBreaker = null;
+  // @ts-expect-error a number of connections
+  new IPCConnectionPool('pool', { maxConnections: '10' });
+}
+
+export { misuse, use };
