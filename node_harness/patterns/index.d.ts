@@ -16,6 +16,90 @@ export interface RetryOptions {
   maxRetryDelay?: number;
 }
 
+// Service discovery
+
+export interface Service {
+  name: string;
+  healthy: boolean;
+  [member: string]: unknown;
+}
+
+export interface ServiceEvent {
+  type: string;
+  data: any;
+  /** The name of the service that sent it. */
+  source: string;
+  /** Unix time in milliseconds. */
+  timestamp: number;
+}
+
+export interface MicroserviceClientOptions extends ClientOptions {
+  /** The application of all services; default 'microservices'. */
+  appId?: string;
+  /** Default: the environment variable IPC_HOST, or 'localhost'. */
+  host?: string;
+  /** Default: the environment variable IPC_PORT, or 8888. */
+  port?: number;
+}
+
+/** A service that calls other services of its application, and exchanges events with them. */
+export class MicroserviceClient {
+  constructor(serviceName: string, options?: MicroserviceClientOptions);
+  readonly client: IPCClient;
+  readonly serviceName: string;
+  readonly isReady: boolean;
+  /** Called with every error that is not thrown and rejects no promise. */
+  onError(handler: (error: Error) => unknown): void;
+  /** Connect and get to know the services. */
+  initialize(): Promise<void>;
+  /** Rejects with `not_initialized`, `service_not_found`, `service_unhealthy`, or as `IPCClient.sendRequest`. */
+  callService(
+    serviceName: string,
+    action: string,
+    data?: unknown,
+    options?: { timeout?: number; [member: string]: unknown },
+  ): Promise<Message>;
+  broadcastEvent(eventType: string, data: unknown): Promise<void>;
+  /** Returns a function that ends the subscription. */
+  subscribeToEvents(eventType: string, handler: (event: ServiceEvent) => unknown): () => void;
+  getAvailableServices(): Service[];
+  shutdown(): Promise<void>;
+}
+
+// Load balancing
+
+export interface Instance {
+  id: string;
+  channel: string;
+  healthy: boolean;
+  connections: number;
+  [member: string]: unknown;
+}
+
+export interface LoadBalancedClientOptions extends ClientOptions {
+  /** The application that is offered the service; default 'microservices'. */
+  appId?: string;
+  /** Default 'round_robin'. */
+  strategy?: 'round_robin' | 'random' | 'least_connections';
+}
+
+/** Divides requests among the healthy instances of a service. */
+export class LoadBalancedClient {
+  constructor(serviceType: string, options?: LoadBalancedClientOptions);
+  readonly client: IPCClient;
+  readonly serviceType: string;
+  /** The healthy ones. */
+  readonly serviceInstances: Instance[];
+  /** Called with every error that is not thrown and rejects no promise. */
+  onError(handler: (error: Error) => unknown): void;
+  /** Connect and get to know the instances. */
+  initialize(): Promise<void>;
+  /** Throws `no_instance`. */
+  selectInstance(): Instance;
+  makeRequest(action: string, data?: unknown, options?: RetryOptions): Promise<Message>;
+  shutdown(): Promise<void>;
+}
+
 // Connection pool
 
 export interface PoolOptions {

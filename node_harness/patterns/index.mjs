@@ -3,6 +3,8 @@ import patterns from './index.js';
 export const {
   DataProcessor,
   IPCConnectionPool,
+  LoadBalancedClient,
+  MicroserviceClient,
   PerformantIPCClient,
   RobustIPCClient,
 } = patterns;

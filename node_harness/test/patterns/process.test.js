@@ -11,7 +11,7 @@ const { test } = require('../runner');
 const { sharedServer } = require('./helper');
 
 const PATTERNS = path.join(__dirname, '..', '..', 'patterns');
-const PROFILES = ['batch'].flatMap((profile) => ['--profile', profile]);
+const PROFILES = ['batch', 'discovery'].flatMap((profile) => ['--profile', profile]);
 const HOUR = 3600000;
 
 /**
@@ -38,6 +38,20 @@ async function run(t, port, source) {
 
 /** Each with something under way that would keep the process alive. */
 const PROGRAMS = {
+  MicroserviceClient: `
+    const client = new patterns.MicroserviceClient('me', address);
+    client.subscribeToEvents('x', ignore);
+    await client.initialize();
+    await client.broadcastEvent('x', 1);
+    done();
+    await client.shutdown();`,
+  'LoadBalancedClient, with a request that waits for its next attempt': `
+    const client = new patterns.LoadBalancedClient('nobody', address);
+    await client.initialize();
+    client.makeRequest('x', 1, { retryDelay: HOUR, maxRetryDelay: HOUR }).catch(ignore);
+    await new Promise(setImmediate);
+    done();
+    await client.shutdown();`,
   'IPCConnectionPool, with a caller that waits': `
     const options = { minConnections: 1, maxConnections: 1, acquireTimeout: HOUR, connectionOptions: address };
     const pool = new patterns.IPCConnectionPool('pool', options);
@@ -79,6 +93,8 @@ test('process ends by itself when nothing could be initialized', async (t) => {
   const everything = `
     const nobody = { host: '127.0.0.1', port: 1 };
     const codes = await Promise.all([
+      new patterns.MicroserviceClient('me', nobody).initialize(),
+      new patterns.LoadBalancedClient('nobody', nobody).initialize(),
       new patterns.IPCConnectionPool('pool', { connectionOptions: nobody }).initialize(),
       new patterns.DataProcessor(nobody).start(),
       new patterns.RobustIPCClient('app', nobody).makeRequest('a', 1),
@@ -86,7 +102,7 @@ test('process ends by itself when nothing could be initialized', async (t) => {
     ].map((promise) => promise.catch(({ code }) => code)));
     console.log(codes.join(' '));
     done();`;
-  const failed = Array(2).fill('connection_failed').join(' ');
+  const failed = Array(4).fill('connection_failed').join(' ');
   const { status, output } = await run(t, 1, everything);
   assert.deepEqual([status, output], [0, `${failed} not_connected not_connected\nin time`]);
 });

@@ -4,12 +4,35 @@ import { IPCClient, Message } from 'ipc-conformance-node-harness';
 import {
   DataProcessor,
   IPCConnectionPool,
+  LoadBalancedClient,
+  MicroserviceClient,
   PerformantIPCClient,
   RobustIPCClient,
 } from 'ipc-conformance-node-harness/patterns';
 import patterns = require('ipc-conformance-node-harness/patterns');
 
+class UserService extends MicroserviceClient {
+  constructor() {
+    super('user-service', { host: 'localhost', appId: 'shop' });
+  }
+
+  async createUser(userData: { name: string }): Promise<string> {
+    const validation = await this.callService('validation-service', 'validate_user', userData, { timeout: 100 });
+    await this.broadcastEvent('user_created', { valid: validation.payload.valid });
+    return validation.payload.user_id;
+  }
+}
+
 async function use(): Promise<void> {
+  const users = new UserService();
+  users.initialize().then(() => console.log(users.getAvailableServices().filter(({ healthy }) => healthy)));
+  const end: () => void = users.subscribeToEvents('user_created', ({ data, source }) => console.log(data, source));
+  end();
+
+  const balanced = new LoadBalancedClient('data-processor', { strategy: 'least_connections', port: 8888 });
+  const result: Message = await balanced.makeRequest('process_data', { x: 1 }, { retries: 2, timeout: 10 });
+  console.log(result.payload, balanced.selectInstance().channel, balanced.serviceInstances.length);
+
   const pool = new IPCConnectionPool('api-pool', { minConnections: 3, connectionOptions: { reconnectAttempts: 5 } });
   const connection = await pool.getConnection();
   const client: IPCClient = connection.client;
@@ -35,6 +58,8 @@ async function use(): Promise<void> {
 }
 
 function misuse(robust: RobustIPCClient): void {
+  // @ts-expect-error there is no such strategy
+  new LoadBalancedClient('service', { strategy: 'fastest' });
   // @ts-expect-error without a default value and with throwOnError false there may be nothing
   robust.safeRequest('c', {}, { throwOnError: false }).then((response) => response.payload);
   // @ts-expect-error the state is there to be read
