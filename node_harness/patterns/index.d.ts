@@ -147,6 +147,72 @@ export class IPCConnectionPool {
   getStats(): PoolStats;
 }
 
+// Queue
+
+export interface MessageQueueOptions extends ClientOptions {
+  /** The application whose queue it is; default: 'queue-' and the name of the queue. */
+  appId?: string;
+  /** Jobs that are done at a time; default 5. */
+  maxConcurrency?: number;
+  /** Attempts at a job in all; default 3. */
+  retryAttempts?: number;
+  /** Ahead of the second attempt, twice of it ahead of the third, and so on; default 1000. */
+  retryDelay?: number;
+  /** How long a job may take before another worker gets it; default 30000. */
+  leaseTime?: number;
+}
+
+export interface EnqueueOptions {
+  /** An integer, larger first; default 0. */
+  priority?: number;
+  /** Until the job may be done; default 0. */
+  delay?: number;
+  /** In all; default: `retryAttempts` of the queue. */
+  maxAttempts?: number;
+  /** Enqueueing an id again has no effect; default: a new one. */
+  id?: string;
+}
+
+/** Times are Unix time in milliseconds. */
+export interface Job {
+  id: string;
+  type?: string;
+  data?: any;
+  priority: number;
+  /** Those that failed. */
+  attempts: number;
+  maxAttempts?: number;
+  createdAt: number;
+  scheduledFor: number;
+}
+
+export interface QueueStats {
+  queue: string;
+  pending: number;
+  delayed: number;
+  in_flight: number;
+  completed: number;
+  failed: number;
+}
+
+/** A queue that the server keeps: puts jobs into it and, with processors, does them. */
+export class MessageQueue {
+  constructor(queueName: string, options?: MessageQueueOptions);
+  readonly client: IPCClient;
+  readonly queueName: string;
+  /** Called with errors of the client, of jobs (`job_failed`), and of fetching them. */
+  onError(handler: (error: Error) => unknown): void;
+  initialize(): Promise<void>;
+  /** Resolves to the id of the job. */
+  enqueue(jobType: string, jobData: unknown, options?: EnqueueOptions): Promise<string>;
+  registerProcessor(jobType: string, processor: (data: any, job: Job) => unknown): void;
+  /** Resolves when no job is due and none is being done here. */
+  processJobs(): Promise<void>;
+  getQueueStats(): Promise<QueueStats>;
+  /** Finishes jobs for at most `timeout` (default 30000), and gives back the others. */
+  shutdown(options?: { timeout?: number }): Promise<void>;
+}
+
 // Robustness
 
 export interface CircuitBreakerState {

@@ -4,6 +4,7 @@ export const {
   DataProcessor,
   IPCConnectionPool,
   LoadBalancedClient,
+  MessageQueue,
   MicroserviceClient,
   PerformantIPCClient,
   RobustIPCClient,

@@ -39,8 +39,9 @@ test('packed package has what users need and nothing else, works by require and 
   const express = [...inExpress, ...furtherInExpress, ...example].map((name) => `express/${name}`);
   const inPatterns = [
     'answers', 'batcher', 'cache', 'circuit-breaker', 'connection-pool', 'connector', 'data-processor',
-    'directory', 'load-balanced-client', 'microservice-client', 'options', 'performant-client',
-    'request-key', 'retry', 'robust-client', 'shared-requests', 'waiting-line',
+    'directory', 'load-balanced-client', 'message-queue', 'microservice-client', 'options',
+    'performant-client', 'queue-manager', 'queue-worker', 'request-key', 'retry', 'robust-client',
+    'shared-requests', 'waiting-line',
   ].map((name) => `${name}.js`);
   const atTheirDoor = ['index.js', 'index.mjs', 'index.d.ts', 'index.d.mts', 'README.md'];
   const patterns = [...inPatterns, ...atTheirDoor].map((name) => `patterns/${name}`);

@@ -11,7 +11,7 @@ const { test } = require('../runner');
 const { sharedServer } = require('./helper');
 
 const PATTERNS = path.join(__dirname, '..', '..', 'patterns');
-const PROFILES = ['batch', 'discovery'].flatMap((profile) => ['--profile', profile]);
+const PROFILES = ['batch', 'discovery', 'queue'].flatMap((profile) => ['--profile', profile]);
 const HOUR = 3600000;
 
 /**
@@ -60,6 +60,23 @@ const PROGRAMS = {
     pool.getConnection().catch(ignore);
     done();
     await pool.shutdown();`,
+  'MessageQueue, with jobs that are done and that wait': `
+    const queue = new patterns.MessageQueue('q', address);
+    queue.registerProcessor('work', (data) => new Promise((resolve) => setTimeout(resolve, data)));
+    await queue.initialize();
+    await queue.enqueue('work', 1);
+    await queue.enqueue('work', 1, { delay: HOUR });
+    await queue.processJobs();
+    done();
+    await queue.shutdown();`,
+  'MessageQueue, after jobs could not be fetched': `
+    const queue = new patterns.MessageQueue('r', { ...address, retryDelay: HOUR });
+    await queue.initialize();
+    queue.client.sendRequest = async () => ({ payload: null });
+    queue.registerProcessor('work', ignore);
+    await queue.processJobs().catch(ignore);
+    done();
+    await queue.shutdown();`,
   'RobustIPCClient, with a request that waits for its next attempt': `
     const client = new patterns.RobustIPCClient('app', address);
     await client.connect();
@@ -96,13 +113,14 @@ test('process ends by itself when nothing could be initialized', async (t) => {
       new patterns.MicroserviceClient('me', nobody).initialize(),
       new patterns.LoadBalancedClient('nobody', nobody).initialize(),
       new patterns.IPCConnectionPool('pool', { connectionOptions: nobody }).initialize(),
+      new patterns.MessageQueue('q', nobody).initialize(),
       new patterns.DataProcessor(nobody).start(),
       new patterns.RobustIPCClient('app', nobody).makeRequest('a', 1),
       new patterns.PerformantIPCClient('app', nobody).batchedRequest('a', 1),
     ].map((promise) => promise.catch(({ code }) => code)));
     console.log(codes.join(' '));
     done();`;
-  const failed = Array(4).fill('connection_failed').join(' ');
+  const failed = Array(5).fill('connection_failed').join(' ');
   const { status, output } = await run(t, 1, everything);
   assert.deepEqual([status, output], [0, `${failed} not_connected not_connected\nin time`]);
 });

@@ -29,6 +29,7 @@ export const status: typeof declaredExpress.status = state.status;
 export const DataProcessor: typeof declaredPatterns.DataProcessor = patterns.DataProcessor;
 export const IPCConnectionPool: typeof declaredPatterns.IPCConnectionPool = patterns.IPCConnectionPool;
 export const LoadBalancedClient: typeof declaredPatterns.LoadBalancedClient = patterns.LoadBalancedClient;
+export const MessageQueue: typeof declaredPatterns.MessageQueue = patterns.MessageQueue;
 export const MicroserviceClient: typeof declaredPatterns.MicroserviceClient = patterns.MicroserviceClient;
 export const PerformantIPCClient: typeof declaredPatterns.PerformantIPCClient = patterns.PerformantIPCClient;
 export const RobustIPCClient: typeof declaredPatterns.RobustIPCClient = patterns.RobustIPCClient;

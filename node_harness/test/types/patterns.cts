@@ -5,6 +5,7 @@ import {
   DataProcessor,
   IPCConnectionPool,
   LoadBalancedClient,
+  MessageQueue,
   MicroserviceClient,
   PerformantIPCClient,
   RobustIPCClient,
@@ -39,7 +40,14 @@ async function use(): Promise<void> {
   pool.releaseConnection(connection);
   console.log((await pool.executeRequest('api', {})).payload, pool.getStats().waiting, client.connected);
 
-  const robust = new patterns.RobustIPCClient('robust-app', { logger: console, failureThreshold: 3 });
+  const queue = new patterns.MessageQueue('email', { maxConcurrency: 3, retryAttempts: 3, retryDelay: 2000 });
+  queue.registerProcessor('send', async (data, job) => ({ sent: data.email, attempts: job.attempts }));
+  const id: string = await queue.enqueue('send', { email: 'user' }, { priority: 1, delay: 5, maxAttempts: 2 });
+  console.log(id, (await queue.getQueueStats()).in_flight);
+  await queue.processJobs();
+  await queue.shutdown({ timeout: 100 });
+
+  const robust = new RobustIPCClient('robust-app', { logger: console, failureThreshold: 3 });
   const user = await robust.safeRequest('user_service', {}, { defaultValue: { name: 'Unknown' }, retries: 3 });
   const name: string = user.payload.name;
   const maybe: Message | null = await robust.safeRequest('user_service', {}, { throwOnError: false });
@@ -60,6 +68,10 @@ async function use(): Promise<void> {
 function misuse(robust: RobustIPCClient): void {
   // @ts-expect-error there is no such strategy
   new LoadBalancedClient('service', { strategy: 'fastest' });
+  // @ts-expect-error the queue has no name
+  new MessageQueue();
+  // @ts-expect-error the processor is missing
+  new MessageQueue('q').registerProcessor('send');
   // @ts-expect-error without a default value and with throwOnError false there may be nothing
   robust.safeRequest('c', {}, { throwOnError: false }).then((response) => response.payload);
   // @ts-expect-error the state is there to be read
