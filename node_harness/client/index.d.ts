@@ -18,7 +18,8 @@ export interface ClientOptions {
   /** Default 8888. A string of digits, as in an environment variable, will do. */
   port?: number | string;
   /**
-   * TLS, with the server's certificate verified: `true`, or options of Node's `tls.connect`, such as `ca`. Default: plaintext.
+   * TLS, with the server's certificate verified: `true`, or options of Node's `tls.connect`, such as `ca`. Default:
+   * plaintext.
    */
   tls?: boolean | TlsOptions;
   /** What the server demands of those who connect; sent to the server, and shown nowhere. */

@@ -69,7 +69,9 @@ class Inbox {
 
 /** The server's end of one connection. */
 class Peer {
-  #rest = Buffer.alloc(0);
+  #chunks = [];
+  #buffered = 0;
+  #wanted = 4; // octets until the next frame is complete, or its header
   #inbox = new Inbox();
   #gone;
 
@@ -84,12 +86,18 @@ class Peer {
 
   #receive(chunk) {
     this.octets.push(chunk);
-    this.#rest = Buffer.concat([this.#rest, chunk]);
-    while (this.#rest.length >= 4 && this.#rest.length >= 4 + this.#rest.readUInt32BE()) {
-      const end = 4 + this.#rest.readUInt32BE();
-      this.#inbox.put(JSON.parse(this.#rest.subarray(4, end).toString()));
-      this.#rest = this.#rest.subarray(end);
+    this.#chunks.push(chunk);
+    this.#buffered += chunk.length;
+    if (this.#buffered < this.#wanted) return;
+    let rest = Buffer.concat(this.#chunks);
+    for (;;) {
+      this.#wanted = rest.length < 4 ? 4 : 4 + rest.readUInt32BE();
+      if (rest.length < this.#wanted) break;
+      this.#inbox.put(JSON.parse(rest.subarray(4, this.#wanted).toString()));
+      rest = rest.subarray(this.#wanted);
     }
+    this.#chunks = [rest];
+    this.#buffered = rest.length;
   }
 
   /** Wait until the client has ended the stream, in order or not. */

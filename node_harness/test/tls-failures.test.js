@@ -119,7 +119,7 @@ test('client that speaks TLS says that the server may not: it closes the connect
 
 test('client that speaks TLS says that the server may not: it says nothing', async (t) => {
   const server = await scriptedServer(t);
-  const error = await failedAttempt(t, server.port, { ...trusting, connectionTimeout: 100 });
+  const error = await failedAttempt(t, server.port, { ...trusting, connectionTimeout: 500 });
   assert.match(error.message, /^connection timeout: .*speak TLS on this port/);
   assert.equal(error.code, 'timeout');
 });

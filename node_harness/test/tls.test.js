@@ -118,7 +118,7 @@ test('client sends large frames and answers over TLS', async (t) => {
 });
 
 test('heartbeat over TLS sends pings, and an unanswered one is a loss', async (t) => {
-  const { server, peer, events, nextConnected } = await securePair(t, { heartbeatInterval: 100 });
+  const { server, peer, events, nextConnected } = await securePair(t, { heartbeatInterval: 300 });
   const ping = await peer.receive();
   peer.send(response(ping, { status: 'pong' }));
   await peer.receive();

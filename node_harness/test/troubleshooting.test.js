@@ -88,9 +88,9 @@ for (const [code, advice] of Object.entries(ADVICE)) {
 
 test('client says what to do when a connection is not acknowledged in time', async (t) => {
   const server = await scriptedServer(t);
-  const error = await failedAttempt(t, server.port, { connectionTimeout: 30 });
+  const error = await failedAttempt(t, server.port, { connectionTimeout: 300 });
   assert.equal(error.code, 'timeout');
-  assert.match(error.message, /^connection timeout: .* within 30 ms\. Check that .*longer connectionTimeout\.$/);
+  assert.match(error.message, /^connection timeout: .* within 300 ms\. Check that .*longer connectionTimeout\.$/);
 });
 
 test('client says what to do when a connection cannot even be made in time', async (t) => {
@@ -140,6 +140,15 @@ test('program that disconnects on SIGINT delivers what it sent', async (t) => {
   assert.deepEqual(await ended, { status: 0, output: '' });
 });
 
+/** Receive from a client, answering its pings or not, until it publishes a state. */
+async function receiveUntil(peer, state, isAnswering) {
+  for (;;) {
+    const received = await peer.receive();
+    if (received.message_type === 'publish' && received.payload === state) return;
+    if (isAnswering && received.payload.action === 'ping') peer.send(response(received, { status: 'pong' }));
+  }
+}
+
 test('program that watches its connection sees it healthy, ill, lost and back, and ends', async (t) => {
   const server = await scriptedServer(t);
   const { ended } = program(
@@ -147,31 +156,30 @@ test('program that watches its connection sees it healthy, ill, lost and back, a
     server.port,
     `const client = new IPCClient('a', { host: '127.0.0.1', port, reconnectDelay: 1 });
      const seen = new Set();
-     const note = (text) => seen.add(text);
+     const note = (text) => {
+       if (!seen.has(text) && client.connected) client.publish('state', text);
+       seen.add(text);
+     };
      client.onConnected(() => note('connected'));
      client.onDisconnected((reason) => note(reason ? 'lost' : 'disconnected'));
      client.onError((error) => note(error.code));
      const watch = setInterval(async () => {
-       if (client.connected) note((await client.healthCheck(50)) ? 'healthy' : 'ill');
-     }, 10);
+       if (client.connected) note((await client.healthCheck(500)) ? 'healthy' : 'ill');
+     }, 50);
      client.subscribe('end', () => {
        clearInterval(watch);
        client.disconnect();
        console.log([...seen].join(' '));
      });
-     client.subscribe('forget', () => seen.clear());
      await client.connect();`,
   );
   const { peer } = await acceptAgain(server);
-  for (const _ of ['end', 'forget']) await peer.receive();
-  for (let beat = 0; beat < 3; beat += 1) peer.send(response(await peer.receive(), { status: 'pong' }));
-  for (let beat = 0; beat < 20; beat += 1) await peer.receive(); // 50 ms and more without an answer
+  await receiveUntil(peer, 'healthy', true);
+  await receiveUntil(peer, 'ill', false);
   peer.end();
   const { peer: second } = await acceptAgain(server);
   second.send(message('publish', 'end', 1));
-  const { status, output } = await ended;
-  assert.equal(status, 0);
-  assert.equal(output, 'connected healthy ill connection_lost lost disconnected');
+  assert.deepEqual(await ended, { status: 0, output: 'connected healthy ill connection_lost lost disconnected' });
 });
 
 test('nothing stays of a client after disconnect', async (t) => {
