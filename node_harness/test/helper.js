@@ -166,9 +166,9 @@ async function scriptedServer(t, credentials) {
 }
 
 /** Make a client for the time of a test, and write down what it reports. */
-function recordedClient(t, port, options = {}) {
+function recordedClient(t, port, options = {}, appId = 'app') {
   const quick = { host: '127.0.0.1', port, connectionTimeout: 2000, reconnectDelay: 5 };
-  const client = new IPCClient('app', { ...quick, ...options });
+  const client = new IPCClient(appId, { ...quick, ...options });
   const events = [];
   const errors = new Inbox();
   const connections = new Inbox();

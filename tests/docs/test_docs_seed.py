@@ -113,7 +113,6 @@ def test_features_are_named_once_in_every_chapter() -> None:
     chapters = [rows_of(chapter) for chapter in CHECKLIST.read_text("utf-8").split("\n## ")[1:]]
     features = [(number, cells_of(line)[0]) for number, rows in enumerate(chapters) for line in rows]
     assert len(features) == len(set(features))
-    assert all(chapters), "a chapter without rows"
 
 
 GOOD = [
