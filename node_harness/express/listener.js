@@ -38,11 +38,8 @@ class Listener {
    */
   listen(port, host) {
     return new Promise((resolve, reject) => {
-      /** @param {Error} error */
-      const refuse = (error) => reject(explained(error, port, host));
-      this.#server.once('error', refuse);
+      this.#server.once('error', (error) => reject(explained(error, port, host)));
       this.#server.listen(port, host, () => {
-        this.#server.off('error', refuse);
         // Such as no descriptor for one more connection; it serves on.
         this.#server.on('error', (error) => process.emitWarning(error));
         resolve();
@@ -51,20 +48,18 @@ class Listener {
   }
 
   /**
-   * Accept nobody, answer what is in flight, and close all connections.
+   * Accept nobody, answer what is in flight, and close all connections. Does no harm to one that does not listen.
    * @param {number} grace how long answers may take, in milliseconds
    * @returns {Promise<void>}
    */
   close(grace) {
-    if (!this.#server.listening) return Promise.resolve();
     return new Promise((resolve) => {
       const timer = setTimeout(() => this.#server.closeAllConnections(), grace);
       this.#server.close(() => {
         clearTimeout(timer);
         resolve();
       });
-      this.#server.closeIdleConnections();
-      // The other connections have to end with their answer, and would be kept for the next request.
+      // Connections in use have to end with their answer, and would be kept for the next request.
       for (const response of this.#responses) if (!response.headersSent) response.setHeader('Connection', 'close');
     });
   }

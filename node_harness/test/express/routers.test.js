@@ -36,7 +36,7 @@ test('users are listed by the query, and created', async (t) => {
   const again = await ask(`${url}/api/users`, { json: { name: 'Alan', email: 'alan@example.com' } });
   const text = 'there is a user with the address alan@example.com already';
   assert.deepEqual(statusAndBody(again), failed(409, 'conflict', text));
-  const nothing = await ask(`${url}/api/users`, { method: 'POST' });
+  const nothing = await ask(`${url}/api/users`, { method: 'POST', headers: {} });
   assert.deepEqual([nothing.status, nothing.body.code], [400, 'invalid_message']);
   assert.match(nothing.body.error, /^name must be a text .*; email must be an e-mail address$/);
 });
@@ -155,7 +155,7 @@ test('routes of an own app have the client, and answer 503 while it is not conne
   const { client, url } = await serveApp(t, server.port, (app, ipc) => {
     app.use(ipcMiddleware(ipc));
     app.get('/ready', (req, res) => res.json([req.ipc === ipc, req.ipcReady]));
-    app.get('/mine', requireIpc, async (req, res) => res.json((await req.ipc.sendRequest('api', {}, 5)).payload));
+    app.get('/mine', requireIpc, async (req, res) => res.json((await req.ipc.sendRequest('api', {})).payload));
     app.get('/mine/silent', async (req, res) => res.json(await req.ipc.sendRequest('conformance.silent', {}, 5)));
     app.use('/api/users', usersRouter());
     app.use('/api', ipcProxy());

@@ -119,6 +119,7 @@ test('stop ends streams, answers what is in flight, and disconnects', async (t) 
   const stopped = service.stop();
   assert.equal(service.stop(), stopped);
   assert.deepEqual(await stream.next(), { ended: true });
+  assert.equal(stream.response.complete, true); // not cut off
   const { status, headers, body } = await slow;
   assert.deepEqual([status, headers.get('connection'), body.result], [200, 'close', { seconds: 0.5 }]);
   await stopped;
@@ -150,6 +151,14 @@ test('stop ends an attempt to connect', async (t) => {
   await withDeadline(service.stop(), 'the end of the service');
   await rejected;
   assert.equal(service.port, null);
+});
+
+test('stop while start is about to listen leaves nothing running', async () => {
+  const service = new IPCExpressService({ client: { host: '127.0.0.1', port: server.port } });
+  const stopped = new Promise((resolve) => service.client.onConnected(() => resolve(service.stop())));
+  await service.start(0);
+  await stopped;
+  assert.deepEqual([service.isReady, service.port], [false, null]);
 });
 
 test('initialize and an HTTP server of the user are enough', async (t) => {
