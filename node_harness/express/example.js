@@ -12,13 +12,13 @@ const CHANNELS = ['notifications', 'events', 'status'];
 
 async function main() {
   const service = new IPCExpressService({ services: SERVICES, channels: CHANNELS });
-  service.client.onConnected(() => console.log('connected to the IPC server'));
-  service.client.onError((error) => console.error(error.message));
   service.app.use('/api/users', usersRouter());
   service.app.get('/', (req, res) => res.sendFile(path.join(__dirname, 'example.html')));
   for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => service.stop());
   // This machine only: nobody has to log in.
   await service.start(Number(process.env.PORT || 3000), '127.0.0.1');
+  service.client.onError((error) => console.error(error.message));
+  service.client.onConnected(() => console.log('connected again'));
   console.log(`open http://localhost:${service.port}/`);
 }
 

@@ -203,7 +203,8 @@ test('channel on the allow list is streamed, also one that is reserved', async (
 test('HEAD of a stream has its headers and ends', async (t) => {
   const { service, url } = await startService(t, server.port);
   const request = http.request(`${url}/events/news`, { method: 'HEAD' }).end();
-  const [response] = await once(request, 'response');
+  t.after(() => request.destroy());
+  const [response] = await withDeadline(once(request, 'response'), 'the answer');
   response.resume();
   await withDeadline(once(response, 'end'), 'the end of the answer');
   assert.equal(response.headers['content-type'], 'text/event-stream');

@@ -10,6 +10,7 @@ const { setTimeout: sleep } = require('node:timers/promises');
 const express = require('express');
 const { IPCClient } = require('../../client');
 const { IPCExpressService } = require('../../express');
+const { withDeadline } = require('../helper');
 const { startServer } = require('../reference');
 
 /** Longer than anything takes that works. */
@@ -139,7 +140,7 @@ class Stream {
 async function openStream(t, url) {
   const request = http.get(url);
   t.after(() => request.destroy());
-  const [response] = await once(request, 'response');
+  const [response] = await withDeadline(once(request, 'response'), 'the answer');
   if (response.statusCode !== 200) throw new Error(`status ${response.statusCode}`);
   const stream = new Stream(response);
   stream.first = await stream.next();
