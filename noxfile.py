@@ -24,7 +24,7 @@ PYTHONS = ["3.11", "3.12", "3.13"]
 OLDEST_NODE = 16
 EXPRESS_NODE = 20
 """What the tests of the Express part need, for playwright; Express itself takes 18."""
-OTHER_NODES = ["16.17.0", "24"]
+OTHER_NODES = ["16.17.0", "18", "24"]
 NOT_FOUND = ("E404", "ETARGET", "ENOENT")
 """The codes with which npm says that there is no such package, no such version of it, or no such file."""
 PEER = "ipc-framework==1.1.2"
@@ -196,7 +196,7 @@ def browser(session: nox.Session) -> None:
 
 @nox.session(name="node-versions")
 def node_versions(session: nox.Session) -> None:
-    """Run the Node client's own tests on the oldest and the newest Node.js; downloads both."""
+    """Run the Node client's own tests on the oldest Node.js, the oldest for Express, and the newest; downloads them."""
     _install(session)
     npm = _npm(session)
     executables = [_other_node(session, npm, version) for version in OTHER_NODES]
@@ -204,7 +204,7 @@ def node_versions(session: nox.Session) -> None:
     for executable in executables:
         _node_tests(session, executable, "test")
         _node_tests(session, executable, "test/patterns")
-    # Express does without the older ones.
+    # Express needs 18.
     for executable in executables[1:]:
         _node_tests(session, executable, "test/express")
 

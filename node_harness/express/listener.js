@@ -59,6 +59,7 @@ class Listener {
         clearTimeout(timer);
         resolve();
       });
+      this.#server.closeIdleConnections(); // later versions than Node 18 do it themselves
       // Connections in use have to end with their answer, and would be kept for the next request.
       for (const response of this.#responses) if (!response.headersSent) response.setHeader('Connection', 'close');
     });
