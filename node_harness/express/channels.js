@@ -1,7 +1,7 @@
 'use strict';
 
-const { inspect } = require('util');
 const { IPCError } = require('../client');
+const { checkNames } = require('./arguments');
 
 /** The channels on which a server talks about itself; browsers have no business there unless somebody says so. */
 const RESERVED = new Set(['queue_manager', 'service_discovery', 'service_instances', 'system']);
@@ -15,9 +15,7 @@ const RESERVED_PREFIX = 'queue:';
  * @throws {TypeError} `allowed` is something else
  */
 function channelGuard(option, allowed) {
-  if (allowed !== undefined && !(Array.isArray(allowed) && allowed.every((name) => typeof name === 'string'))) {
-    throw new TypeError(`${option} must be an array of channel names, not ${inspect(allowed)}`);
-  }
+  if (allowed !== undefined) checkNames(option, allowed);
   const isAllowed = allowed ? inList(allowed) : isPublic;
   return (channel) => {
     if (!isAllowed(channel)) throw new IPCError('forbidden', `the channel '${channel}' is not offered here`);

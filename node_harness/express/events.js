@@ -1,5 +1,7 @@
 'use strict';
 
+const { checkChannel, checkMilliseconds } = require('../client/arguments');
+const { checkClient } = require('./arguments');
 const { channelGuard } = require('./channels');
 const { ipcErrors, refused } = require('./errors');
 
@@ -146,9 +148,12 @@ function linkEvent(connected) {
  * @param {string[]} [options.channels] those that may be listened to; default: all that are not reserved
  * @param {number} [options.heartbeatInterval] between comments on an idle stream, in milliseconds; default 15000
  * @returns {import('.').EventsHandler}
- * @throws {TypeError} `channels` is no array of names
+ * @throws {TypeError} naming the argument and what it must be
  */
 function serverSentEvents(client, { channel: fixed, channels, heartbeatInterval = DEFAULT_HEARTBEAT } = {}) {
+  checkClient(client);
+  if (fixed !== undefined) checkChannel(fixed);
+  checkMilliseconds('heartbeatInterval', heartbeatInterval);
   const check = channelGuard('channels', fixed === undefined ? channels : [fixed]);
   const streams = new EventStreams(client, heartbeatInterval);
   let isClosed = false;

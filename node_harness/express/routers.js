@@ -2,6 +2,7 @@
 
 const express = require('express');
 const { IPCError } = require('../client');
+const { checkChannel, checkMilliseconds } = require('../client/arguments');
 const { errorOf } = require('../client/envelope');
 const { channelGuard } = require('./channels');
 const { ipcErrors, refused } = require('./errors');
@@ -23,10 +24,11 @@ const DEFAULT_BODY_LIMIT = '100kb';
  * @param {number} [options.timeout] for each answer, in milliseconds; default 30000
  * @param {number | string} [options.bodyLimit] of a request, in octets or as '1mb'; default '100kb'
  * @returns {express.Router}
- * @throws {TypeError} `services` is no array of names
+ * @throws {TypeError} naming the option and what it must be
  */
 function ipcProxy({ services, timeout = DEFAULT_TIMEOUT, bodyLimit = DEFAULT_BODY_LIMIT } = {}) {
   const check = channelGuard('services', services);
+  checkMilliseconds('timeout', timeout);
   const router = express.Router();
   router.all('/:service/:action', (req, res, next) => {
     check(req.params.service);
@@ -49,8 +51,11 @@ function ipcProxy({ services, timeout = DEFAULT_TIMEOUT, bodyLimit = DEFAULT_BOD
  * @param {number} [options.timeout] for each answer, in milliseconds; default 30000
  * @param {number | string} [options.bodyLimit] of a request, in octets or as '1mb'; default '100kb'
  * @returns {express.Router}
+ * @throws {TypeError} naming the option and what it must be
  */
 function usersRouter({ service = 'user_service', timeout = DEFAULT_TIMEOUT, bodyLimit = DEFAULT_BODY_LIMIT } = {}) {
+  checkChannel(service);
+  checkMilliseconds('timeout', timeout);
   const router = express.Router();
   router.get('/', requireIpc, async (req, res) => {
     const payload = { action: 'get_all_users', filters: req.query };

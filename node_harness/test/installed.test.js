@@ -33,10 +33,10 @@ test('packed package has what users need and nothing else, works by require and 
   const modules = [...parts, ...more, 'index'].map((name) => `client/${name}.js`);
   const entry = ['client/index.mjs', 'client/index.d.ts', 'client/index.d.mts'];
   const driver = ['driver.js', 'driver/load.js', 'driver/normal.js', 'driver/subject.js'];
-  const inExpress = ['channels.js', 'errors.js', 'events.js', 'listener.js', 'middleware.js', 'routers.js'];
-  const furtherInExpress = ['service.js', 'state.js', 'index.js', 'index.mjs', 'index.d.ts', 'index.d.mts'];
-  const example = ['example.js', 'example.html', 'README.md'];
-  const express = [...inExpress, ...furtherInExpress, ...example].map((name) => `express/${name}`);
+  const inExpress = ['arguments.js', 'channels.js', 'errors.js', 'events.js', 'listener.js', 'middleware.js'];
+  const furtherInExpress = ['routers.js', 'service.js', 'state.js', 'index.js'];
+  const othersInExpress = ['index.mjs', 'index.d.ts', 'index.d.mts', 'example.js', 'example.html', 'README.md'];
+  const express = [...inExpress, ...furtherInExpress, ...othersInExpress].map((name) => `express/${name}`);
   const inPatterns = [
     'answers', 'batcher', 'cache', 'circuit-breaker', 'connection-pool', 'connector', 'data-processor',
     'directory', 'load-balanced-client', 'message-queue', 'microservice-client', 'options',

@@ -8,7 +8,7 @@ const http = require('node:http');
 const net = require('node:net');
 const path = require('node:path');
 const { after, before } = require('node:test');
-const { IPCExpressService } = require('../../express');
+const { IPCExpressService, ipcMiddleware, ipcProxy, serverSentEvents, usersRouter } = require('../../express');
 const { scriptedServer, withDeadline } = require('../helper');
 const { freePort } = require('../reference');
 const { replace, test } = require('../runner');
@@ -188,6 +188,22 @@ test('wrong options are named', () => {
   assert.throws(() => new IPCExpressService({ services: 'api' }), /^TypeError: services must be an array/);
   assert.throws(() => new IPCExpressService({ channels: {} }), /^TypeError: channels must be an array/);
   assert.throws(() => new IPCExpressService({ appId: '' }), /^TypeError: appId must be/);
+  const client = new IPCExpressService().client;
+  for (const [call, message] of [
+    [() => ipcMiddleware(), /^client must be an IPCClient, not undefined$/],
+    [() => serverSentEvents({}), /^client must be an IPCClient, not \{\}$/],
+    [() => serverSentEvents(client, { channel: '' }), /^channel must be/],
+    [() => serverSentEvents(client, { heartbeatInterval: 0 }), /^heartbeatInterval must be/],
+    [() => usersRouter({ service: 7 }), /^channel must be/],
+    [() => usersRouter({ timeout: '5' }), /^timeout must be/],
+    [() => ipcProxy({ timeout: NaN }), /^timeout must be/],
+    [() => ipcProxy({ bodyLimit: 'large' }), /^bodyLimit must be .* such as '100kb', not 'large'$/],
+    [() => usersRouter({ bodyLimit: 0 }), /^bodyLimit must be/],
+    [() => new IPCExpressService({ bodyLimit: null }), /^bodyLimit must be/],
+  ]) {
+    assert.throws(call, { name: 'TypeError', message });
+  }
+  ipcProxy({ bodyLimit: '2MB', timeout: 1 });
 });
 
 /** Run the example program and collect what it prints. */
