@@ -237,7 +237,7 @@ export interface LogEntry {
   timestamp: string;
   type: 'ipc_connected' | 'ipc_disconnected' | 'ipc_connection_error' | 'ipc_request_error' | 'circuit_breaker';
   appId: string;
-  error?: { code?: string; message: string; stack?: string };
+  error?: { code?: string | undefined; message: string; stack?: string | undefined };
   channel?: string;
   state?: CircuitBreakerState['state'];
 }

@@ -13,6 +13,20 @@ const DEFAULT_RECONNECT_DELAY = 3000;
 
 /** @typedef {import('../client/envelope').Message} Message */
 /** @typedef {'info' | 'warn' | 'error'} Level */
+/** @typedef {import('./circuit-breaker').CircuitState} CircuitState */
+/** @typedef {'ipc_connected' | 'ipc_disconnected' | 'ipc_connection_error' | 'ipc_request_error'} ConnectionLogType */
+/** @typedef {ConnectionLogType | 'circuit_breaker'} LogType */
+
+/**
+ * What is logged. Payloads are not: they are not this program's to show.
+ * @typedef {object} LogEntry
+ * @property {string} timestamp RFC 3339
+ * @property {LogType} type
+ * @property {string} appId
+ * @property {{code?: string | undefined, message: string, stack?: string | undefined}} [error]
+ * @property {string} [channel] of a request
+ * @property {CircuitState} [state] that the circuit breaker has now
+ */
 
 /** @typedef {import('./retry').RetryOptions} RetryOptions */
 
@@ -44,7 +58,7 @@ class RobustIPCClient {
    * @param {number} [options.reconnectDelay] in ms; default 3000
    * @param {number} [options.failureThreshold] failures in a row that open the circuit; default 5
    * @param {number} [options.resetTimeout] until an open circuit lets a probe pass, in ms; default 30000
-   * @param {Partial<Record<Level, (entry: object) => unknown>>} [options.logger] such as console; default: no log
+   * @param {Partial<Record<Level, (entry: LogEntry) => unknown>>} [options.logger] such as console; default: no log
    * @throws {TypeError}
    */
   constructor(appId, options = {}) {
@@ -120,7 +134,7 @@ class RobustIPCClient {
    * @param {string} channel
    * @param {unknown} payload
    * @param {RetryOptions & SafeOptions} [options]
-   * @returns {Promise<Message | {payload: unknown} | null>}
+   * @returns {Promise<any>} a message, an object with the default value as `payload`, or null
    */
   async safeRequest(channel, payload, options = {}) {
     try {
@@ -148,19 +162,18 @@ class RobustIPCClient {
   }
 
   /**
-   * @param {string} type
+   * @param {LogType} type
    * @param {Error & {code?: string}} error
-   * @param {object} [context]
+   * @param {Partial<LogEntry>} [context]
    */
   #logError(type, { code, message, stack }, context) {
     this.#log('error', type, { error: { code, message, stack }, ...context });
   }
 
   /**
-   * Payloads are not logged: they are not this program's to show.
    * @param {Level} level
-   * @param {string} type
-   * @param {object} [members]
+   * @param {LogType} type
+   * @param {Partial<LogEntry>} [members]
    */
   #log(level, type, members) {
     const entry = { timestamp: new Date().toISOString(), type, appId: this.#appId, ...members };

@@ -11,7 +11,13 @@ import middleware = require('../../express/middleware.js');
 import routers = require('../../express/routers.js');
 import state = require('../../express/state.js');
 import declaredPatterns = require('ipc-conformance-node-harness/patterns');
-import patterns = require('../../patterns/index.js');
+import processor = require('../../patterns/data-processor.js');
+import pool = require('../../patterns/connection-pool.js');
+import balanced = require('../../patterns/load-balanced-client.js');
+import queue = require('../../patterns/message-queue.js');
+import microservice = require('../../patterns/microservice-client.js');
+import performant = require('../../patterns/performant-client.js');
+import robust = require('../../patterns/robust-client.js');
 
 export const IPCClient: typeof declared.IPCClient = client.IPCClient;
 export const IPCError: new (code: string, message: string, cause?: Error) => Error & { code: string } = errors.IPCError;
@@ -26,10 +32,10 @@ export const serverSentEvents: typeof declaredExpress.serverSentEvents = events.
 export const health: typeof declaredExpress.health = state.health;
 export const status: typeof declaredExpress.status = state.status;
 
-export const DataProcessor: typeof declaredPatterns.DataProcessor = patterns.DataProcessor;
-export const IPCConnectionPool: typeof declaredPatterns.IPCConnectionPool = patterns.IPCConnectionPool;
-export const LoadBalancedClient: typeof declaredPatterns.LoadBalancedClient = patterns.LoadBalancedClient;
-export const MessageQueue: typeof declaredPatterns.MessageQueue = patterns.MessageQueue;
-export const MicroserviceClient: typeof declaredPatterns.MicroserviceClient = patterns.MicroserviceClient;
-export const PerformantIPCClient: typeof declaredPatterns.PerformantIPCClient = patterns.PerformantIPCClient;
-export const RobustIPCClient: typeof declaredPatterns.RobustIPCClient = patterns.RobustIPCClient;
+export const DataProcessor: typeof declaredPatterns.DataProcessor = processor.DataProcessor;
+export const IPCConnectionPool: typeof declaredPatterns.IPCConnectionPool = pool.IPCConnectionPool;
+export const LoadBalancedClient: typeof declaredPatterns.LoadBalancedClient = balanced.LoadBalancedClient;
+export const MessageQueue: typeof declaredPatterns.MessageQueue = queue.MessageQueue;
+export const MicroserviceClient: typeof declaredPatterns.MicroserviceClient = microservice.MicroserviceClient;
+export const PerformantIPCClient: typeof declaredPatterns.PerformantIPCClient = performant.PerformantIPCClient;
+export const RobustIPCClient: typeof declaredPatterns.RobustIPCClient = robust.RobustIPCClient;
