@@ -232,7 +232,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def typing(session: nox.Session) -> None:
     """Check the types, strictly."""
-    _install(session, "mypy", "types-jsonschema", "nox")
+    _install(session, "mypy", "types-jsonschema", "nox", "trustme")
     session.run("mypy", "conformance", "reference_server", "noxfile.py")
     for folder in sorted(path for path in Path("tests").iterdir() if path.is_dir() and path.name[0].isalpha()):
         # Each is a place of its own, for pytest too; tests may be untyped, and what is typed in them has to be right.

@@ -586,36 +586,36 @@ def keeps_its_place(scene: Scene) -> None:
 # What became of a job
 
 
-@queue_case("completed-job", "QUE-018", "QUE-022")
-def completed_job(scene: Scene) -> None:
-    """A job that was completed is counted, and not handed out again when its connection ends."""
+def finished(scene: Scene, state: str, reason: dict[str, Any]) -> None:
+    """Finish a job, and see it counted once and never handed out again."""
     queue = Queue(scene)
     (name,) = ids(scene, 1)
     queue.enqueue(job(name))
     holder = queue.other_peer()
     holder.expect_jobs(name)
-    holder.report("job_completed", name, result={"any": ["thing"]})
-    queue.expect_stats(completed=1)
+    holder.report(f"job_{state}", name, **reason)
+    queue.expect_stats(**{state: 1})
     holder.peer.end_sending()
     holder.peer.expect_end()
     queue.expect_jobs()
-    queue.expect_stats(completed=1)
+    queue.expect_stats(**{state: 1})
 
 
-@queue_case("failed-job", "QUE-019", "QUE-022")
-def failed_job(scene: Scene) -> None:
-    """A job that failed is counted, and not handed out again when its connection ends."""
-    queue = Queue(scene)
-    (name,) = ids(scene, 1)
-    queue.enqueue(job(name))
-    holder = queue.other_peer()
-    holder.expect_jobs(name)
-    holder.report("job_failed", name, error="no reason")
-    queue.expect_stats(failed=1)
-    holder.peer.end_sending()
-    holder.peer.expect_end()
-    queue.expect_jobs()
-    queue.expect_stats(failed=1)
+ENDED: dict[str, tuple[str, dict[str, Any]]] = {
+    "completed": ("QUE-018", {"result": {"any": ["thing"]}}),
+    "failed": ("QUE-019", {"error": "no reason"}),
+}
+
+for _state, (_requirement, _reason) in ENDED.items():
+    add(
+        Case(
+            f"queue/{_state}-job",
+            (_requirement, "QUE-022"),
+            f"A job that is reported as {_state} is counted so, and not handed out again when its connection ends.",
+            partial(finished, state=_state, reason=_reason),
+            profile=PROFILE,
+        )
+    )
 
 
 @queue_case("job-is-tried-again", "QUE-020", "QUE-012")

@@ -151,6 +151,7 @@ def plaintext_too() -> None:
 
     @around(ReferenceServer, "_accept")
     def accept(_original: Any, self: ReferenceServer, site: Any) -> Any:
+        assert self._tls
         return _Either(Link(site), self._tls, self.limits.handshake_timeout)
 
 

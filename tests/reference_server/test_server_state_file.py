@@ -1,5 +1,6 @@
 """State files: made whole or not at all, recognised, and left as they are when they cannot be used."""
 
+import functools
 import os
 import sqlite3
 import subprocess
@@ -17,7 +18,9 @@ QUEUE = ("demo", "q")
 
 def put(path: Path, *names: str) -> None:
     store = JobStore(open_file(path))
-    store.perform([lambda store, name=name: store.enqueue(QUEUE, {"id": name}, 1000) for name in names], NOW)
+    store.perform(
+        [functools.partial(JobStore.enqueue, queue=QUEUE, job={"id": name}, room=1000) for name in names], NOW
+    )
     store.close()
 
 
@@ -25,7 +28,7 @@ def pending(path: Path) -> int:
     store = JobStore(open_file(path))
     (counts,) = store.perform([lambda store: store.stats(QUEUE)], NOW).outcomes
     store.close()
-    return counts["pending"]
+    return int(counts["pending"])
 
 
 def names_in(folder: Path) -> list[str]:
