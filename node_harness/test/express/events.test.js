@@ -41,6 +41,19 @@ test('stream has the headers, the time to retry and the state of the connection 
   assert.deepEqual(stream.first, { retry: '2000', ...UP });
 });
 
+test('stream keeps the headers of middleware, such as those that let pages of other origins in', async (t) => {
+  const { url } = await serveApp(t, server.port, (app, ipc) => {
+    app.use((req, res, next) => {
+      res.set('Access-Control-Allow-Origin', '*');
+      next();
+    });
+    app.get('/events', serverSentEvents(ipc, { channel: 'news' }));
+  });
+  const { response } = await openStream(t, `${url}/events`);
+  assert.equal(response.headers['access-control-allow-origin'], '*');
+  assert.equal(response.headers['content-type'], 'text/event-stream');
+});
+
 test('stream has each payload of its channel, in order, and nothing else', async (t) => {
   const { url } = await startService(t, server.port);
   const stream = await openStream(t, `${url}/events/news%2Ftoday`);
