@@ -1,5 +1,6 @@
 """The job store: groups of operations, what they leave behind, and the speed of what it does with many jobs."""
 
+import contextlib
 import sqlite3
 
 import msgspec
@@ -83,9 +84,9 @@ def test_lease_ends_when_its_session_is_released(store):
 
 
 def test_no_lease_survives_the_process():
-    database = open_memory()
-    JobStore(database).perform([enqueue("a"), dequeue(lease=10_000)], NOW)
-    assert JobStore(database).perform([dequeue()], NOW).outcomes == [["a"]]
+    with contextlib.closing(open_memory()) as database:
+        JobStore(database).perform([enqueue("a"), dequeue(lease=10_000)], NOW)
+        assert JobStore(database).perform([dequeue()], NOW).outcomes == [["a"]]
 
 
 def test_jobs_that_are_too_long_together_are_left_for_the_next_time(store):
