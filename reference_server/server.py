@@ -79,17 +79,14 @@ class ReferenceServer:
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self.host = host
-        self.profiles = tuple(dict.fromkeys(profiles))
-        if unknown := set(self.profiles) - set(PROFILES):
-            raise ValueError(f"there is no profile {min(unknown)!r}; there are {', '.join(PROFILES)}")
-        if token is not None or tls is not None:
-            self.profiles += (SECURITY,)
-        if token == "":
-            raise ValueError("the token is empty, so that anybody has it")
-        self._token = token
-        self._tls = tls
+        self.profiles = _checked(profiles)
         if state is not None and queue.NAME not in self.profiles:
             raise ValueError("a state file is for the profile 'queue', which the server does not offer")
+        if token == "":
+            raise ValueError("the token is empty, so that anybody has it")
+        if token is not None or tls is not None:
+            self.profiles += (SECURITY,)
+        self._token, self._tls = token, tls
         self.limits = limits or Limits()
         self._wanted_port = port
         self._bound_port = 0
@@ -284,6 +281,14 @@ class ReferenceServer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.close()
+
+
+def _checked(profiles: Iterable[str]) -> tuple[str, ...]:
+    """Return profiles without repetitions, or raise `ValueError` when there is no such profile."""
+    wanted = tuple(dict.fromkeys(profiles))
+    if unknown := set(wanted) - set(PROFILES):
+        raise ValueError(f"there is no profile {min(unknown)!r}; there are {', '.join(PROFILES)}")
+    return wanted
 
 
 async def _end_links(site: Site) -> None:
