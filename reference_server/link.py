@@ -38,7 +38,7 @@ class Site:
     Attributes:
         offer: What the server offers.
         in_loop: Calls a function with arguments in the event loop, at once or as soon as it can.
-        session_ended: Called with the number of a connection that has shaken hands and ended.
+        session_ended: Called with the number of a connection that leaves the state open, and once more when it ends.
         sessions: The numbers of connections.
         links: Every connection with a transport.
         serving: Those that count for the limit of connections: not the ones that are closing.
@@ -144,6 +144,8 @@ class Link(asyncio.Protocol):
     def state_changed(self, before: State) -> None:
         """Arm the timer of the new state and end what the connection may no longer have."""
         self._site.hub.state_changed(self._connection, before)
+        if before is State.OPEN or before is State.DRAINING:  # what it was still owed may have been a lease
+            self._site.session_ended(self._session)
         self._set_timer(None)
         state = self._connection.state
         if state is State.DRAINING:
@@ -152,7 +154,6 @@ class Link(asyncio.Protocol):
             self._site.serving.discard(self)
             if before is not State.CLOSING:
                 self._work.cancel_requests()
-                self._site.session_ended(self._session)
             self.output_ready()
 
     # What the server calls

@@ -89,6 +89,8 @@ class Responder:
         """Add, change or remove an instance of a service."""
         wanted = request.payload
         service_type, registry = wanted["service_type"], self._server.services
+        if ("remove" in wanted) == ("set" in wanted):
+            raise WrongPayload("there has to be either set or remove")
         if "remove" in wanted:
             registry.remove(service_type, wanted["remove"], app=request.app_id)
         else:

@@ -146,6 +146,28 @@ def handled_once_in_order(scene: Scene) -> None:
         raise Violation("the items of a batch were not handled once each and in order", received=wire.shorten(order))
 
 
+@case("batch/equal-items-are-handled-each", "BAT-005", profile=PROFILE, needs=("emit",))
+def equal_items(scene: Scene) -> None:
+    """Items with the same payload are handled as often as they are there."""
+    watcher, peer = scene.connect(), scene.connect()
+    channel = scene.name("again")
+    watcher.subscribe(channel)
+    emit = {"channel": channel, "count": 1, "message_type": "publish", "payload": "same"}
+    expect_answers(peer, batch_of(peer, "conformance.emit", [emit] * 5), [{"emitted": 1}] * 5)
+    times = len(watcher.barrier())
+    if times != 5:
+        raise Violation("equal items of a batch were not handled once each", expected="5", received=str(times))
+
+
+@case("batch/thousand-slow-items", "BAT-008", "BAT-002", profile=PROFILE, needs=("delay",), seconds=0.4)
+def thousand_slow_items(scene: Scene) -> None:
+    """A thousand items whose handlers take a while are answered."""
+    peer = scene.connect()
+    payloads = [{"delay_ms": 20, "value": number} for number in range(MANY)]
+    peer.patience = max(peer.patience, 25 * scene.time_scale)  # a server may do one after the other
+    expect_answers(peer, batch_of(peer, "conformance.delay", payloads), [{"value": n} for n in range(MANY)])
+
+
 @case("batch/batch-in-a-batch", "BAT-007", profile=PROFILE, needs=("echo",))
 def batch_in_a_batch(scene: Scene) -> None:
     """An item that is a batch, valid or not, is refused in its place, and the others are answered."""
@@ -276,7 +298,7 @@ def does_not_delay(scene: Scene) -> None:
 def without_the_profile(scene: Scene) -> None:
     """Where the profile is not announced, the payload of a batch is any payload."""
     if PROFILE in scene.target.profiles:
-        raise Unsupported("the server announces the profile batch")
+        raise Unsupported("is about servers without the profile batch")
     peer = scene.connect()
     batch = batch_of(peer, "conformance.echo", [1, 2], connection_id=peer.connection_id)
     peer.send(batch)

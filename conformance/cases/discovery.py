@@ -17,6 +17,7 @@ PROFILE = "discovery"
 SERVICES, INSTANCES = "service_discovery", "service_instances"
 CHANGES = 60
 ROUNDS = 20
+MANY = 300
 LONGEST = 255
 
 Event = tuple[str, Any]
@@ -148,9 +149,11 @@ def expect_instances(peer: Connection, name: str, *wanted: dict[str, Any]) -> No
         )
 
 
-def discovery_case(name: str, *requirements: str) -> Callable[[Callable[[Scene], None]], Callable[[Scene], None]]:
+def discovery_case(
+    name: str, *requirements: str, **options: Any
+) -> Callable[[Callable[[Scene], None]], Callable[[Scene], None]]:
     """Register a case of this profile that needs the responder's services."""
-    return case(f"discovery/{name}", *requirements, profile=PROFILE, needs=("services",))
+    return case(f"discovery/{name}", *requirements, profile=PROFILE, needs=("services",), **options)
 
 
 @discovery_case("service-is-listed", "DSC-001", "DSC-002")
@@ -408,6 +411,70 @@ def moved(scene: Scene) -> None:
     elsewhere = instance("one", channel="elsewhere")
     registry.put(elsewhere)
     registry.expect(removed(registry.service, instance("one")), added(registry.service, elsewhere))
+
+
+@discovery_case("moved-only-instance-registers-anew", "DSC-010", "DSC-011", "DSC-014", "DSC-015")
+def moved_alone(scene: Scene) -> None:
+    """When the only instance moves, and falls ill on the way, the service goes and comes back."""
+    registry = Registry(scene)
+    registry.put(instance("one"))
+    registry.events()
+    elsewhere = instance("one", channel="elsewhere", healthy=False)
+    registry.put(elsewhere)
+    registry.expect(
+        removed(registry.service, instance("one")),
+        service_event("unregistered", registry.service),
+        added(registry.service, elsewhere),
+        service_event("registered", registry.service, healthy=False),
+    )
+
+
+@discovery_case("removing-nothing-is-no-event", "DSC-014", "REQ-013")
+def removing_nothing(scene: Scene) -> None:
+    """An instance that is not there cannot be removed, and nobody is told that it was."""
+    registry = Registry(scene)
+    registry.put(instance("one"))
+    registry.events()
+    message = registry.change_message(remove="two")
+    registry.owner.send(message)
+    registry.owner.expect_error("handler_failed", message)
+    registry.expect()
+    expect_instances(registry.asker, registry.service, instance("one"))
+
+
+@discovery_case("names-are-compared-as-they-are", "DSC-001", "DSC-004")
+def as_they_are(scene: Scene) -> None:
+    """Services and instances whose names differ in case or blanks alone are different ones, and names may be long."""
+    registry = Registry(scene)
+    first = registry.service
+    names = [f"{first}a", f"{first}A", f"{first}a ", f" {first}a", first + "ü" * (LONGEST - len(first))]
+    instances = [instance("x"), instance("X"), instance("x "), instance("ü" * LONGEST, channel="c")]
+    for number, name in enumerate(names):
+        registry.service = name
+        registry.put(*instances[number % 2 :])
+    for number, name in enumerate(names):
+        expect_service(registry.asker, name, healthy=True)
+        expect_instances(registry.asker, name, *instances[number % 2 :])
+
+
+@discovery_case("many-services-and-instances", "DSC-001", "DSC-004", seconds=0.3)
+def many(scene: Scene) -> None:
+    """Hundreds of services, and hundreds of instances of one, are all shown."""
+    registry = Registry(scene)
+    first = registry.service
+    made = [instance(f"i{number:03d}") for number in range(MANY)]
+    messages = [registry.change_message(set=each) for each in made]
+    names = [f"{first}-{number}" for number in range(MANY)]
+    for name in names:
+        registry.service = name
+        messages.append(registry.change_message(set=instance("one")))
+    registry.owner.send(*messages)
+    for _ in messages:
+        registry.owner.receive()
+    expect_instances(registry.asker, first, *made)
+    shown = {each["name"] for each in ask(registry.asker, "list_services", "services")["services"]}
+    if missing := set(names) - shown:
+        raise Violation("services are not listed", expected="none missing", received=f"{len(missing)} missing")
 
 
 @discovery_case("each-channel-has-its-events-alone", "DSC-007", "DSC-010", "SUB-004")

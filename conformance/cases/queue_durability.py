@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from conformance.cases.queue import FAR_FUTURE, MANY, Queue, answer_of, ids, job, queue_case
+from conformance import wire
 from conformance.connection import Connection
+from conformance.jobs import FAR_FUTURE, MANY, Queue, answer_of, await_event, ids, job, queue_case
 from conformance.process import ServerProcess
 from conformance.scene import Scene
 from conformance.stream import Ended
@@ -84,31 +85,71 @@ def survives_shutdown(scene: Scene) -> None:
             ledger.compare(_drain(Queue(scene, name=name)))
 
 
-@queue_case("states-survive-kill", "QUE-029", "QUE-005", "QUE-022", spawned=True, seconds=1.0)
+@queue_case("states-survive-kill", "QUE-029", "QUE-005", "QUE-022", "QUE-012", spawned=True, seconds=1.0)
 def states_survive(scene: Scene) -> None:
     """Delays, counts and known ids survive, and so do priorities, the order and what is in a job; leases do not."""
     name = scene.name("queue")
-    names = ids(scene, 6)
-    delayed, done, failed, leased, urgent, full = names
+    names = ids(scene, 7)
+    delayed, done, failed, leased, urgent, full, later = names
+    data = {"a": ["ü", None], "long": "x" * 200_000}
     with scene.own_state() as state:
         with scene.own_server(state) as process:
             queue = _durable(scene, name)
-            queue.enqueue(job(delayed, scheduledFor=FAR_FUTURE), job(done), job(failed))
-            queue.expect_jobs(done, failed)
+            queue.enqueue(job(delayed, scheduledFor=FAR_FUTURE), job(done), job(failed), job(later))
+            queue.expect_jobs(done, failed, later)
             queue.report("job_completed", done)
             queue.report("job_failed", failed)
-            queue.enqueue(job(leased), job(full, data={"a": ["ü", None]}, further=1), job(urgent, priority=9))
-            queue.expect_jobs(urgent, leased, count=2)
+            queue.report("retry_job", later, delay=1_000_000)
+            queue.enqueue(job(leased), job(full, data=data, further=1), job(urgent, priority=9))
+            held = queue.expect_jobs(urgent, leased, full)
             queue.report("retry_job", urgent)
             process.kill()
         with scene.own_server(state):
             queue = Queue(scene, name=name)
-            queue.expect_stats(pending=3, delayed=1, completed=1, failed=1)
+            queue.expect_stats(pending=3, delayed=2, completed=1, failed=1)
             queue.enqueue(*map(job, names))
+            Queue(scene).expect_refused("job_conflict", "enqueue", job=job(done))
             jobs = queue.expect_jobs(urgent, leased, full)
-            if [each["attempts"] for each in jobs] != [1, 0, 0] or jobs[2]["data"] != {"a": ["ü", None]}:
-                raise Violation("jobs came back otherwise than they were", received=str(jobs))
-            queue.expect_stats(in_flight=3, delayed=1, completed=1, failed=1)
+            if [each["attempts"] for each in jobs] != [1, 0, 0] or not wire.same(jobs[1:], held[1:]):
+                raise Violation("jobs came back otherwise than they were", received=wire.shorten(jobs))
+            queue.expect_stats(in_flight=3, delayed=2, completed=1, failed=1)
+
+
+@queue_case("delayed-job-is-told-of-after-kill", "QUE-029", "QUE-027", "QUE-024", spawned=True, seconds=2.0)
+def told_after_kill(scene: Scene) -> None:
+    """A job whose delay ends after the server was killed and started again becomes due and is an event by itself."""
+    name = scene.name("queue")
+    (delayed,) = ids(scene, 1)
+    with scene.own_state() as state:
+        with scene.own_server(state) as process:
+            queue = _durable(scene, name)
+            queue.enqueue(job(delayed))
+            queue.expect_jobs(delayed)
+            queue.report("retry_job", delayed, delay=int(1500 * scene.time_scale))
+            process.kill()
+        with scene.own_server(state):
+            queue = Queue(scene, name=name)
+            queue.peer.subscribe(queue.channel)
+            await_event(queue, seconds=1.5)
+            queue.expect_jobs(delayed)
+
+
+@queue_case("applications-are-apart-after-kill", "QUE-029", "QUE-023", spawned=True, seconds=1.0)
+def apart_after_kill(scene: Scene) -> None:
+    """Jobs of the same id in queues of the same name come back to their applications."""
+    name, (identity,) = scene.name("queue"), ids(scene, 1)
+    apps = [scene.name("app"), scene.name("app")]
+    with scene.own_state() as state:
+        with scene.own_server(state) as process:
+            _durable(scene, name)
+            for app in apps:
+                Queue(scene, scene.connect(app=app), name).enqueue(job(identity, data=app))
+            process.kill()
+        with scene.own_server(state):
+            for app in apps:
+                (found,) = Queue(scene, scene.connect(app=app), name).expect_jobs(identity)
+                if found["data"] != app:
+                    raise Violation("a job of another application came back", received=wire.shorten(found))
 
 
 def _durable(scene: Scene, name: str) -> Queue:

@@ -67,6 +67,12 @@ def changed_case(token: str) -> str:
     return token.swapcase() if token.swapcase() != token else token + SUFFIX
 
 
+def wide(token: str) -> str:
+    """Return a token in wide forms of its characters, which some normal forms of Unicode take for the same."""
+    made = "".join(chr(ord(each) + 0xFEE0) if "!" <= each <= "~" else each for each in token)
+    return made if made != token else token + SUFFIX
+
+
 WRONG: dict[str, Callable[[str], dict[str, Any]]] = {
     "absent": lambda _token: {},
     "empty": lambda _token: {"token": ""},
@@ -76,6 +82,8 @@ WRONG: dict[str, Callable[[str], dict[str, Any]]] = {
     "with-a-blank": lambda token: {"token": f" {token}"},
     "with-a-line-feed": lambda token: {"token": f"{token}\n"},
     "with-a-nul": lambda token: {"token": f"{token}\x00"},
+    "with-an-accent-behind": lambda token: {"token": f"{token}é"},
+    "in-other-forms-of-its-characters": lambda token: {"token": wide(token)},
     "in-other-case": lambda token: {"token": changed_case(token)},
     "not-ascii": lambda _token: {"token": "tökén €😀"},
     "of-a-mebibyte": lambda _token: {"token": "x" * (MEBIBYTE - 1000)},

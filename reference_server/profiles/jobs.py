@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
+MOST_ATTEMPTS: Final = 2**31 - 1  # that a job can state
 KEPT_FINISHED: Final = 1000  # ids that a queue remembers of finished jobs (QUE-007)
 
 PENDING, DELAYED, LEASED, COMPLETED, FAILED = range(5)
@@ -217,7 +218,8 @@ class JobStore:
         """
         place, queue, body = self._leased(app, job_id, session, "queue, body")
         job = _decode(body)
-        job |= {"attempts": job["attempts"] + 1, "scheduledFor": self._now + delay}
+        attempts = min(int(job["attempts"]) + 1, MOST_ATTEMPTS)
+        job |= {"attempts": attempts, "scheduledFor": self._now + delay}
         state, until = (DELAYED, job["scheduledFor"]) if delay else (PENDING, None)
         self._sql(
             "UPDATE job SET state = ?, until = ?, owner = NULL, body = ? WHERE place = ?",

@@ -85,13 +85,14 @@ class QueueManager:
         self._leasing: set[int] = set()  # sessions that may hold leases
 
     def open(self) -> None:
-        """Open the state file; call this before anything else.
+        """Open the state file, in the event loop; call this before anything else.
 
         Raises:
             StateFileError: It cannot be used.
         """
         self._store = JobStore(open_file(self.state) if self.state else open_memory())
         self._thread = ThreadPoolExecutor(1, "jobs")
+        self._submit(_nothing)  # delays may have ended meanwhile, or be about to
 
     async def close(self) -> None:
         """Finish what has begun, and close the state file."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import msgspec
 from mutation import around, mutant
 
 from reference_server.errors import ErrorCode, WireError
@@ -136,3 +137,34 @@ def placed_by_id() -> None:
         original(message)
         items = sorted(message["payload"]["requests"], key=lambda item: repr(item.get("id")))
         return [item["payload"] for item in items]
+
+
+@mutant("BAT-005/equal")
+def equal_ones_once() -> None:
+    """Items that are equal are handled once."""
+
+    @around(Work, "_payload")
+    async def payload(original: Any, self: Work, handler: Any, event: Any, drop: Any) -> Any:
+        items = getattr(event, "items", None)
+        if not isinstance(items, list):
+            return await original(self, handler, event, drop)
+        single = [item for place, item in enumerate(items) if item not in items[:place]]
+        made = await original(self, handler, msgspec.structs.replace(event, items=single), drop)
+        return {"responses": [made["responses"][single.index(item)] for item in items]}
+
+
+@mutant("BAT-008/slow")
+def sixty_four_at_a_time() -> None:
+    """Of the items whose handlers wait, the sixty-fifth and those behind it fail."""
+    waiting = 0
+
+    @around(Work, "_answer_item")
+    async def answer_item(original: Any, self: Work, handler: Any, event: Any, item: Any) -> Any:
+        nonlocal waiting
+        if waiting >= 64:
+            return batch.error(ErrorCode.HANDLER_FAILED, "too many items")
+        waiting += 1
+        try:
+            return await original(self, handler, event, item)
+        finally:
+            waiting -= 1

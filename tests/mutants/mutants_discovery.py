@@ -228,3 +228,51 @@ def events_from_clients() -> None:
     @around(Offer, "reserves")
     def reserves(original: Any, self: Offer, channel_id: str) -> bool:
         return channel_id not in EVENTS and bool(original(self, channel_id))
+
+
+@mutant("DSC-001/hundred")
+def hundred_at_most() -> None:
+    """No more than a hundred services are listed."""
+
+    @around(ServiceRegistry, "list_services")
+    def list_services(original: Any, self: ServiceRegistry, message: Any) -> Any:
+        return {"services": original(self, message)["services"][:100]}
+
+
+@mutant("DSC-004/trimmed")
+def names_trimmed() -> None:
+    """Blanks around the name of a service and its case do not count."""
+
+    @around(ServiceRegistry, "get_service_instances")
+    def get_service_instances(original: Any, self: ServiceRegistry, message: Any) -> Any:
+        payload = message["payload"]
+        if isinstance(name := payload.get("service_type"), str):
+            message = message | {"payload": payload | {"service_type": name.strip().lower()}}
+        return original(self, message) | {"service_type": name}
+
+
+@mutant("DSC-011/moved")
+def moved_at_once() -> None:
+    """An instance that moves is removed and added, and its service has never been without one."""
+
+    @around(ServiceRegistry, "_set")
+    def put(original: Any, self: ServiceRegistry, key: Any, instance: Any) -> None:
+        before = self._services.get(key, {}).get(instance["id"])
+        if not before or before["channel"] == instance["channel"]:
+            original(self, key, instance)
+            return
+        self._tell_of_instance("instance_removed", key, before)
+        self._services[key][instance["id"]] = instance
+        self._tell_of_instance("instance_added", key, instance)
+
+
+@mutant("DSC-014/nothing")
+def removal_of_nothing() -> None:
+    """The removal of an instance that is not there is told of all the same."""
+
+    @around(ServiceRegistry, "_remove")
+    def remove(original: Any, self: ServiceRegistry, key: Any, instance_id: str) -> None:
+        if instance_id not in self._services.get(key, {}):
+            gone = {"id": instance_id, "channel": "x", "healthy": True, "connections": 0}
+            self._tell_of_instance("instance_removed", key, gone)
+        original(self, key, instance_id)

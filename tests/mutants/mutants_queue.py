@@ -9,12 +9,14 @@ import msgspec
 from mutation import around, mutant, replace
 from tricks import change_acknowledgement
 
+from reference_server.link import Link
 from reference_server.offer import Offer
 from reference_server.profiles import jobs, queue
 from reference_server.profiles.jobs import JobConflictError, JobStore, JobTooLongError, NotLeasedError
 from reference_server.profiles.queue import QueueManager
 from reference_server.profiles.state_file import open_memory
 from reference_server.server import ReferenceServer
+from reference_server.states import State
 from reference_server.work import Work
 
 EARLY_MS = 60
@@ -160,7 +162,7 @@ def taken_all_the_same() -> None:
         original(self, queue, job, 1 << 40)
 
 
-@mutant("QUE-008/strict")
+@mutant("QUE-030")
 def half_of_it() -> None:
     """A job of more than half a message is refused."""
 
@@ -473,3 +475,109 @@ def events_from_clients() -> None:
     @around(Offer, "reserves")
     def reserves(original: Any, self: Offer, channel_id: str) -> bool:
         return not channel_id.startswith("queue:") and bool(original(self, channel_id))
+
+
+@mutant("QUE-009/half")
+def half_a_message() -> None:
+    """An answer is filled to half of what a message may have."""
+
+    @around(JobStore, "dequeue")
+    def dequeue(original: Any, self: JobStore, *arguments: Any) -> Any:
+        return original(self, *arguments[:-1], arguments[-1] // 2)
+
+
+@mutant("QUE-010/skip")
+def longer_ones_later() -> None:
+    """A job that does not fit any more is passed over for shorter ones."""
+
+    @around(JobStore, "dequeue")
+    def dequeue(original: Any, self: JobStore, queue: Any, count: int, *arguments: Any) -> Any:
+        found, rest = [], arguments[-1]
+        while len(found) < count and (jobs := original(self, queue, 1, *arguments)):
+            (job,) = jobs
+            rest -= len(bytes(job)) + 1
+            if found and rest < 0:
+                name = msgspec.json.decode(job)["id"]
+                self._sql("UPDATE job SET state = 0, until = NULL, owner = NULL WHERE id = ?", (name,))
+                self._sql("UPDATE job SET place = (SELECT max(place) FROM job) + 1 WHERE id = ?", (name,))
+                break
+            found.append(job)
+        return found
+
+
+@mutant("QUE-014/half-closed")
+def kept_while_owed() -> None:
+    """The leases of a connection that has ended its stream go on until it has got all its answers."""
+
+    @around(Link, "state_changed")
+    def state_changed(original: Any, self: Link, before: State) -> None:
+        ended = self._site.session_ended
+        if self._connection.state is State.DRAINING:
+            self._site.session_ended = lambda _session: None
+        original(self, before)
+        self._site.session_ended = ended
+
+
+@mutant("QUE-015/first")
+def first_alone() -> None:
+    """Of several leases that have passed one ends at a time, when somebody asks for jobs."""
+
+    @around(JobStore, "_settle")
+    def settle(_original: Any, self: JobStore) -> None:
+        (first,) = self._sql("SELECT min(place) FROM job WHERE until <= ?", (self._now,)).fetchone()
+        self._return_jobs("until <= ? AND place = " + str(first or 0), self._now)
+
+    @around(QueueManager, "_wake_at")
+    def wake_at(_original: Any, _self: QueueManager, _moment: float) -> None:
+        return
+
+
+@mutant("QUE-016/retry")
+def old_lease_counts() -> None:
+    """A job that is tried again keeps the end of its old lease."""
+    ends: dict[str, float] = {}
+
+    @around(JobStore, "retry")
+    def retry(original: Any, self: JobStore, app: str, job_id: str, *arguments: Any) -> None:
+        ((until,),) = self._sql("SELECT until FROM job WHERE app = ? AND id = ?", (app, job_id)).fetchall() or (
+            (None,),
+        )
+        original(self, app, job_id, *arguments)
+        if until is not None:
+            ends[job_id] = until
+
+    @around(JobStore, "dequeue")
+    def dequeue(original: Any, self: JobStore, *arguments: Any) -> Any:
+        found = original(self, *arguments)
+        for raw in found:
+            name = msgspec.json.decode(raw)["id"]
+            if name in ends:
+                self._sql("UPDATE job SET until = ? WHERE id = ?", (ends.pop(name), name))
+        return found
+
+
+@mutant("QUE-020/32-bit")
+def long_delays_wrap() -> None:
+    """A delay of more than 31 bits is none."""
+    change_payload("retry_job", lambda payload: {"delay": 0} if payload.get("delay", 0) >= 1 << 31 else {})
+
+
+@mutant("QUE-024/one-queue")
+def one_queue_told() -> None:
+    """When jobs of several queues become due together, one of the queues has its event."""
+
+    @around(QueueManager, "_report")
+    def report(original: Any, self: QueueManager, result: Any, outcomes: Any) -> None:
+        for other in sorted(result.due)[1:]:
+            result.due.discard(other)
+        original(self, result, outcomes)
+
+
+@mutant("QUE-027/restart")
+def nobody_looks() -> None:
+    """After a start nobody looks for jobs that have become due until the first request."""
+
+    @around(QueueManager, "open")
+    def open_store(_original: Any, self: QueueManager) -> None:
+        self._store = JobStore(queue.open_file(self.state) if self.state else open_memory())
+        self._thread = queue.ThreadPoolExecutor(1, "jobs")

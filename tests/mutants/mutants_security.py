@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+import unicodedata
 from typing import Any
 
 from mutation import around, mutant
@@ -211,3 +212,22 @@ def cut_off_is_an_end() -> None:
         if not self._client_ended:
             self._inner.eof_received()
         return True
+
+
+@mutant("SEC-002/normal-form")
+def normal_forms_are_equal() -> None:
+    """Tokens are compared in a normal form of Unicode."""
+
+    @around(Offer, "admits")
+    def admits(original: Any, self: Offer, token: object) -> bool:
+        return bool(original(self, unicodedata.normalize("NFKC", token) if isinstance(token, str) else token))
+
+
+@mutant("SEC-002/ascii")
+def ascii_only() -> None:
+    """Characters beyond ASCII do not count."""
+
+    @around(Offer, "admits")
+    def admits(_original: Any, self: Offer, token: object) -> bool:
+        shown = token if isinstance(token, str) else ""
+        return shown.encode("ascii", "ignore") == (self.token or "").encode("ascii", "ignore")
