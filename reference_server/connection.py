@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, Protocol
 
-from reference_server.errors import ErrorCode, HttpRequestError, WireError
+from reference_server.errors import ErrorCode, HttpRequestError, UnsendableError, WireError
 from reference_server.events import ActionReceived, BatchReceived, ConnectReceived, Event, RequestReceived
 from reference_server.frames import HEADER, HTTP_HINT, FrameDecoder
 from reference_server.limits import Limits
@@ -108,7 +108,7 @@ class Connection:
                 self._take(Step.HTTP_DETECTED)
                 return
             if isinstance(event, ActionReceived):
-                self._respond(event.answer, SYSTEM, event.message_id)
+                self._answer_action(event)
             elif event is not None:
                 self.owed += isinstance(event, RequestReceived)
                 yield event
@@ -210,6 +210,13 @@ class Connection:
             items = batch.read_items(message)
             return BatchReceived(event.channel_id, event.message_id, event.payload, event.size, items)
         return event
+
+    def _answer_action(self, event: ActionReceived) -> None:
+        try:
+            self._respond(event.answer, SYSTEM, event.message_id)
+        except UnsendableError as error:  # such as a list of very many services
+            about = {"message_id": event.message_id, "channel_id": SYSTEM}
+            self._queue_error(ErrorCode.HANDLER_FAILED, str(error), about)
 
     def _report(self, error: WireError) -> None:
         if error.code.fatal:

@@ -123,3 +123,12 @@ def test_server_itself_cannot_forge_events():
         client = run.client("a")
         client.send(message("publish", CHANNELS[0], {}))
         assert code_of(client.receive()) == "reserved_channel"
+
+
+def test_list_that_does_not_fit_into_a_message_is_refused():
+    with running(profiles=("discovery",), max_frame_bytes=1 << 20, max_outbound_bytes=1 << 20) as run:
+        for number in range(5000):
+            run.server.services.set(f"{number:0255}", "one", channel="c")
+        client = run.client("a")
+        assert code_of(client.ask("system", {"action": "list_services"})) == "handler_failed"
+        assert client.ping_barrier() == []
