@@ -36,6 +36,7 @@ SMALL = (
     f"--responder {PROFILES} --handshake-timeout 1 "
     "--max-connections 200 --max-frame-bytes 4194304 --max-outbound-bytes 8388608"
 )
+SECURITY = ("--case", "security/*", "--case", "golden/security-*")
 REFERENCE = f"python -m reference_server --port {{port}} {SMALL}"
 
 
@@ -48,7 +49,7 @@ def conformance(session: nox.Session) -> None:
         return
     results, secured = _results("reference_server"), _results("reference_server_secured")
     session.run("ipc-conformance", "run", "--server-cmd", REFERENCE, "--json", results)
-    session.run("ipc-conformance", "run", *_secured(session), "--case", "security/*", "--json", secured)
+    session.run("ipc-conformance", "run", *_secured(session), *SECURITY, "--json", secured)
     session.run("ipc-conformance", "requirements", results, secured, "--strict", "--missing")
     plain = REFERENCE.replace(PROFILES, "")
     session.run("ipc-conformance", "run", "--server-cmd", plain, "--case", "profiles/*")

@@ -103,9 +103,11 @@ class Recorder:
 class Core:
     """A connection without a hub: connect messages are accepted, requests are left to the test."""
 
-    def __init__(self, limits: Limits | None = None, profiles: Sequence[str] = ()) -> None:
+    def __init__(self, limits: Limits | None = None, profiles: Sequence[str] = (), token: str | None = None) -> None:
         self.watcher = Recorder()
-        self.connection = Connection(limits or Limits(), self.watcher, ReferenceServer(profiles=profiles).offer)
+        self.connection = Connection(
+            limits or Limits(), self.watcher, ReferenceServer(profiles=profiles, token=token).offer
+        )
         self.events: list[Any] = []
 
     def feed(self, *chunks: bytes) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ SHOULD_REFUSE = {"ENC-011", "ENC-012", "ENC-013"}
 EVERY_CODE = {
     "malformed_frame",
     "handshake_required",
+    "unauthorized",
     "unsupported_protocol",
     "invalid_message",
     "app_mismatch",
@@ -20,7 +21,7 @@ EVERY_CODE = {
     "unknown_action",
     "no_handler",
 }
-"""What a body alone can cause; the others need a header, a handler, a profile, another connection or time."""
+"""What a body alone can cause; the others need a header, a handler, another connection or time."""
 
 
 def octets(vector: Any) -> bytes:

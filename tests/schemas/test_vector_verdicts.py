@@ -11,6 +11,7 @@ import pytest
 
 APPLICATION = "conformance"
 NO_APPLICATION = "system"
+TOKEN = "the token of the server"  # noqa: S105 - of no server
 CONNECTION = "a fresh connection_id of the runner"
 ANSWERS = {"ping": "pong", "get_time": "time"}
 ANSWERS_OF = {"discovery": {"list_services": "services", "get_service_instances": "service-instances"}}
@@ -77,10 +78,12 @@ def parse(text: str, doubts: list[str]) -> Any:
     return root
 
 
-def judge_first(message: Any, own: str, validators: Any) -> Verdict:
+def judge_first(message: Any, own: str, validators: Any, profile: str | None) -> Verdict:
     """Stage 5: before the handshake."""
     if not validators.accept("connect-message", message):
         return Verdict("handshake_required", "HSK-013")
+    if profile == "security" and message["payload"].get("token") != TOKEN:
+        return Verdict("unauthorized", "SEC-002")
     if message["payload"].get("protocol", "1.0").partition(".")[0] != "1":
         return Verdict("unsupported_protocol", "HSK-014")
     assert message["payload"]["connection_id"] == own, "the vector does not name the connection it makes"
@@ -156,7 +159,7 @@ def verdict_of(vector: Any, validators: Any) -> tuple[Verdict, Any]:
         return Verdict("malformed_frame", str(malformed)), {}
     own = vector.get("connection_id", CONNECTION)
     if vector["state"] == "awaiting_connect":
-        return judge_first(message, own, validators), message
+        return judge_first(message, own, validators, vector.get("profile")), message
     return judge(message, own, validators, vector.get("profile")), message
 
 
