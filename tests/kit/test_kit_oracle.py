@@ -43,3 +43,16 @@ def test_oracle_leaves_open_what_is_deeper_than_everybody_has_to_read(levels: in
         b'"payload":{"action":"ping","deep":' + b"[" * (levels - 2) + b"]" * (levels - 2) + b"}}"
     )
     assert oracle.later_message(body, "a", "me").outcome == outcome
+
+
+def test_oracle_takes_a_batch_of_queue_requests_for_a_batch() -> None:
+    body = (
+        b'{"message_id":"m","app_id":"a","channel_id":"queue_manager","message_type":"request","timestamp":1,'
+        b'"payload":{"action":"batch_process"%s}}'
+    )
+    whole, broken = body % b',"requests":[{"payload":1}]', body % b""
+    assert oracle.later_message(whole, "a", "me", ["batch", "queue"]).outcome == "anything"
+    assert oracle.later_message(broken, "a", "me", ["batch", "queue"]).code == "invalid_message"
+    assert oracle.later_message(whole, "a", "me", ["queue"]).code == "unknown_action"
+    assert oracle.later_message(broken, "a", "me", ["batch"]).code == "invalid_message"
+    assert oracle.later_message(whole, "a", "me", ["batch"]).code == "no_handler"
