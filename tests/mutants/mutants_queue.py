@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import msgspec
@@ -14,7 +15,7 @@ from reference_server.offer import Offer
 from reference_server.profiles import jobs, queue
 from reference_server.profiles.jobs import JobConflictError, JobStore, JobTooLongError, NotLeasedError
 from reference_server.profiles.queue import QueueManager
-from reference_server.profiles.state_file import open_memory
+from reference_server.profiles.state_file import open_file, open_memory
 from reference_server.server import ReferenceServer
 from reference_server.states import State
 from reference_server.work import Work
@@ -429,7 +430,7 @@ def in_memory() -> None:
     """The jobs are in memory, whatever the acknowledgement says."""
 
     @around(queue, "open_file")
-    def open_file(_original: Any, _path: Any) -> Any:
+    def in_memory_after_all(_original: Any, _path: Any) -> Any:
         return open_memory()
 
 
@@ -492,7 +493,8 @@ def longer_ones_later() -> None:
 
     @around(JobStore, "dequeue")
     def dequeue(original: Any, self: JobStore, queue: Any, count: int, *arguments: Any) -> Any:
-        found, rest = [], arguments[-1]
+        found: list[Any] = []
+        rest = arguments[-1]
         while len(found) < count and (jobs := original(self, queue, 1, *arguments)):
             (job,) = jobs
             rest -= len(bytes(job)) + 1
@@ -579,5 +581,5 @@ def nobody_looks() -> None:
 
     @around(QueueManager, "open")
     def open_store(_original: Any, self: QueueManager) -> None:
-        self._store = JobStore(queue.open_file(self.state) if self.state else open_memory())
-        self._thread = queue.ThreadPoolExecutor(1, "jobs")
+        self._store = JobStore(open_file(self.state) if self.state else open_memory())
+        self._thread = ThreadPoolExecutor(1, "jobs")
