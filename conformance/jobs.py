@@ -111,13 +111,27 @@ class Queue:
                 "the statistics of the queue do not add up", expected=wire.shorten(wanted), received=wire.shorten(found)
             )
 
+    def await_stats(self, *, seconds: float, **counts: int) -> None:
+        """Ask for the statistics until the named ones are these.
+
+        Raises:
+            Violation: they are not within ``seconds`` and the second that the server has.
+        """
+        deadline = time.monotonic() + (seconds + PROMPT_SECONDS) * self.scene.time_scale
+        while not counts.items() <= (found := self.ask("queue-stats", "get_queue_stats")).items():
+            if time.monotonic() > deadline:
+                raise Violation(
+                    "jobs are not pending in time", expected=wire.shorten(counts), received=wire.shorten(found)
+                )
+            self.scene.wait(0.01)
+
     def await_jobs(self, *ids: str, seconds: float, why: str, **members: Any) -> list[dict[str, Any]]:
         """Ask for jobs until these are handed out, together or one by one.
 
         Raises:
             Violation: they are not within ``seconds``, or another one is.
         """
-        deadline = time.monotonic() + seconds * self.scene.time_scale + PROMPT_SECONDS * self.scene.time_scale
+        deadline = time.monotonic() + (seconds + PROMPT_SECONDS) * self.scene.time_scale
         found: list[dict[str, Any]] = []
         while len(found) < len(ids):
             found += self.dequeue(MANY, **members)

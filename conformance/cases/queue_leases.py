@@ -13,7 +13,6 @@ from conformance.jobs import (
     LONG_LEASE_MS,
     MANY,
     PROFILE,
-    PROMPT_SECONDS,
     SHORT_LEASE_MS,
     Queue,
     answer_of,
@@ -156,9 +155,7 @@ def keeps_its_place(scene: Scene) -> None:
     holder.expect_jobs(*names[:2], count=2)
     holder.peer.end_sending()
     holder.peer.expect_end()
-    deadline = time.monotonic() + scene.target.patience
-    while queue.ask("queue-stats", "get_queue_stats")["pending"] < len(names) and time.monotonic() < deadline:
-        scene.wait(0.01)
+    queue.await_stats(seconds=0, pending=len(names))
     queue.expect_jobs(*names)
 
 
@@ -169,12 +166,8 @@ def several_end_by_time(scene: Scene) -> None:
     names = ids(scene, 4)
     queue.enqueue(*map(job, names))
     queue.expect_jobs(*names[:3], count=3, lease_ms=SHORT_LEASE_MS)
-    deadline = time.monotonic() + (SHORT_LEASE_MS / 1000 + PROMPT_SECONDS) * scene.time_scale
-    while queue.ask("queue-stats", "get_queue_stats")["pending"] < len(names):
-        if time.monotonic() > deadline:
-            raise Violation("jobs whose lease has passed are not pending", expected=f"{len(names)} pending")
-        scene.wait(0.01)
-    queue.expect_stats(pending=4)
+    queue.await_stats(seconds=SHORT_LEASE_MS / 1000, pending=len(names))
+    queue.expect_stats(pending=len(names))
     queue.expect_refused("not_leased", "job_completed", job_id=names[0])
     watcher.peer.barrier()
     queue.expect_jobs(*names)
@@ -329,9 +322,5 @@ def delayed_place(scene: Scene) -> None:
     queue.enqueue(job(names[1]))
     queue.report("retry_job", names[0], delay=150)
     queue.enqueue(job(names[2]))
-    deadline = time.monotonic() + (0.15 + PROMPT_SECONDS) * scene.time_scale
-    while queue.ask("queue-stats", "get_queue_stats")["delayed"]:
-        if time.monotonic() > deadline:
-            raise Violation("a job whose delay is over is not pending")
-        scene.wait(0.01)
+    queue.await_stats(seconds=0.15, pending=len(names))
     queue.expect_jobs(*names)

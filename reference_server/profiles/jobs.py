@@ -152,7 +152,8 @@ class JobStore:
         if len(body) > room:
             raise JobTooLongError(job["id"])
         is_delayed = job["scheduledFor"] > self._now
-        state, until = (DELAYED, job["scheduledFor"]) if is_delayed else (PENDING, None)
+        # As a float: an integer may have more digits than the database's have.
+        state, until = (DELAYED, float(job["scheduledFor"])) if is_delayed else (PENDING, None)
         self._sql(
             "INSERT INTO job (app, queue, id, state, priority, until, body) VALUES (?, ?, ?, ?, ?, ?, ?)",
             (app, name, job["id"], state, int(job["priority"]), until, body),

@@ -117,8 +117,11 @@ class QueueManager:
     def session_ended(self, session: int) -> None:
         """End the leases of a connection that has ended (QUE-014)."""
         if session in self._leasing:
-            self._leasing.discard(session)
-            self._submit(lambda store: store.release(session))
+            self._release(session)
+
+    def _release(self, session: int) -> None:
+        self._leasing.discard(session)
+        self._submit(lambda store: store.release(session))
 
     # Actions
 
@@ -134,8 +137,7 @@ class QueueManager:
         try:
             jobs = await self._submit(lambda store: store.dequeue(queue, count, lease, session, self._room))
         except asyncio.CancelledError:  # the connection has ended, and nobody gets the answer
-            self._leasing.add(session)
-            self.session_ended(session)
+            self._release(session)
             raise
         return {"jobs": jobs}
 

@@ -116,6 +116,18 @@ def every_fifth_lost() -> None:
             original(self, *arguments)
 
 
+@mutant("QUE-004/64-bit")
+def long_integers_fail() -> None:
+    """A job that is scheduled for a time beyond 64 bits fails."""
+
+    @around(JobStore, "enqueue")
+    def enqueue(original: Any, self: JobStore, queue: Any, job: Any, room: int) -> None:
+        time = job.get("scheduledFor", 0)
+        if isinstance(time, int) and time >= 1 << 63:
+            raise OverflowError("too large")
+        original(self, queue, job, room)
+
+
 @mutant("QUE-005")
 def newest_wins() -> None:
     """A job that is enqueued again takes the place of the one before."""
