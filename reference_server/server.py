@@ -159,24 +159,26 @@ class ReferenceServer:
         self._originate("notification", app_id, channel_id, payload)
 
     def _originate(self, message_type: str, app_id: str, channel_id: str, payload: object) -> None:
-        if self._site is None:
+        site = self._site  # which the event loop's thread may take away meanwhile
+        if site is None:
             raise RuntimeError("the server is not running")
-        if self._site.offer.reserves(channel_id):
+        if site.offer.reserves(channel_id):
             raise ValueError(f"the channel {channel_id!r} is reserved for what the server itself says")
         check_name("app_id", app_id)
         check_name("channel_id", channel_id)
         frame = self._hub.originate(message_type, app_id, channel_id, payload)
-        self._site.in_loop(self._hub.publish, app_id, channel_id, frame)
+        site.in_loop(self._hub.publish, app_id, channel_id, frame)
 
     def _announce(self, scope: str | None, channel_id: str, payload: object) -> None:
         for app_id in self._hub.applications() if scope is None else [scope]:
             self._hub.publish(app_id, channel_id, self._hub.originate("publish", app_id, channel_id, payload))
 
     def _in_loop(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        if self._site is None:
+        site = self._site  # which the event loop's thread may take away meanwhile
+        if site is None:
             return function(*arguments)
         outcome: Future[Any] = Future()
-        self._site.in_loop(_settle, outcome, function, *arguments)
+        site.in_loop(_settle, outcome, function, *arguments)
         return outcome.result()
 
     @property
