@@ -8,6 +8,7 @@ import click
 
 from conformance import PROTOCOL_VERSION, __version__
 from conformance.bench_command import bench
+from conformance.gate_command import gate
 from conformance.list_command import list_cases
 from conformance.requirements_command import requirements
 from conformance.run_command import run
@@ -30,5 +31,5 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-for command in (run, list_cases, serve, requirements, bench, spec):
+for command in (run, list_cases, serve, requirements, bench, spec, gate):
     main.add_command(command)

@@ -39,7 +39,7 @@ def validator(schema: str) -> Draft202012Validator:
     """Return the validator of a schema by the name that :func:`problem` takes."""
     name, mark, pointer = schema.partition("#")
     found = _registry().resolver().lookup(f"{BASE}{name}{SUFFIX}{mark}{pointer}")
-    return Draft202012Validator(_inlined(found.contents, found.resolver))
+    return Draft202012Validator(inlined(found.contents, found.resolver))
 
 
 def document(schema: str) -> dict[str, Any]:
@@ -54,20 +54,28 @@ def wire_schemas() -> list[str]:
     return sorted(name.removesuffix(SUFFIX) for name in found)
 
 
-def _inlined(schema: Any, resolver: Resolver[Any]) -> Any:
+def inlined(schema: Any, resolver: Resolver[Any]) -> Any:
     """Return ``schema`` with every reference replaced by what it refers to, and without its texts.
 
     Looking references up takes most of the validator's time, and no schema here refers to itself.
+
+    Args:
+        schema: a schema, or what is inside of one.
+        resolver: resolves its references.
+
+    Raises:
+        referencing.exceptions.Unresolvable: a reference leads nowhere.
+        RecursionError: a schema refers to itself.
     """
     if isinstance(schema, list):
-        return [_inlined(each, resolver) for each in schema]
+        return [inlined(each, resolver) for each in schema]
     if not isinstance(schema, dict):
         return schema
-    rest = {name: _inlined(value, resolver) for name, value in schema.items() if not _is_idle(name, value)}
+    rest = {name: inlined(value, resolver) for name, value in schema.items() if not _is_idle(name, value)}
     if "$ref" not in schema:
         return rest
     found = resolver.lookup(schema["$ref"])
-    referred = _inlined(found.contents, found.resolver)
+    referred = inlined(found.contents, found.resolver)
     return rest | {"allOf": [referred, *rest.get("allOf", [])]} if rest else referred
 
 

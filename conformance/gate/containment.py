@@ -1,0 +1,147 @@
+"""Whether everything that one schema accepts is accepted by another, and a value that shows it where not.
+
+jsonschema-rs proves containment. A value that two validators agree about disproves it, whatever the proof says. Where
+there is neither, the question stays open, and the gate treats it as a no.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import jsonschema_rs
+from hypothesis import HealthCheck, Phase, find, settings
+from hypothesis import strategies as st
+from hypothesis.errors import HypothesisException
+from jsonschema import Draft202012Validator
+
+from conformance.gate.samples import branches, samples, validator
+
+EXAMPLES = 3000
+_THOROUGH = settings(
+    max_examples=EXAMPLES,
+    database=None,
+    derandomize=True,
+    deadline=None,
+    phases=[Phase.generate, Phase.shrink],
+    suppress_health_check=list(HealthCheck),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What is known of a containment.
+
+    Attributes:
+        holds: it was proved.
+        values: the smallest value found that disproves it, or nothing.
+        reason: why it is open or what refuses the value.
+    """
+
+    holds: bool
+    values: tuple[Any, ...] = ()
+    reason: str = ""
+
+
+def contains(outer: Any, inner: Any, further: Iterable[Any] = ()) -> Answer:
+    """Tell whether ``outer`` accepts all that ``inner`` accepts.
+
+    Args:
+        outer: a schema without references.
+        inner: another.
+        further: values to try besides those that the schemas suggest.
+    """
+    if outer == inner:
+        return Answer(holds=True)
+    search = _Search(outer, inner)
+    search.among(further)
+    search.among(samples(inner))
+    search.among(samples(outer))
+    if search.found:
+        return search.answer()
+    proof, difference = _prove(outer, inner)
+    if proof == "yes":
+        return Answer(holds=True)
+    if difference is not None:
+        search.among(samples(difference))
+    if not search.found:
+        search.at_length()
+    if search.found:
+        return search.answer()
+    return Answer(holds=False, reason=_open_question(proof))
+
+
+def _open_question(proof: str) -> str:
+    said = "jsonschema-rs says that it is not" if proof == "no" else "jsonschema-rs cannot decide it"
+    return f"whether the one is inside the other is open: {said}, and {EXAMPLES} examples show no difference"
+
+
+def _prove(outer: Any, inner: Any) -> tuple[str, Any]:
+    """Ask jsonschema-rs; return its answer, and a schema of what only ``inner`` accepts if it has one."""
+    try:
+        wide, narrow = (jsonschema_rs.canonicalize(each, draft=jsonschema_rs.Draft202012) for each in (outer, inner))
+        proof = str(wide.covers(narrow)).rpartition(".")[2].lower()
+        return proof, None if proof == "yes" else narrow.subtract(wide).to_json_schema()
+    except (jsonschema_rs.canonical.CanonicalizationError, jsonschema_rs.ValidationError, ValueError):
+        return "unknown", None
+
+
+class _Search:
+    """Collects values that ``inner`` accepts and ``outer`` does not."""
+
+    def __init__(self, outer: Any, inner: Any) -> None:
+        self._outer, self._inner = validator(outer), validator(inner)
+        self._second = Draft202012Validator(outer), Draft202012Validator(inner)
+        self._schema = inner
+        self.found: list[Any] = []
+
+    def is_witness(self, value: Any) -> bool:
+        """Tell whether both validators accept the value by ``inner`` and refuse it by ``outer``."""
+        if not self._inner.is_valid(value) or self._outer.is_valid(value):
+            return False
+        outer, inner = self._second
+        return bool(inner.is_valid(value) and not outer.is_valid(value))
+
+    def among(self, values: Iterable[Any]) -> None:
+        """Try some values."""
+        self.found += [value for value in values if self.is_witness(value)]
+
+    def at_length(self) -> None:
+        """Let Hypothesis look."""
+        try:
+            self.found.append(find(strategy(self._schema), self.is_witness, settings=_THOROUGH))
+        except HypothesisException:
+            return
+
+    def answer(self) -> Answer:
+        """Return the smallest value found, with what the validator says of it."""
+        value = min(self.found, key=lambda each: len(json.dumps(each)))
+        error = min(self._second[0].iter_errors(value), key=lambda each: len(each.message))
+        place = "/".join(map(str, error.absolute_path)) or "the root"
+        return Answer(holds=False, values=(value,), reason=f"{error.message[:200]} (at {place})")
+
+
+def strategy(schema: Any) -> st.SearchStrategy[Any]:
+    """Return a strategy of values near the edges of a schema, several members of an object at their edges at once."""
+    ways = [_of_parts(parts) for parts in branches(schema)]
+    return st.one_of([*ways, st.sampled_from(samples(schema) or [None])])
+
+
+def _of_parts(parts: list[dict[str, Any]]) -> st.SearchStrategy[Any]:
+    named: dict[str, list[Any]] = {}
+    for part in parts:
+        for name, value in part.get("properties", {}).items():
+            named.setdefault(name, []).append(value)
+    required = {name for part in parts for name in part.get("required", [])}
+    if named:
+        members = {name: strategy({"allOf": values}) for name, values in named.items()}
+        needed = {name: members.get(name, st.none()) for name in required}
+        return st.fixed_dictionaries(
+            needed, optional={name: each for name, each in members.items() if name not in required}
+        )
+    items = [part["items"] for part in parts if "items" in part]
+    if items:
+        return st.lists(strategy({"allOf": items}), max_size=5)
+    return st.sampled_from(samples({"allOf": parts}) or [None])

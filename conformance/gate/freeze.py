@@ -1,0 +1,68 @@
+"""Release a version: write the file that later versions are compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from conformance.gate.judge import judge
+from conformance.gate.release import FOLDER, ReleaseError
+from conformance.gate.sources import released, resolve
+from conformance.gate.tree import Tree
+from conformance.gate.version import Version
+from conformance.gate.waivers import Waiver
+from conformance.requirements import LOCK_NAME, to_json
+
+
+def freeze(root: Path, version: str, waived: Sequence[Waiver], progress: Callable[[str], None]) -> Path:
+    """Write the release of a tree, and return its file.
+
+    Args:
+        root: the tree.
+        version: the version that it has to be.
+        waived: waivers.
+        progress: is told what is being done.
+
+    Raises:
+        ReleaseError: the tree is another version, or not ready: released already, refused by the gate, without a word in
+            the changelog, or with a list of requirements that is stale.
+    """
+    tree = Tree.read(root)
+    release = tree.release
+    try:
+        wanted = Version.parse(version)
+    except ValueError as error:
+        raise ReleaseError(str(error)) from None
+    if wanted != release.version:
+        raise ReleaseError(f"{root}: this is version {release.version} (spec/README.md), not {wanted}")
+    _refuse_unready(root, tree, waived, progress)
+    path = root / "spec" / FOLDER / f"{release.version}.json"
+    try:
+        path.parent.mkdir(exist_ok=True)
+        with path.open("x", encoding="utf-8", newline="\n") as file:
+            file.write(release.to_json())
+    except FileExistsError:
+        raise ReleaseError(f"{path}: {release.version} was released already; a release is never edited") from None
+    except OSError as error:
+        raise ReleaseError(f"{path}: cannot be written ({error})") from None
+    return path
+
+
+def _refuse_unready(root: Path, tree: Tree, waived: Sequence[Waiver], progress: Callable[[str], None]) -> None:
+    version = tree.release.version
+    lock = root / "spec" / LOCK_NAME
+    if not lock.is_file() or lock.read_text("utf-8") != to_json(tree.release.requirements.values()):
+        raise ReleaseError(f"{lock}: stale; run ipc-conformance spec extract")
+    if not tree.changes.get(version):
+        raise ReleaseError(
+            f"{root / 'CHANGELOG.md'}: nothing under a heading 'Protocol {version}'; say what this version is"
+        )
+    if version in released(root) or not released(root):
+        return
+    old, name = resolve(None, root)
+    judgement = judge(old, tree, waived, progress=progress)
+    if not judgement.is_accepted:
+        count = len(judgement.refused) + len(judgement.problems)
+        raise ReleaseError(
+            f"{root}: the gate refuses {version} against {name} ({count} findings); run ipc-conformance gate"
+        )

@@ -1,0 +1,161 @@
+"""A judgement as text for people, as JSON, as JUnit XML, and as annotations on GitHub."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+from xml.etree import ElementTree as ET
+
+from conformance.gate.finding import Finding
+from conformance.gate.judge import Judgement
+from conformance.gate.tree import Place, Tree
+from conformance.gate.version import Step
+
+_LONGEST = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A finding with what became of it and where it is."""
+
+    finding: Finding
+    verdict: str
+    place: Place
+    reason: str | None = None
+
+
+def items(judgement: Judgement, tree: Tree) -> list[Item]:
+    """Return the findings of a judgement, the refused ones first."""
+    found = [Item(each, "refused", tree.locate(each.pointer)) for each in judgement.refused]
+    found += [Item(each, "waived", tree.locate(each.pointer), waiver.reason) for each, waiver in judgement.waived]
+    return found + [Item(each, "accepted", tree.locate(each.pointer)) for each in judgement.accepted]
+
+
+def text(judgement: Judgement, found: list[Item], against: str, *, is_verbose: bool) -> Iterator[str]:
+    """Give the lines for people: refused findings whole, the others a line each when asked for."""
+    for item in found:
+        if item.verdict == "refused":
+            yield from (*_whole(item, judgement), "")
+        elif item.verdict == "waived":
+            yield f"waived   {item.finding.rule.id}  {item.place}  {item.finding.what}: {item.reason}"
+        elif is_verbose:
+            yield f"accepted {item.finding.rule.id}  {item.place}  {item.finding.what}"
+    yield from judgement.problems
+    yield _verdict(judgement, against)
+
+
+def _whole(item: Item, judgement: Judgement) -> Iterator[str]:
+    finding = item.finding
+    yield f"refused  {finding.rule.id}  {item.place}"
+    yield f"  {finding.what}"
+    if finding.directions:
+        yield f"  breaks   {' and '.join(finding.directions)} of {judgement.old}"
+    needs = "no version allows it" if finding.needs is Step.NEVER else f"version {judgement.old.after(finding.needs)}"
+    yield f"  needs    {needs}"
+    for label, value in (("before", finding.before), ("after", finding.after)):
+        if value is not None:
+            yield f"  {label:<8} {_short(value)}"
+    if finding.witness:
+        witness = finding.witness
+        yield f"  witness  a sender of {witness.sent_by} may send this, a receiver of {witness.refused_by} refuses it: {witness.reason}"
+        yield f"           {_short(json.dumps(witness.message))}"
+    if finding.also:
+        yield f"  also     {_short(', '.join(finding.also))}"
+    yield f"  pointer  {finding.pointer}"
+    yield f"  do       {finding.rule.remedy}"
+    yield f"  more     ipc-conformance gate --explain {finding.rule.id}"
+
+
+def _verdict(judgement: Judgement, against: str) -> str:
+    numbers = f"{len(judgement.refused)} refused, {len(judgement.accepted)} accepted, {len(judgement.waived)} waived"
+    compared = f"{judgement.new} against {against} ({judgement.old})"
+    if not (judgement.refused or judgement.accepted or judgement.waived or judgement.problems):
+        return f"accepted: {compared}: nothing differs"
+    if judgement.is_accepted:
+        return f"accepted: {compared}: {numbers}"
+    needs = judgement.needs
+    advice = f"; what may change at all needs version {judgement.old.after(needs)}" if needs > Step.NONE else ""
+    return f"refused: {compared}: {numbers}{advice}"
+
+
+def as_json(judgement: Judgement, found: list[Item], against: str) -> dict[str, Any]:
+    """Return the content of the results file (schema ``tools/gate``)."""
+    return {
+        "format": "ipc-conformance-gate/1",
+        "against": against,
+        "old": str(judgement.old),
+        "new": str(judgement.new),
+        "accepted": judgement.is_accepted,
+        "needs": str(judgement.needs),
+        "problems": judgement.problems,
+        "findings": [_item_as_json(item) for item in found],
+    }
+
+
+def _item_as_json(item: Item) -> dict[str, Any]:
+    finding = item.finding
+    return {
+        "rule": finding.rule.id,
+        "verdict": item.verdict,
+        "pointer": finding.pointer,
+        "file": item.place.file,
+        "line": item.place.line,
+        "what": finding.what,
+        "breaks": list(finding.directions),
+        "needs": str(finding.needs),
+        "before": finding.before,
+        "after": finding.after,
+        "also": list(finding.also),
+        "witness": asdict(finding.witness) if finding.witness else None,
+        "remedy": finding.rule.remedy,
+        "reason": item.reason,
+    }
+
+
+def as_junit(judgement: Judgement, found: list[Item]) -> str:
+    """Return the judgement as JUnit XML: a test case for each finding, and one for the waivers."""
+    failures = len(judgement.refused) + bool(judgement.problems)
+    suite = ET.Element(
+        "testsuite", name="ipc-conformance-gate", tests=str(len(found) + 1), failures=str(failures), errors="0"
+    )
+    for item in found:
+        name = f"{item.finding.rule.id} {item.finding.pointer}"
+        case = ET.SubElement(suite, "testcase", classname=item.finding.rule.id, name=_printable(name))
+        if item.verdict == "refused":
+            failure = ET.SubElement(case, "failure", message=_printable(item.finding.what))
+            failure.text = _printable("\n".join(_whole(item, judgement)))
+    waivers = ET.SubElement(suite, "testcase", classname="waivers", name="waivers")
+    if judgement.problems:
+        ET.SubElement(waivers, "failure", message=_printable("; ".join(judgement.problems)))
+    return f'<?xml version="1.0" encoding="utf-8"?>\n{ET.tostring(suite, encoding="unicode")}\n'
+
+
+def as_annotations(judgement: Judgement, found: list[Item]) -> Iterator[str]:
+    """Give the workflow commands that put refused findings beside their lines on GitHub."""
+    for item in found:
+        kind = {"refused": "error", "waived": "warning", "accepted": "notice"}[item.verdict]
+        said = "\n".join(_whole(item, judgement)) if item.verdict == "refused" else item.finding.what
+        title = _escaped(item.finding.rule.id)
+        yield f"::{kind} file={_escaped(item.place.file)},line={item.place.line},title={title}::{_escaped(said)}"
+    for problem in judgement.problems:
+        yield f"::error title=waivers::{_escaped(problem)}"
+
+
+def _escaped(said: str) -> str:
+    for character, code in {"%": "%25", "\r": "%0D", "\n": "%0A"}.items():
+        said = said.replace(character, code)
+    return said
+
+
+def _printable(said: str) -> str:
+    """Replace what XML cannot have."""
+    return "".join(
+        c if c in "\n\t" or c >= " " and not "\ud800" <= c <= "\udfff" and c not in "\ufffe\uffff" else "?"
+        for c in said
+    )
+
+
+def _short(said: str) -> str:
+    return said if len(said) <= _LONGEST else f"{said[:_LONGEST]}... ({len(said)} characters)"

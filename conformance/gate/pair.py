@@ -1,0 +1,120 @@
+"""Two versions of the protocol side by side, as every rule sees them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from conformance.gate.release import Release
+from conformance.gate.tables import Row
+from conformance.gate.views import Views, closed
+
+SENT_WITH_REQUESTS = {"connection_id": {"type": "string", "minLength": 1, "maxLength": 128}}
+"""What clients add to the payload of every request (REQ-006)."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a message that has a schema.
+
+    Attributes:
+        key: the row's key in the table.
+        table: ``messages`` or ``envelopes``.
+        column: ``payload``, ``answer`` or ``schema``.
+        row: the row.
+    """
+
+    table: str
+    key: str
+    column: str
+    row: Row
+
+    @property
+    def reference(self) -> str:
+        """The schema's name, as the table has it."""
+        return self.row[self.column]
+
+    @property
+    def title(self) -> str:
+        """What to call it."""
+        what = {"payload": "", "answer": ", its answer", "schema": ", whole"}[self.column]
+        where = f" on {self.row['channel']}" if self.row.get("channel", "any") != "any" else ""
+        return f"{self.row['message']}{where}{what}"
+
+
+class Pair:
+    """The old version and the new one, their schemas' views, and the bodies of golden vectors to try."""
+
+    def __init__(self, old: Release, new: Release) -> None:
+        self.old, self.new = old, new
+        self.old_views, self.new_views = Views(old), Views(new)
+
+    def parts(self) -> Iterator[tuple[Part, Part]]:
+        """Find the parts of messages that both versions have."""
+        for table, columns in (("envelopes", ("schema",)), ("messages", ("payload", "answer"))):
+            old, new = self.old.tables.get(table, {}), self.new.tables.get(table, {})
+            for key, row in old.items():
+                for column in columns:
+                    if key in new and row.get(column) and new[key].get(column):
+                        yield Part(table, key, column, row), Part(table, key, column, new[key])
+
+    def sender(self, views: Views, part: Part) -> Any:
+        """Return what may be sent as a part of a message."""
+        schema = views.receiver(part.reference)
+        is_request = part.column == "payload" and part.row.get("type") == "request" and part.row["from"] == "client"
+        if is_request and isinstance(schema, dict) and "properties" in schema:
+            schema = {**schema, "properties": {**SENT_WITH_REQUESTS, **schema["properties"]}}
+        return closed(schema)
+
+    @cached_property
+    def bodies(self) -> list[dict[str, Any]]:
+        """The messages in the golden vectors of both versions, as far as they are JSON objects."""
+        vectors = {**self.old.vectors, **self.new.vectors}.values()
+        found = (_message(vector["body"]) for vector in vectors)
+        return [message for message in found if message is not None]
+
+    def examples(self, column: str) -> list[Any]:
+        """Return what golden vectors have in the place of a column of the tables."""
+        if column == "schema":
+            return list(self.bodies)
+        return [message["payload"] for message in self.bodies if isinstance(message.get("payload"), dict)]
+
+    def added_names(self) -> set[str]:
+        """Return names that only the new version has: of messages, channels, members, codes, profiles."""
+        return _names(self.new) - _names(self.old)
+
+
+def _message(body: dict[str, str]) -> dict[str, Any] | None:
+    try:
+        octets = bytes.fromhex(body["hex"]) if "hex" in body else body["text"].encode()
+        message = json.loads(octets.decode("utf-8"), parse_constant=_refuse)
+        json.dumps(message, ensure_ascii=False, allow_nan=False).encode()
+    except (ValueError, RecursionError):
+        return None
+    return message if isinstance(message, dict) else None
+
+
+def _refuse(name: str) -> None:
+    raise ValueError(name)
+
+
+def _names(release: Release) -> set[str]:
+    columns = {"messages": ("message", "channel"), "error-codes": ("code",), "profiles": ("profile",)}
+    named = {
+        row[column] for table, wanted in columns.items() for row in release.tables[table].values() for column in wanted
+    }
+    return named | {name for schema in release.schemas.values() for name in _members(schema)}
+
+
+def _members(schema: Any) -> Iterator[str]:
+    if isinstance(schema, list):
+        for each in schema:
+            yield from _members(each)
+    elif isinstance(schema, dict):
+        if isinstance(schema.get("properties"), dict):
+            yield from schema["properties"]
+        for each in schema.values():
+            yield from _members(each)

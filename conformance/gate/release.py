@@ -1,0 +1,128 @@
+"""What a version of the protocol promises, as data, and the file under ``spec/releases`` that keeps it for ever."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+from conformance import schemas
+from conformance.gate.tables import Table
+from conformance.gate.version import Version
+from conformance.requirements import Requirement
+
+SCHEMA_ID = f"{schemas.BASE}tools/release{schemas.SUFFIX}"
+FOLDER = "releases"
+
+
+class ReleaseError(ValueError):
+    """A release cannot be read; the message is one line that says which and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Everything that the gate compares.
+
+    Attributes:
+        version: the version of the protocol.
+        tables: the spec's marked tables, by name; the rows by what names them.
+        requirements: by id, in the spec's order.
+        schemas: the schemas of the wire, by file name without ``.schema.json``.
+        vectors: the golden vectors as in their files, by id.
+    """
+
+    version: Version
+    tables: dict[str, Table]
+    requirements: dict[str, Requirement]
+    schemas: dict[str, Any]
+    vectors: dict[str, Any]
+
+    def to_json(self) -> str:
+        """Return the text of the release's file: canonical, so equal releases have equal texts, and a line for a thing."""
+        parts = self._parts()
+        head = {"$schema": SCHEMA_ID, "version": str(self.version), "sha256": _digest(parts)}
+        return "\n".join(_lines(head, parts)) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str, name: str) -> Self:
+        """Read the text of a release's file.
+
+        Args:
+            text: the text.
+            name: where it is from, for the error.
+
+        Raises:
+            ReleaseError: it is not of a release's form, or was changed after it was written.
+        """
+        try:
+            content = json.loads(text)
+        except ValueError as error:
+            raise ReleaseError(f"{name}: not JSON ({error})") from None
+        wrong = schemas.problem("tools/release", content)
+        if wrong:
+            raise ReleaseError(f"{name}: not a release: {wrong}")
+        parts = {part: content[part] for part in ("tables", "requirements", "schemas", "vectors")}
+        if _digest(parts) != content["sha256"]:
+            raise ReleaseError(
+                f"{name}: changed after it was released (its content no longer has the digest it states); "
+                "restore the file, a release is never edited"
+            )
+        return cls(
+            Version.parse(content["version"]),
+            parts["tables"],
+            {entry["id"]: Requirement(**entry) for entry in parts["requirements"]},
+            parts["schemas"],
+            {entry["id"]: entry for entry in parts["vectors"]},
+        )
+
+    def _parts(self) -> dict[str, Any]:
+        return {
+            "tables": {name: dict(sorted(rows.items())) for name, rows in sorted(self.tables.items())},
+            "requirements": [asdict(self.requirements[id_]) for id_ in sorted(self.requirements)],
+            "schemas": dict(sorted(self.schemas.items())),
+            "vectors": [self.vectors[id_] for id_ in sorted(self.vectors)],
+        }
+
+
+def _digest(parts: dict[str, Any]) -> str:
+    """Return the digest of a release's content, whatever its layout."""
+    text = json.dumps(parts, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _lines(head: dict[str, str], parts: dict[str, Any]) -> Iterator[str]:
+    yield "{"
+    yield from (f"{_text(name)}: {_text(value)}," for name, value in head.items())
+    yield '"tables": {'
+    yield from _listed(f"{_text(name)}: {{\n{_rows(rows)}\n}}" for name, rows in parts["tables"].items())
+    yield '},\n"requirements": ['
+    yield from _listed(map(_text, parts["requirements"]))
+    yield '],\n"schemas": {'
+    yield from _listed(
+        f"{_text(name)}: {json.dumps(schema, ensure_ascii=False, indent=1)}"
+        for name, schema in parts["schemas"].items()
+    )
+    yield '},\n"vectors": ['
+    yield from _listed(map(_text, parts["vectors"]))
+    yield "]\n}"
+
+
+def _rows(rows: Table) -> str:
+    return "\n".join(_listed(f"{_text(key)}: {_text(row)}" for key, row in rows.items()))
+
+
+def _listed(items: Iterator[str]) -> Iterator[str]:
+    """Put a comma behind each item but the last."""
+    items = iter(items)
+    previous = next(items, None)
+    for item in items:
+        yield f"{previous},"
+        previous = item
+    if previous is not None:
+        yield previous
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,20 @@
+"""All rules of the gate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from conformance.gate.finding import Finding, Rule
+from conformance.gate.pair import Pair
+from conformance.gate.rules import facts, files, members, messages, names, requirements, shapes, vectors, versions
+
+_MODULES = (shapes, members, files, messages, facts, requirements, vectors, names, versions)
+RULES: dict[str, Rule] = {rule.id: rule for module in _MODULES for rule in module.RULES}
+"""Every rule by its id."""
+
+
+def differences(pair: Pair, progress: Callable[[str], None]) -> Iterator[Finding]:
+    """Find everything that differs, the version aside."""
+    yield from shapes.check(pair, progress)
+    for module in (members, files, messages, facts, requirements, vectors, names):
+        yield from module.check(pair)

@@ -1,0 +1,93 @@
+"""Where two versions of a schema differ."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from conformance.gate.pair import Pair, Part
+from conformance.gate.places import join_pointer, split_pointer
+from conformance.gate.release import Release
+from conformance.schemas import SUFFIX
+
+TEXTS = ("title", "description", "$comment", "examples")
+ANNOTATIONS = (*TEXTS, "default", "deprecated")
+_MISSING = object()
+
+
+def without_texts(schema: Any) -> Any:
+    """Return a schema without the keywords that decide nothing."""
+    if isinstance(schema, list):
+        return [without_texts(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {name: without_texts(value) for name, value in schema.items() if not _is_annotation(name, value)}
+
+
+def _is_annotation(name: str, value: Any) -> bool:
+    """Tell whether a keyword is an annotation, and not a member of an object that happens to have such a name."""
+    if name in ("title", "description", "$comment"):
+        return isinstance(value, str)
+    return (
+        name == "default"
+        or (name == "deprecated" and isinstance(value, bool))
+        or (name == "examples" and isinstance(value, list))
+    )
+
+
+def differing_places(pair: Pair, old: Part, new: Part) -> Iterator[str]:
+    """Find where the schemas that a part of a message is made of differ, as pointers of findings."""
+    roots = dict.fromkeys([*reachable(pair.old, old.reference), *reachable(pair.new, new.reference)])
+    for name in dict.fromkeys(root.partition("#")[0] for root in roots):
+        before, after = (without_texts(release.schemas.get(name)) for release in (pair.old, pair.new))
+        inside = [root.partition("#")[2] for root in roots if root.partition("#")[0] == name]
+        for pointer in differences(before, after):
+            if any(pointer == root or pointer.startswith(f"{root}/") or root == "" for root in inside):
+                yield f"schemas/{name}#{pointer}"
+
+
+def differences(before: Any, after: Any, pointer: str = "") -> Iterator[str]:
+    """Find the pointers at which two JSON values differ, the deepest ones."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        for name in dict.fromkeys([*before, *after]):
+            inside = f"{pointer}{join_pointer(name)}"
+            yield from differences(before.get(name, _MISSING), after.get(name, _MISSING), inside)
+    elif before != after or isinstance(before, bool) != isinstance(after, bool):
+        yield pointer
+
+
+def reachable(release: Release, reference: str) -> list[str]:
+    """Return the schema of that name and all that it refers to, as names with pointers."""
+    found: list[str] = []
+    waiting = [reference if "#" in reference else f"{reference}#"]
+    while waiting:
+        current = waiting.pop()
+        if current in found:
+            continue
+        found.append(current)
+        name, _, pointer = current.partition("#")
+        waiting += [_absolute(name, target) for target in _references(_at(release.schemas.get(name), pointer))]
+    return found
+
+
+def _at(schema: Any, pointer: str) -> Any:
+    for token in split_pointer(pointer):
+        schema = schema.get(token) if isinstance(schema, dict) else None
+    return schema
+
+
+def _references(schema: Any) -> Iterator[str]:
+    if isinstance(schema, list):
+        for each in schema:
+            yield from _references(each)
+    elif isinstance(schema, dict):
+        for name, value in schema.items():
+            if name == "$ref" and isinstance(value, str):
+                yield value
+            elif name != "$defs":
+                yield from _references(value)
+
+
+def _absolute(name: str, target: str) -> str:
+    file, _, pointer = target.partition("#")
+    return f"{file.rpartition('/')[2].removesuffix(SUFFIX) or name}#{pointer}"

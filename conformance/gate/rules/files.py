@@ -1,0 +1,138 @@
+"""Schema files, their identifiers and definitions, by which programs refer to them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from conformance.gate.finding import BOTH, NOBODY, Finding, Rule
+from conformance.gate.pair import Pair
+from conformance.gate.places import join_pointer
+from conformance.gate.rules.differences import TEXTS, without_texts
+from conformance.gate.rules.members import REMOVED_UNANNOUNCED
+from conformance.gate.rules.names import is_reserved
+from conformance.gate.version import Step
+
+SCHEMA_DELETED = Rule(
+    "schema-deleted",
+    BOTH,
+    Step.MAJOR,
+    "a schema file is gone",
+    'Keep the file, with "deprecated": true. Remove it in a later major version, and reserve its name.',
+)
+ID_MOVED = Rule(
+    "id-moved",
+    BOTH,
+    Step.MAJOR,
+    "a schema has another $id, or its file another name",
+    "Keep $id and file name; validators and other schemas refer to them.",
+)
+ANCHOR_MOVED = Rule(
+    "anchor-moved",
+    BOTH,
+    Step.MAJOR,
+    "an $anchor is gone or names another place",
+    "Keep the anchor where it was; references to it would change their meaning.",
+)
+DEFINITION_REMOVED = Rule(
+    "definition-removed",
+    BOTH,
+    Step.MAJOR,
+    "an entry of $defs is gone",
+    "Keep the entry, if need be as a $ref to the new place.",
+)
+DIALECT_CHANGED = Rule(
+    "dialect-changed",
+    BOTH,
+    Step.MAJOR,
+    "a schema is written in another dialect of JSON Schema",
+    "Keep $schema; validators that know only the old dialect would read the file wrongly or not at all.",
+)
+SCHEMA_ADDED = Rule("schema-added", NOBODY, Step.MINOR, "a schema file is new", "Nothing; a new minor version says so.")
+SCHEMA_TEXT_CHANGED = Rule(
+    "schema-text-changed",
+    NOBODY,
+    Step.PATCH,
+    "a title or description of a schema changed",
+    "Nothing; a new patch version says so.",
+)
+RULES = (
+    SCHEMA_DELETED,
+    ID_MOVED,
+    ANCHOR_MOVED,
+    DEFINITION_REMOVED,
+    DIALECT_CHANGED,
+    SCHEMA_ADDED,
+    SCHEMA_TEXT_CHANGED,
+)
+
+
+def check(pair: Pair) -> Iterator[Finding]:
+    """Compare the files by their names."""
+    for name, old in pair.old.schemas.items():
+        pointer = f"schemas/{name}#"
+        if name in pair.new.schemas:
+            yield from _kept(name, old, pair.new.schemas[name])
+        elif (elsewhere := _same_content(pair, old)) is not None:
+            yield Finding(ID_MOVED, pointer, f"{name} is called {elsewhere} now", before=name, after=elsewhere)
+        else:
+            yield Finding(SCHEMA_DELETED, pointer, f"the schema {name} was deleted")
+            if old.get("deprecated") is not True or not is_reserved(pair.new, "schema", name):
+                yield Finding(
+                    REMOVED_UNANNOUNCED, pointer, f"the schema {name} went without being deprecated and reserved"
+                )
+    for name in pair.new.schemas:
+        if name not in pair.old.schemas:
+            yield Finding(SCHEMA_ADDED, f"schemas/{name}#", f"the schema {name} is new")
+
+
+def _same_content(pair: Pair, old: Any) -> str | None:
+    content = {key: value for key, value in without_texts(old).items() if key != "$id"}
+    added = {name: schema for name, schema in pair.new.schemas.items() if name not in pair.old.schemas}
+    same = (
+        name
+        for name, schema in added.items()
+        if {key: value for key, value in without_texts(schema).items() if key != "$id"} == content
+    )
+    return next(same, None)
+
+
+def _kept(name: str, old: Any, new: Any) -> Iterator[Finding]:
+    for key, rule in (("$id", ID_MOVED), ("$schema", DIALECT_CHANGED)):
+        if old.get(key) != new.get(key):
+            before, after = old.get(key), new.get(key)
+            yield Finding(
+                rule, f"schemas/{name}#/{key}", f"{key} of {name} was {before}, and is {after}", before, after
+            )
+    anchors = dict(_anchors(new))
+    for anchor, place in _anchors(old):
+        if anchors.get(anchor) != place:
+            what = f"the anchor {anchor} of {name} {'is at another place' if anchor in anchors else 'is gone'}"
+            yield Finding(ANCHOR_MOVED, f"schemas/{name}#{place}", what, before=place, after=anchors.get(anchor))
+    for entry in old.get("$defs", {}):
+        if entry not in new.get("$defs", {}):
+            yield Finding(
+                DEFINITION_REMOVED, f"schemas/{name}#{join_pointer('$defs', entry)}", f"{entry} of {name} is gone"
+            )
+    if old != new and _texts(old) != _texts(new):
+        yield Finding(SCHEMA_TEXT_CHANGED, f"schemas/{name}#", f"titles or descriptions of {name} changed")
+
+
+def _anchors(schema: Any, pointer: str = "") -> Iterator[tuple[str, str]]:
+    if isinstance(schema, dict):
+        yield from ((schema[key], pointer) for key in ("$anchor", "$dynamicAnchor") if isinstance(schema.get(key), str))
+    inside = schema.items() if isinstance(schema, dict) else enumerate(schema) if isinstance(schema, list) else ()
+    for key, value in inside:
+        yield from _anchors(value, f"{pointer}{join_pointer(key)}")
+
+
+def _texts(schema: Any, pointer: str = "") -> dict[str, Any]:
+    """Return the texts of a schema by their places."""
+    found: dict[str, Any] = {}
+    inside = schema.items() if isinstance(schema, dict) else enumerate(schema) if isinstance(schema, list) else ()
+    for key, value in inside:
+        place = f"{pointer}{join_pointer(key)}"
+        if key in TEXTS and isinstance(value, str | list):
+            found[place] = value
+        found |= _texts(value, place)
+    return found

@@ -1,0 +1,129 @@
+"""Members of messages: containment cannot see that an optional one went, or what its absence means."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from conformance.gate.finding import BOTH, NOBODY, Finding, Rule
+from conformance.gate.pair import Pair
+from conformance.gate.rules.names import is_reserved
+from conformance.gate.version import Step
+from conformance.gate.views import ALTERNATIVES, in_place
+
+MEMBER_REMOVED = Rule(
+    "member-removed",
+    BOTH,
+    Step.MAJOR,
+    "a member that was defined is no longer there",
+    'Keep it, with "deprecated": true. Remove it in a later major version, and reserve its name in chapter 14.',
+)
+MEMBER_RENAMED = Rule(
+    "member-renamed",
+    BOTH,
+    Step.MAJOR,
+    "a member has another name",
+    "Add the new name beside the old one, and deprecate the old one.",
+)
+REMOVED_UNANNOUNCED = Rule(
+    "removed-unannounced",
+    BOTH,
+    Step.NEVER,
+    "something was removed that was not deprecated before, or whose name was not reserved",
+    "Deprecate it in this version; remove it in a later major one, with a row in the table of reserved names (chapter 14).",
+)
+DEFAULT_CHANGED = Rule(
+    "default-changed",
+    BOTH,
+    Step.MAJOR,
+    "leaving a member out means something else",
+    "Keep the default; who wants something else can send the member.",
+)
+MEMBER_DEPRECATED = Rule(
+    "member-deprecated",
+    NOBODY,
+    Step.MINOR,
+    "a member is deprecated, or no longer so",
+    "Nothing; a new minor version says so.",
+)
+RULES = (MEMBER_REMOVED, MEMBER_RENAMED, REMOVED_UNANNOUNCED, DEFAULT_CHANGED, MEMBER_DEPRECATED)
+
+Members = dict[str, list[dict[str, Any]]]
+
+
+def check(pair: Pair) -> Iterator[Finding]:
+    """Compare the members of the schemas that messages have, by their paths."""
+    seen = set()
+    for old, new in pair.parts():
+        if (old.reference, new.reference) in seen:
+            continue
+        seen.add((old.reference, new.reference))
+        before = members(pair.old_views.receiver(old.reference))
+        after = members(pair.new_views.receiver(new.reference))
+        yield from _gone(pair, new.reference, before, after)
+        for path in before:
+            if path in after:
+                yield from _annotations(f"members/{new.reference}/{path}", path, before[path], after[path])
+
+
+def members(schema: Any, path: str = "") -> Members:
+    """Return the schemas of every member inside of a schema, by its path, such as ``jobs[].id``."""
+    found: Members = {}
+    for part in _parts(schema):
+        for name, value in part.get("properties", {}).items():
+            inside = f"{path}.{name}" if path else name
+            if isinstance(value, dict):
+                found.setdefault(inside, []).append(value)
+            else:
+                found.setdefault(inside, [])
+            for deeper, schemas in members(value, inside).items():
+                found.setdefault(deeper, []).extend(schemas)
+        for items in [part.get("items"), *part.get("prefixItems", [])]:
+            for deeper, schemas in members(items, f"{path}[]").items():
+                found.setdefault(deeper, []).extend(schemas)
+    return found
+
+
+def _parts(schema: Any) -> Iterator[dict[str, Any]]:
+    for part in in_place(schema):
+        yield part
+        for key in ALTERNATIVES:
+            for each in part.get(key, []):
+                yield from _parts(each)
+
+
+def _gone(pair: Pair, reference: str, before: Members, after: Members) -> Iterator[Finding]:
+    gone = [path for path in before if path not in after]
+    for path in gone:
+        if any(path.startswith((f"{other}.", f"{other}[")) for other in gone):
+            continue
+        pointer, name = f"members/{reference}/{path}", path.rpartition(".")[2]
+        renamed = _same_elsewhere(path, before, after)
+        rule = MEMBER_RENAMED if renamed else MEMBER_REMOVED
+        what = f"{path} of {reference} is now called {renamed}" if renamed else f"{path} of {reference} was removed"
+        yield Finding(rule, pointer, what, before=path, after=renamed)
+        was_deprecated = any(each.get("deprecated") is True for each in before[path])
+        missing = [] if was_deprecated else [f"it was not deprecated in {pair.old.version}"]
+        missing += [] if is_reserved(pair.new, "member", name) else ["its name is not reserved in chapter 14"]
+        if missing:
+            yield Finding(REMOVED_UNANNOUNCED, pointer, f"{path} of {reference} went, and {' and '.join(missing)}")
+
+
+def _same_elsewhere(path: str, before: Members, after: Members) -> str | None:
+    """Return the new member of the same object that has the schema of the one that went."""
+    parent = path.rpartition(".")[0]
+    added = (other for other in after if other not in before and other.rpartition(".")[0] == parent)
+    return next((other for other in added if after[other] == before[path]), None)
+
+
+def _annotations(
+    pointer: str, path: str, before: list[dict[str, Any]], after: list[dict[str, Any]]
+) -> Iterator[Finding]:
+    defaults = [[each["default"] for each in schemas if "default" in each] for schemas in (before, after)]
+    if defaults[0] != defaults[1]:
+        old, new = (repr(each[0]) if each else "nothing in particular" for each in defaults)
+        what = f"{path} that is left out meant {old}, and means {new} now"
+        yield Finding(DEFAULT_CHANGED, pointer, what, before=old, after=new)
+    marks = [any(each.get("deprecated") is True for each in schemas) for schemas in (before, after)]
+    if marks[0] != marks[1]:
+        yield Finding(MEMBER_DEPRECATED, pointer, f"{path} is {'' if marks[1] else 'no longer '}deprecated")

@@ -1,0 +1,142 @@
+"""The table of messages: which there are, of what type, who sends them, and with which schemas (spec, chapter 19)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from conformance.gate.finding import BOTH, NOBODY, RECEIVERS, Finding, Rule
+from conformance.gate.pair import Pair
+from conformance.gate.release import Release
+from conformance.gate.rules.members import REMOVED_UNANNOUNCED
+from conformance.gate.rules.names import is_reserved
+from conformance.gate.tables import Row, Table
+from conformance.gate.version import Step
+
+ACTION_DELETED = Rule(
+    "action-deleted",
+    BOTH,
+    Step.MAJOR,
+    "a message or action is no longer there",
+    "Keep it, and deprecate the requirement that speaks of it. Remove it in a later major version, and reserve its name.",
+)
+MESSAGE_TYPE_CHANGED = Rule(
+    "message-type-changed",
+    BOTH,
+    Step.MAJOR,
+    "a message has another type, such as a request that became a notification",
+    "Add a message with another name; peers would wait for answers that never come, or get some that they do not expect.",
+)
+SENDER_CHANGED = Rule(
+    "sender-changed",
+    BOTH,
+    Step.MAJOR,
+    "a message is sent by the other side",
+    "Add a message with another name for the other direction.",
+)
+PAYLOAD_SWAPPED = Rule(
+    "payload-swapped",
+    BOTH,
+    Step.MAJOR,
+    "a message has the payload or the answer that another schema states",
+    "Change the schema in a compatible way, or add a message with another name.",
+)
+PROFILE_MEMBER_MOVED = Rule(
+    "profile-member-moved",
+    BOTH,
+    Step.MAJOR,
+    "a message, code or channel belongs to another profile",
+    "Leave it where it is, and add a new one to the other profile.",
+)
+CHANNEL_MOVED = Rule(
+    "channel-moved",
+    BOTH,
+    Step.MAJOR,
+    "a message is sent on another channel",
+    "Offer it on the new channel under another name, and keep the old one.",
+)
+ACTION_ADDED = Rule(
+    "action-added", NOBODY, Step.MINOR, "a message or action is new", "Nothing; a new minor version says so."
+)
+EVENT_ADDED = Rule(
+    "event-added",
+    RECEIVERS,
+    Step.MAJOR,
+    "a server sends something new on a channel that clients of the old version listen to",
+    "Send it on a channel of a new profile, which no old client listens to.",
+)
+RULES = (
+    ACTION_DELETED,
+    MESSAGE_TYPE_CHANGED,
+    SENDER_CHANGED,
+    PAYLOAD_SWAPPED,
+    PROFILE_MEMBER_MOVED,
+    CHANNEL_MOVED,
+    ACTION_ADDED,
+    EVENT_ADDED,
+)
+
+
+def check(pair: Pair) -> Iterator[Finding]:
+    """Compare the rows of both tables of messages."""
+    for table in ("envelopes", "messages"):
+        yield from _compare(pair, table, pair.old.tables[table], pair.new.tables[table])
+
+
+def _compare(pair: Pair, table: str, old: Table, new: Table) -> Iterator[Finding]:
+    added = {key: row for key, row in new.items() if key not in old}
+    for key, row in old.items():
+        if key in new:
+            yield from _kept(table, key, row, new[key])
+            continue
+        moved = next((other for other, candidate in added.items() if candidate["message"] == row["message"]), None)
+        if moved is None:
+            yield from _gone(pair, table, key, row)
+        else:
+            yield from _moved(table, moved, row, added.pop(moved))
+    for key, row in added.items():
+        yield _new(pair, table, key, row)
+
+
+def _kept(table: str, key: str, old: Row, new: Row) -> Iterator[Finding]:
+    columns = {
+        "type": MESSAGE_TYPE_CHANGED,
+        "profile": PROFILE_MEMBER_MOVED,
+        "payload": PAYLOAD_SWAPPED,
+        "answer": PAYLOAD_SWAPPED,
+        "schema": PAYLOAD_SWAPPED,
+    }
+    for column, rule in columns.items():
+        before, after = old.get(column, ""), new.get(column, "")
+        if before != after:
+            what = f"{new['message']}: {column} was {before or 'nothing'}, and is {after or 'nothing'}"
+            yield Finding(rule, f"tables/{table}/{key}", what, before, after)
+
+
+def _moved(table: str, key: str, old: Row, new: Row) -> Iterator[Finding]:
+    for column, rule in {"channel": CHANNEL_MOVED, "from": SENDER_CHANGED}.items():
+        if old.get(column) != new.get(column):
+            what = f"{new['message']}: {column} was {old[column]}, and is {new[column]}"
+            yield Finding(rule, f"tables/{table}/{key}", what, old[column], new[column])
+    yield from _kept(table, key, old, new)
+
+
+def _gone(pair: Pair, table: str, key: str, row: Row) -> Iterator[Finding]:
+    pointer, name = f"tables/{table}/{key}", row["message"]
+    yield Finding(ACTION_DELETED, pointer, f"{name} was removed", before=" | ".join(row.values()))
+    if not is_announced(pair.old, name) or not is_reserved(pair.new, "action", name):
+        yield Finding(REMOVED_UNANNOUNCED, pointer, f"{name} went without being deprecated and reserved")
+
+
+def is_announced(release: Release, name: str) -> bool:
+    """Tell whether a requirement that names it in a code span was deprecated or withdrawn."""
+    return any(not rule.is_active and f"`{name}`" in rule.text for rule in release.requirements.values())
+
+
+def _new(pair: Pair, table: str, key: str, row: Row) -> Finding:
+    """Judge a new row: an event of the server on an old channel of an old profile is heard by old clients."""
+    is_event = row["from"] == "server" and row.get("channel") in {
+        each["channel"] for each in pair.old.tables["messages"].values()
+    }
+    is_old_profile = not row.get("profile") or row["profile"] in pair.old.tables["profiles"]
+    rule = EVENT_ADDED if is_event and is_old_profile else ACTION_ADDED
+    return Finding(rule, f"tables/{table}/{key}", f"{row['message']} is new", after=" | ".join(row.values()))

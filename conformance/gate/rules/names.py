@@ -1,0 +1,77 @@
+"""Names that are never used for something else: the table of reserved names (spec, chapter 14)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from conformance.gate.finding import BOTH, NOBODY, Finding, Rule
+from conformance.gate.pair import Pair
+from conformance.gate.release import Release
+from conformance.gate.version import Step
+
+NAME_REUSED = Rule(
+    "name-reused",
+    BOTH,
+    Step.NEVER,
+    "a reserved name is in use again",
+    "Take a name that was never used.",
+)
+RESERVATION_DROPPED = Rule(
+    "reservation-dropped",
+    BOTH,
+    Step.NEVER,
+    "a name is no longer reserved",
+    "Put the row back; a reservation is for ever.",
+)
+NAME_RESERVED = Rule(
+    "name-reserved",
+    NOBODY,
+    Step.PATCH,
+    "a name is reserved",
+    "Nothing; that is how something is removed.",
+)
+RULES = (NAME_REUSED, RESERVATION_DROPPED, NAME_RESERVED)
+
+
+def is_reserved(release: Release, kind: str, name: str) -> bool:
+    """Tell whether the table has a name of that kind."""
+    return any(row["kind"] == kind and row["name"] == name for row in release.tables["reserved"].values())
+
+
+def check(pair: Pair) -> Iterator[Finding]:
+    """Look whether the table only grew, and whether its names are left alone."""
+    old, new = pair.old.tables["reserved"], pair.new.tables["reserved"]
+    for key, row in old.items():
+        if key not in new:
+            yield Finding(
+                RESERVATION_DROPPED, f"tables/reserved/{key}", f"{row['kind']} {row['name']} is not reserved now"
+            )
+    for key, row in new.items():
+        pointer = f"tables/reserved/{key}"
+        if key not in old:
+            yield Finding(NAME_RESERVED, pointer, f"{row['kind']} {row['name']} is reserved now")
+        if _is_used(pair.new, row["kind"], row["name"], row["place"]):
+            yield Finding(NAME_REUSED, pointer, f"{row['kind']} {row['name']} is reserved, and used")
+
+
+def _is_used(release: Release, kind: str, name: str, place: str) -> bool:
+    tables = {
+        "action": ("messages", "message"),
+        "error code": ("error-codes", "code"),
+        "profile": ("profiles", "profile"),
+    }
+    if kind in tables:
+        table, column = tables[kind]
+        return any(row[column] == name for row in release.tables[table].values())
+    if kind == "schema":
+        return name in release.schemas
+    return name in _properties(release.schemas.get(place.partition("#")[0]), place)
+
+
+def _properties(schema: Any, place: str) -> dict[str, Any]:
+    """Return the members of the object at a place such as ``connect#/properties/client``."""
+    for token in place.partition("#")[2].split("/")[1:]:
+        schema = schema.get(token) if isinstance(schema, dict) else None
+    found = schema.get("properties", {}) if isinstance(schema, dict) else {}
+    return dict(found)

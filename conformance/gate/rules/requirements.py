@@ -1,0 +1,236 @@
+"""The requirements: their ids, what they say, how strictly, and of whom."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from conformance.gate.finding import BOTH, NOBODY, RECEIVERS, SENDERS, Direction, Finding, Rule
+from conformance.gate.pair import Pair
+from conformance.gate.version import Step, Version
+from conformance.gate.wording import is_only_wording
+from conformance.requirements import Requirement
+
+REQUIREMENT_DELETED = Rule(
+    "requirement-deleted",
+    BOTH,
+    Step.NEVER,
+    "a requirement is no longer in the text",
+    "Put the sentence back with the note *Withdrawn: VERSION.*; an id stays for ever.",
+)
+REQUIREMENT_REUSED = Rule(
+    "requirement-reused",
+    BOTH,
+    Step.NEVER,
+    "an id that was withdrawn is in use again",
+    "Give the new rule a number that was never used.",
+)
+REQUIREMENT_CHANGED = Rule(
+    "requirement-changed",
+    BOTH,
+    Step.NEVER,
+    "a requirement says something else under the same id",
+    "Withdraw the old sentence and give the new one an id of its own; "
+    "if it only reads better now, waive this and say why it means the same.",
+)
+REQUIREMENT_REWORDED = Rule(
+    "requirement-reworded",
+    NOBODY,
+    Step.PATCH,
+    "a requirement has other punctuation, articles or capitals",
+    "Nothing; a new patch version and the changelog say so.",
+)
+LEVEL_RAISED = Rule(
+    "level-raised",
+    BOTH,
+    Step.MAJOR,
+    "a requirement binds more strictly than before",
+    "Leave the level; who conforms today would not tomorrow.",
+)
+LEVEL_LOWERED = Rule(
+    "level-lowered",
+    BOTH,
+    Step.MAJOR,
+    "a requirement binds less strictly than before",
+    "Leave the level; peers rely on what was promised.",
+)
+TARGET_CHANGED = Rule(
+    "target-changed",
+    BOTH,
+    Step.MAJOR,
+    "a requirement binds somebody else",
+    "Give the other role a requirement of its own.",
+)
+DUTY_ADDED = Rule(
+    "duty-added",
+    BOTH,
+    Step.MAJOR,
+    "there is a new duty about something that existed before",
+    "Bind it to something new (a member, an action, a profile), make it a SHOULD, "
+    "or waive this when every conforming implementation fulfils it already, and say why.",
+)
+REQUIREMENT_ADDED = Rule(
+    "requirement-added",
+    NOBODY,
+    Step.MINOR,
+    "there is a new requirement about something new, or a SHOULD",
+    "Nothing; a new minor version says so.",
+)
+REQUIREMENT_WITHDRAWN = Rule(
+    "requirement-withdrawn",
+    BOTH,
+    Step.MAJOR,
+    "a duty was withdrawn",
+    "Deprecate it first, and withdraw it in a major version; peers rely on it.",
+)
+REQUIREMENT_DEPRECATED = Rule(
+    "requirement-deprecated",
+    NOBODY,
+    Step.MINOR,
+    "a requirement is deprecated, or no longer so, or withdrawn where nobody had to fulfil it",
+    "Nothing; a new minor version says so.",
+)
+SINCE_WRONG = Rule(
+    "since-wrong",
+    NOBODY,
+    Step.NEVER,
+    "a requirement does not say rightly since when it is there",
+    "Put the note *Since: VERSION.* behind a new requirement, with the version that brings it, and leave older ones alone.",
+)
+REQUIREMENT_MOVED = Rule(
+    "requirement-moved",
+    NOBODY,
+    Step.PATCH,
+    "a requirement stands under another heading",
+    "Nothing; links to the section change.",
+)
+VERIFICATION_CHANGED = Rule(
+    "verification-changed",
+    NOBODY,
+    Step.PATCH,
+    "a requirement is checked by other means",
+    "Nothing; the ledger asks for the evidence.",
+)
+VERIFICATION_DROPPED = Rule(
+    "verification-dropped",
+    BOTH,
+    Step.MAJOR,
+    "a requirement that was checked is excluded from being checked",
+    "Keep the check; a promise that nobody watches any more is a weaker one.",
+)
+RULES = (
+    REQUIREMENT_DELETED,
+    REQUIREMENT_REUSED,
+    REQUIREMENT_CHANGED,
+    REQUIREMENT_REWORDED,
+    LEVEL_RAISED,
+    LEVEL_LOWERED,
+    TARGET_CHANGED,
+    DUTY_ADDED,
+    REQUIREMENT_ADDED,
+    REQUIREMENT_WITHDRAWN,
+    REQUIREMENT_DEPRECATED,
+    SINCE_WRONG,
+    REQUIREMENT_MOVED,
+    VERIFICATION_CHANGED,
+    VERIFICATION_DROPPED,
+)
+
+_STRICTNESS = {"may": 0, "should": 1, "must": 2}
+_KEY_WORD = re.compile(r"\b(MUST|SHOULD|MAY)\b")
+_SPAN = re.compile(r"`([^`]+)`")
+
+
+def check(pair: Pair) -> Iterator[Finding]:
+    """Compare the requirements by their ids."""
+    for id_, old in pair.old.requirements.items():
+        new = pair.new.requirements.get(id_)
+        if new is None:
+            yield _deleted(pair, old)
+        else:
+            yield from _kept(old, new)
+    for id_, new in pair.new.requirements.items():
+        if id_ not in pair.old.requirements:
+            yield from _added(pair, new)
+
+
+def _deleted(pair: Pair, old: Requirement) -> Finding:
+    added = (rule for id_, rule in pair.new.requirements.items() if id_ not in pair.old.requirements)
+    same = next((rule.id for rule in added if is_only_wording(rule.text, old.text)), None)
+    what = f"{old.id} is called {same} now" if same else f"{old.id} is no longer there"
+    return Finding(REQUIREMENT_DELETED, f"requirements/{old.id}", what, before=old.text)
+
+
+def _kept(old: Requirement, new: Requirement) -> Iterator[Finding]:
+    pointer = f"requirements/{new.id}"
+    if old.status == "withdrawn" != new.status:
+        yield Finding(REQUIREMENT_REUSED, pointer, f"{new.id} was withdrawn, and is {new.status}", old.text, new.text)
+        return
+    if old.text != new.text:
+        yield from _text(pointer, old, new)
+    if old.target != new.target:
+        yield Finding(
+            TARGET_CHANGED, pointer, f"{new.id} bound {old.target}, and binds {new.target}", old.target, new.target
+        )
+    if old.status != new.status:
+        is_loss = new.status == "withdrawn" and old.is_must
+        rule = REQUIREMENT_WITHDRAWN if is_loss else REQUIREMENT_DEPRECATED
+        yield Finding(rule, pointer, f"{new.id} was {old.status}, and is {new.status}", old.status, new.status)
+    if old.since != new.since:
+        yield Finding(
+            SINCE_WRONG, pointer, f"{new.id} is there since {old.since}, not {new.since}", old.since, new.since
+        )
+    if old.section != new.section:
+        what = f"{new.id} stands in {new.section} now"
+        yield Finding(REQUIREMENT_MOVED, pointer, what, old.section, new.section)
+    if old.verify != new.verify:
+        rule = VERIFICATION_DROPPED if new.verify == "excluded" else VERIFICATION_CHANGED
+        yield Finding(
+            rule, pointer, f"{new.id} was verified by {old.verify}, now by {new.verify}", old.verify, new.verify
+        )
+
+
+def _text(pointer: str, old: Requirement, new: Requirement) -> Iterator[Finding]:
+    if old.level != new.level:
+        rule = LEVEL_RAISED if _STRICTNESS[new.level] > _STRICTNESS[old.level] else LEVEL_LOWERED
+        what = f"{new.id} was a {old.level.upper()}, and is a {new.level.upper()}"
+        yield Finding(rule, pointer, what, old.text, new.text)
+    before, after = (_KEY_WORD.sub("MUST", rule.text) for rule in (old, new))
+    if old.level == new.level or before != after:
+        if is_only_wording(before, after):
+            yield Finding(REQUIREMENT_REWORDED, pointer, f"{new.id} is worded differently", old.text, new.text)
+        elif old.target == new.target or not _differ_in_subject(before, after):
+            yield Finding(REQUIREMENT_CHANGED, pointer, f"{new.id} says something else", old.text, new.text)
+
+
+def _differ_in_subject(before: str, after: str) -> bool:
+    """Tell whether two sentences differ in nothing but who is bound, which has a rule of its own."""
+    rest = [text.split(" ", 2)[2:] for text in (before, after)]
+    return rest[0] == rest[1]
+
+
+def _added(pair: Pair, new: Requirement) -> Iterator[Finding]:
+    pointer = f"requirements/{new.id}"
+    if Version.parse(new.since) != Version(pair.new.version.major, pair.new.version.minor):
+        what = f"{new.id} is new in {pair.new.version}, and says that it is there since {new.since}"
+        yield Finding(SINCE_WRONG, pointer, what, after=new.since)
+    if new.status == "withdrawn" or new.level == "should" or _is_about_something_new(pair, new):
+        yield Finding(REQUIREMENT_ADDED, pointer, f"{new.id} is new", after=new.text)
+    else:
+        what = f"{new.id} is a new {new.level.upper()} about what {pair.old.version} had already"
+        yield Finding(DUTY_ADDED, pointer, what, after=new.text, breaks=_bound(new))
+
+
+def _is_about_something_new(pair: Pair, rule: Requirement) -> bool:
+    """Tell whether a requirement names something that the old version did not have, or is of a new family."""
+    family = rule.id[:3]
+    if all(id_[:3] != family for id_ in pair.old.requirements):
+        return True
+    spans = {word.strip('"') for span in _SPAN.findall(rule.text) for word in (span, *re.split(r"[^\w:-]+", span))}
+    return bool(spans & pair.added_names())
+
+
+def _bound(rule: Requirement) -> tuple[Direction, ...]:
+    """Who no longer conforms: senders or receivers, as far as the sentence says."""
+    words = rule.text.split(" ", 2)[1]
+    return {"sender": SENDERS, "receiver": RECEIVERS}.get(words, BOTH)

@@ -1,0 +1,127 @@
+"""Whether old and new peers still take each other's messages, schema by schema."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+from conformance.gate.containment import Answer, contains
+from conformance.gate.finding import BOTH, NOBODY, RECEIVERS, SENDERS, Finding, Rule, Witness
+from conformance.gate.pair import Pair, Part
+from conformance.gate.rules.differences import differing_places, without_texts
+from conformance.gate.version import Step
+from conformance.wire import shorten
+
+SENDERS_BROKEN = Rule(
+    "senders-broken",
+    SENDERS,
+    Step.MAJOR,
+    "a receiver of the new version refuses what a sender of the old one may send",
+    "Accept what was accepted before; ask for more in a new optional member, or in a new message.",
+)
+RECEIVERS_BROKEN = Rule(
+    "receivers-broken",
+    RECEIVERS,
+    Step.MAJOR,
+    "a sender of the new version may send what a receiver of the old one refuses",
+    "Send nothing in an old place that was not allowed there before; put it into a new optional member of an open object.",
+)
+UNDECIDED = Rule(
+    "undecided",
+    BOTH,
+    Step.MAJOR,
+    "whether old and new peers take each other's messages could not be found out",
+    "Write the schema plainer (no oneOf with overlaps, no nested not), or waive this with the reason why it is safe.",
+)
+SHAPE_EXTENDED = Rule(
+    "shape-extended",
+    NOBODY,
+    Step.MINOR,
+    "a message has something new that old peers ignore or never use",
+    "Nothing; a new minor version says that it is there.",
+)
+SHAPE_REWRITTEN = Rule(
+    "shape-rewritten",
+    NOBODY,
+    Step.PATCH,
+    "a schema is written differently and means the same",
+    "Nothing; a new patch version says that the file changed.",
+)
+RULES = (SENDERS_BROKEN, RECEIVERS_BROKEN, UNDECIDED, SHAPE_EXTENDED, SHAPE_REWRITTEN)
+
+Progress = Callable[[str], None]
+
+
+def check(pair: Pair, progress: Progress) -> Iterator[Finding]:
+    """Compare the parts of every message that both versions have."""
+    grouped: dict[tuple[Rule, tuple[str, ...]], list[tuple[Part, Finding]]] = defaultdict(list)
+    for old, new in pair.parts():
+        before, after = pair.old_views.receiver(old.reference), pair.new_views.receiver(new.reference)
+        if without_texts(before) == without_texts(after):
+            continue
+        progress(f"{new.title}: looking for a message that one side refuses")
+        places = tuple(differing_places(pair, old, new)) or (f"tables/{new.table}/{new.key}",)
+        for finding in _judge(pair, old, new):
+            grouped[finding.rule, places].append((new, finding))
+    for (_, places), found in grouped.items():
+        yield _merged(places, found)
+
+
+def _merged(places: tuple[str, ...], found: list[tuple[Part, Finding]]) -> Finding:
+    """Make one finding of those that a single difference caused in several messages."""
+    part, first = found[0]
+    further = dict.fromkeys(each.title for each, _ in found if each.title != part.title)
+    return replace(first, pointer=places[0], also=(*further, *places[1:]))
+
+
+def _judge(pair: Pair, old: Part, new: Part) -> Iterator[Finding]:
+    receivers = pair.old_views.receiver(old.reference), pair.new_views.receiver(new.reference)
+    senders = pair.sender(pair.old_views, old), pair.sender(pair.new_views, new)
+    examples = pair.examples(new.column)
+    forth = contains(receivers[1], senders[0], examples)
+    back = contains(receivers[0], senders[1], examples)
+    broken = [*_broken(pair, new, SENDERS_BROKEN, forth), *_broken(pair, new, RECEIVERS_BROKEN, back)]
+    yield from broken
+    if not broken:
+        same = all(contains(b, a).holds and contains(a, b).holds for a, b in (receivers, senders))
+        rule = SHAPE_REWRITTEN if same else SHAPE_EXTENDED
+        yield Finding(rule, "", f"{new.title}: {rule.title}")
+
+
+def _broken(pair: Pair, part: Part, rule: Rule, answer: Answer) -> Iterator[Finding]:
+    if answer.holds:
+        return
+    if not answer.values:
+        yield Finding(UNDECIDED, "", f"{part.title}: {answer.reason}", breaks=rule.breaks)
+        return
+    sender, receiver = (pair.old, pair.new) if rule is SENDERS_BROKEN else (pair.new, pair.old)
+    names = _sides(sender is pair.old, str(sender.version), str(receiver.version))
+    witness = Witness(_whole(part, answer.values[0]), *names, answer.reason)
+    yield Finding(rule, "", f"{part.title}: {rule.title}: {shorten(answer.values[0], 120)}", witness=witness)
+
+
+def _sides(is_old_sender: bool, sender: str, receiver: str) -> tuple[str, str]:
+    """Name the two sides, even where the version was not changed yet."""
+    if sender != receiver:
+        return sender, receiver
+    return (sender, f"{receiver} (as changed)") if is_old_sender else (f"{sender} (as changed)", receiver)
+
+
+def _whole(part: Part, value: Any) -> Any:
+    """Put a payload into an envelope."""
+    if part.column == "schema":
+        return value
+    row = part.row
+    is_answer = part.column == "answer"
+    channel = row["channel"]
+    return {
+        "message_id": "witness",
+        "app_id": "app",
+        "channel_id": {"any": "channel", "`queue:` and a name": "queue:name"}.get(channel, channel),
+        "message_type": "response" if is_answer else row["type"],
+        "payload": value,
+        "timestamp": 0,
+        **({"reply_to": "request"} if is_answer or row["type"] == "response" else {}),
+    }

@@ -1,0 +1,93 @@
+"""The golden vectors: a promise with an octet string."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from conformance.gate.finding import BOTH, NOBODY, Finding, Rule
+from conformance.gate.pair import Pair
+from conformance.gate.version import Step
+from conformance.wire import shorten
+
+VECTOR_EDITED = Rule(
+    "vector-edited",
+    BOTH,
+    Step.NEVER,
+    "a vector sends something else under the same name",
+    "Put the vector back, and give the other one a name of its own.",
+)
+VECTOR_VERDICT_FLIPPED = Rule(
+    "vector-verdict-flipped",
+    BOTH,
+    Step.NEVER,
+    "a vector has another outcome under the same name",
+    "Put the outcome back. Where a major version wants another one, drop the vector and add one with another name.",
+)
+VECTOR_DELETED = Rule(
+    "vector-deleted",
+    BOTH,
+    Step.MAJOR,
+    "a vector is gone",
+    "Put it back; what was promised is shown by it.",
+)
+VECTOR_CONTRADICTED = Rule(
+    "vector-contradicted",
+    BOTH,
+    Step.MAJOR,
+    "a new vector wants another outcome for octets that had one",
+    "Find out which is right; one body in one state has one outcome.",
+)
+VECTOR_ADDED = Rule("vector-added", NOBODY, Step.PATCH, "a vector is new", "Nothing; it shows a rule that there is.")
+VECTOR_REWORDED = Rule(
+    "vector-reworded",
+    NOBODY,
+    Step.PATCH,
+    "a vector is described differently, or names other requirements",
+    "Nothing; its body and outcome are what they were.",
+)
+RULES = (VECTOR_EDITED, VECTOR_VERDICT_FLIPPED, VECTOR_DELETED, VECTOR_CONTRADICTED, VECTOR_ADDED, VECTOR_REWORDED)
+
+_SITUATION = ("body", "state", "profile", "connection_id")
+
+
+def check(pair: Pair) -> Iterator[Finding]:
+    """Compare the vectors by their names."""
+    known = {_situation(vector): vector for vector in pair.old.vectors.values()}
+    for id_, old in pair.old.vectors.items():
+        new, pointer = pair.new.vectors.get(id_), f"vectors/{id_}"
+        if new is None:
+            yield Finding(VECTOR_DELETED, pointer, f"{id_} is gone", before=shorten(old))
+        elif old != new:
+            yield from _kept(pointer, old, new)
+    for id_, new in pair.new.vectors.items():
+        if id_ not in pair.old.vectors:
+            yield _added(new, known.get(_situation(new)))
+
+
+def _kept(pointer: str, old: Any, new: Any) -> Iterator[Finding]:
+    if _octets(old) != _octets(new) or _situation(old)[1:] != _situation(new)[1:]:
+        parts = [{name: vector.get(name) for name in _SITUATION} for vector in (old, new)]
+        yield Finding(VECTOR_EDITED, pointer, f"{new['id']} sends something else", *map(shorten, parts))
+    if old["expect"] != new["expect"]:
+        texts = [shorten(vector["expect"]) for vector in (old, new)]
+        yield Finding(VECTOR_VERDICT_FLIPPED, pointer, f"{new['id']} has another outcome", *texts)
+    if any(old[name] != new[name] for name in ("description", "requirements")):
+        yield Finding(VECTOR_REWORDED, pointer, f"{new['id']} is described differently")
+
+
+def _added(new: Any, twin: Any) -> Finding:
+    pointer = f"vectors/{new['id']}"
+    if twin is not None and twin["expect"] != new["expect"]:
+        texts = [shorten(vector["expect"]) for vector in (twin, new)]
+        return Finding(VECTOR_CONTRADICTED, pointer, f"{new['id']} contradicts {twin['id']}", *texts)
+    return Finding(VECTOR_ADDED, pointer, f"{new['id']} is new")
+
+
+def _situation(vector: Any) -> tuple[Any, ...]:
+    return (_octets(vector), vector["state"], vector.get("profile"), vector.get("connection_id"))
+
+
+def _octets(vector: Any) -> str:
+    body = vector["body"]
+    return str(body["hex"]).lower() if "hex" in body else body["text"].encode().hex()

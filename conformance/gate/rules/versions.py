@@ -1,0 +1,45 @@
+"""The version of the tree, and what the changelog says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from conformance.gate.finding import NOBODY, Finding, Rule
+from conformance.gate.pair import Pair
+from conformance.gate.version import Step, Version
+
+VERSION_BACK = Rule(
+    "version-back",
+    NOBODY,
+    Step.NEVER,
+    "the version is earlier than the one it is compared with",
+    "Put a later version into the title of spec/README.md.",
+)
+CHANGELOG_MISSING = Rule(
+    "changelog-missing",
+    NOBODY,
+    Step.NEVER,
+    "the changelog does not speak of a change",
+    "Write it under the heading '### Protocol VERSION' of CHANGELOG.md, and name each requirement by its id.",
+)
+RULES = (VERSION_BACK, CHANGELOG_MISSING)
+
+
+def check(pair: Pair, findings: Iterable[Finding], changes: Mapping[Version, str]) -> Iterator[Finding]:
+    """Look whether the version went on, and whether the changelog has a section that names what changed."""
+    old, new = pair.old.version, pair.new.version
+    if new < old:
+        yield Finding(VERSION_BACK, "version", f"the version was {old}, and is {new}", str(old), str(new))
+    touched = [each for each in findings if each.pointer != "version"]
+    said = changes.get(new, "")
+    if touched and (not said or new == old):
+        what = (
+            f"CHANGELOG.md has no section about protocol {new}" if not said else f"protocol {new} was released already"
+        )
+        yield Finding(CHANGELOG_MISSING, "changelog", what)
+        return
+    ids = [each.pointer.partition("/")[2] for each in touched if each.pointer.startswith("requirements/")]
+    unsaid = [id_ for id_ in dict.fromkeys(ids) if id_ not in said]
+    if unsaid:
+        shown = ", ".join(unsaid[:10])
+        yield Finding(CHANGELOG_MISSING, "changelog", f"CHANGELOG.md does not name {shown} under protocol {new}")

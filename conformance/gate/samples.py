@@ -1,0 +1,202 @@
+"""Values at the edges of a schema: the ones that a changed bound, list or pattern lets in or shuts out.
+
+They need not be valid. Whoever looks for a witness asks the validators; what matters is that the interesting ones are
+among them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from itertools import islice
+from typing import Any
+
+import jsonschema_rs
+from hypothesis import HealthCheck, Phase, find, settings
+from hypothesis import strategies as st
+from hypothesis.errors import HypothesisException
+
+ANYTHING: tuple[Any, ...] = (None, True, False, 0, 1, -1, 1.5, "", "x", "1.0", [], ["x"], {}, {"further": "x"})
+MOST = 400
+"""Samples of one schema; beyond that a search costs more than it finds."""
+MOST_BRANCHES = 48
+LONGEST = 70_000
+"""Characters of a string, elements of an array."""
+TYPES = ("null", "boolean", "integer", "number", "string", "array", "object")
+
+Parts = list[dict[str, Any]]
+_IN_PLACE = ("allOf", "oneOf", "anyOf", "if", "then", "else")
+
+
+def samples(schema: Any) -> list[Any]:
+    """Return values at the edges of a schema without references, simple ones first, at most :data:`MOST`."""
+    return list(islice(_samples(schema), MOST))
+
+
+def branches(schema: Any) -> list[Parts]:
+    """Return the ways to fulfil a schema, each as the plain schemas that all apply."""
+    if not isinstance(schema, dict):
+        return [[]]
+    found: list[Parts] = [[{key: value for key, value in schema.items() if key not in _IN_PLACE}]]
+    for each in schema.get("allOf", []):
+        found = _combine(found, branches(each))
+    for key in ("oneOf", "anyOf"):
+        if schema.get(key):
+            found = _combine(found, [branch for each in schema[key] for branch in branches(each)])
+    if "if" in schema:
+        met = _combine(branches(schema["if"]), branches(schema.get("then", True)))
+        found = _combine(found, [*branches(schema.get("else", True)), *met])
+    return found
+
+
+def _combine(left: list[Parts], right: list[Parts]) -> list[Parts]:
+    return [first + second for first in left for second in right][:MOST_BRANCHES]
+
+
+def _samples(schema: Any) -> Iterator[Any]:
+    ways = branches(schema)
+    turns = [_of_parts(parts) for parts in ways]
+    while turns:  # in turn, so that no way crowds out the others
+        for turn in list(turns):
+            taken = list(islice(turn, 8))
+            yield from taken
+            if len(taken) < 8:
+                turns.remove(turn)
+
+
+def _of_parts(parts: Parts) -> Iterator[Any]:
+    fixed = [value for part in parts for value in part.get("enum", [part["const"]] if "const" in part else [])]
+    yield from fixed
+    types = _types(parts)
+    if not fixed:
+        if "object" in types and _names(parts):
+            yield from _objects(parts)
+        if "array" in types and any("items" in part or "maxItems" in part for part in parts):
+            yield from _arrays(parts)
+        if "string" in types:
+            yield from _strings(parts)
+        if {"integer", "number"} & types:
+            yield from _numbers(parts)
+    for part in parts:
+        if isinstance(part.get("not"), dict):
+            yield from samples(part["not"])
+    yield from (value for value in ANYTHING if fixed or not types or _type_of(value) & types)
+
+
+def _types(parts: Parts) -> set[str]:
+    declared = [part["type"] for part in parts if "type" in part]
+    names = [{each} if isinstance(each, str) else set(each) for each in declared]
+    return set.intersection(*names) if names else set(TYPES)
+
+
+def _type_of(value: Any) -> set[str]:
+    if value is None:
+        return {"null"}
+    if isinstance(value, bool):
+        return {"boolean"}
+    if isinstance(value, int):
+        return {"integer", "number"}
+    kinds: dict[type, str] = {float: "number", str: "string", list: "array", dict: "object"}
+    return {kinds[type(value)]}
+
+
+def _names(parts: Parts) -> list[str]:
+    return list(
+        dict.fromkeys(name for part in parts for name in [*part.get("properties", {}), *part.get("required", [])])
+    )
+
+
+def _objects(parts: Parts) -> Iterator[dict[str, Any]]:
+    values = {name: _member_samples(parts, name) for name in _names(parts)}
+    required = {name for part in parts for name in part.get("required", [])}
+    least = {name: values[name][0] for name in values if name in required}
+    whole = {name: each[0] for name, each in values.items()}
+    yield from (least, whole)
+    for name in values:
+        yield {other: value for other, value in whole.items() if other != name}
+        yield {other: value for other, value in least.items() if other != name}
+    yield whole | {"further": "x"}
+    for number in range(max(map(len, values.values()), default=0)):
+        yield from (least | {name: each[number]} for name, each in values.items() if number < len(each))
+
+
+def _member_samples(parts: Parts, name: str) -> list[Any]:
+    """Return samples of a member, the first of them valid if any is."""
+    schema = {"allOf": [part["properties"][name] for part in parts if name in part.get("properties", {})]}
+    found = samples(schema)
+    accepts = validator(schema)
+    return sorted(found, key=lambda value: not accepts.is_valid(value)) or [None]
+
+
+def _arrays(parts: Parts) -> Iterator[list[Any]]:
+    schema = {"allOf": [part["items"] for part in parts if "items" in part]}
+    found = samples(schema)
+    accepts = validator(schema)
+    good = [value for value in found if accepts.is_valid(value)] or [None]
+    yield from ([], good[:1], good[:1] * 2, good[:3])
+    for bound in _bounds(parts, "minItems", "maxItems"):
+        yield (good * (bound // len(good) + 1))[:bound]
+        yield good[:1] * bound
+    yield from ([value] for value in found)
+
+
+def _strings(parts: Parts) -> Iterator[str]:
+    for part in parts:
+        for pattern in (part.get("pattern"), _pattern_of(part.get("not"))):
+            if pattern is not None:
+                yield from _matching(pattern)
+    yield from ("x", "", "1.0", "é", "\x00", "x\n", "X y")
+    for bound in _bounds(parts, "minLength", "maxLength"):
+        yield "x" * bound
+
+
+def _pattern_of(schema: Any) -> str | None:
+    return schema.get("pattern") if isinstance(schema, dict) else None
+
+
+@cache
+def _matching(pattern: str) -> tuple[str, ...]:
+    """Return a few strings that match a pattern, and that contain a match."""
+    strategies = (st.from_regex(pattern, fullmatch=True), st.from_regex(pattern))
+    found: list[str] = []
+    for strategy in strategies:
+        for wanted in range(3):
+            try:
+                found.append(
+                    find(
+                        strategy, lambda text, wanted=wanted: len(text) >= wanted and text not in found, settings=QUICK
+                    )
+                )
+            except HypothesisException:
+                continue
+    return tuple(found)
+
+
+QUICK = settings(
+    max_examples=50,
+    database=None,
+    derandomize=True,
+    deadline=None,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+
+
+def _numbers(parts: Parts) -> Iterator[float]:
+    for part in parts:
+        for name in ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"):
+            if name in part:
+                bound = part[name]
+                yield from (bound, bound - 1, bound + 1, bound + 0.5)
+    yield from (0, 1, -1, 1.5, 2, 10**6, -(10**6), 10**18)
+
+
+def _bounds(parts: Parts, *names: str) -> list[int]:
+    """Return the lengths around each bound that the parts state."""
+    stated = {part[name] + delta for part in parts for name in names if name in part for delta in (0, -1, 1)}
+    return sorted(length for length in stated if 0 <= length <= LONGEST)
+
+
+def validator(schema: Any) -> Any:
+    """Return the quick validator of a schema without references."""
+    return jsonschema_rs.Draft202012Validator(schema)

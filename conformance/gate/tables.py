@@ -1,0 +1,118 @@
+"""The marked tables of the spec's chapters: a comment such as ``<!-- limits -->`` above a table names it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from conformance.spec_blocks import Block, Chapter, Kind, SpecError
+
+_MARK = re.compile(r"<!-- ([a-z-]+) -->")
+_LINK = re.compile(r"\[[^\]]*\]\(([^)#]+)[^)]*\)")
+
+KEYS: dict[str, tuple[str, ...]] = {
+    "framing": ("property",),
+    "encoding": ("property",),
+    "states": ("state", "event"),
+    "error-codes": ("code", "profile"),
+    "precedence": ("stage",),
+    "limits": ("limit", "bound"),
+    "profiles": ("profile",),
+    "responder": ("channel",),
+    "envelopes": ("message", "from"),
+    "messages": ("channel", "message", "from"),
+    "reserved": ("kind", "name", "place"),
+}
+"""Every marked table, with the columns that together name a row."""
+
+Row = dict[str, str]
+Table = dict[str, Row]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A row of a marked table, with the chapter and line it stands on."""
+
+    table: str
+    key: str
+    row: Row
+    chapter: Chapter
+    line: int
+
+
+def key_of(table: str, row: Row) -> str:
+    """Return what names a row inside its table."""
+    return "/".join(row[column] for column in KEYS[table] if row.get(column))
+
+
+def read_tables(chapters: list[Chapter]) -> list[Found]:
+    """Find the rows of all marked tables.
+
+    Raises SpecError when a mark is unknown or has no table, a table is missing, lacks a column, or names a row twice.
+    """
+    marked = [(chapter, *pair) for chapter in chapters for pair in _marked(chapter)]
+    for name in KEYS:
+        if not any(name == mark for _, mark, _ in marked):
+            raise SpecError(f"no chapter has a table marked <!-- {name} -->; the gate compares it, so put it back")
+    rows = [found for chapter, name, block in marked for found in _rows(chapter, name, block)]
+    profiles = {found.row["chapter"]: found.row["profile"] for found in rows if found.table == "profiles"}
+    rows = [_with_profile(found, profiles) for found in rows]
+    seen: dict[tuple[str, str], Found] = {}
+    for found in rows:
+        other = seen.setdefault((found.table, found.key), found)
+        if other is not found:
+            raise SpecError(
+                f"{found.chapter.path}:{found.line}: the table {found.table} has {found.key} a second time "
+                f"(see {other.chapter.path.name}:{other.line}); keep one"
+            )
+    return rows
+
+
+def _with_profile(found: Found, profiles: dict[str, str]) -> Found:
+    """Give an error code the profile whose chapter it stands in."""
+    if found.table != "error-codes":
+        return found
+    row = {**found.row, "profile": profiles.get(found.chapter.path.name, "")}
+    return Found(found.table, key_of(found.table, row), row, found.chapter, found.line)
+
+
+def _marked(chapter: Chapter) -> Iterator[tuple[str, Block]]:
+    for block, following in zip(chapter.blocks, [*chapter.blocks[1:], None], strict=True):
+        found = _MARK.fullmatch(block.text.strip()) if block.kind is Kind.PARAGRAPH else None
+        if not found:
+            continue
+        where = f"{chapter.path}:{block.line}"
+        if found[1] not in KEYS:
+            raise SpecError(f"{where}: there is no table named {found[1]}; the names are {', '.join(KEYS)}")
+        if following is None or following.kind is not Kind.TABLE:
+            raise SpecError(f"{where}: no table stands below the mark {found[0]}; put one there")
+        yield found[1], following
+
+
+def _rows(chapter: Chapter, table: str, block: Block) -> Iterator[Found]:
+    columns = _cells(block.lines[0])
+    needed = [column for column in KEYS[table] if (table, column) != ("error-codes", "profile")]
+    missing = [column for column in needed if column not in columns]
+    if missing:
+        raise SpecError(f"{chapter.path}:{block.line}: the table {table} lacks the column {missing[0]}; add it")
+    for number, line in enumerate(block.lines[2:], start=block.line + 2):
+        cells = _cells(line)
+        if len(cells) != len(columns):
+            raise SpecError(
+                f"{chapter.path}:{number}: a row of {len(cells)} cells in a table of {len(columns)} columns"
+            )
+        row = dict(zip(columns, cells, strict=True))
+        yield Found(table, key_of(table, row), row, chapter, number)
+
+
+def _cells(line: str) -> list[str]:
+    """Return the cells of a row: a cell that is one link is its target, one that is one code span is its content."""
+    return [_plain(cell.strip().replace("\\|", "|")) for cell in re.split(r"(?<!\\)\|", line.strip().strip("|"))]
+
+
+def _plain(cell: str) -> str:
+    link = _LINK.fullmatch(cell)
+    if link:
+        return link[1]
+    return cell[1:-1] if re.fullmatch(r"`[^`]+`", cell) else cell

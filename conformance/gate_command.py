@@ -1,0 +1,158 @@
+"""``ipc-conformance gate``: may the working tree become the version that it says it is?"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from conformance.gate import output, waivers
+from conformance.gate.freeze import freeze as freeze_release
+from conformance.gate.judge import Judgement, judge
+from conformance.gate.release import ReleaseError
+from conformance.gate.rules import RULES
+from conformance.gate.sources import resolve
+from conformance.gate.tree import Tree
+from conformance.gate.version import Step
+
+FILE = click.Path(dir_okay=False, path_type=Path)
+FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+REFUSED, UNREADABLE = 1, 2
+_tree = click.option(
+    "--tree", "root", type=FOLDER, default=".", help="The working tree, the present folder by default."
+)
+
+
+@click.group(invoke_without_command=True)
+@_tree
+@click.option(
+    "--against", metavar="WHAT", help="A release, git:REF, a folder or file, or the address of a hosted file."
+)
+@click.option("--draft", metavar="NAME", help="Judge the tree with this draft of spec/drafts added to it.")
+@click.option("--waivers", "waiver_file", type=FILE, help="Waivers (TOML); spec/waivers.toml when it exists.")
+@click.option(
+    "--format", "form", type=click.Choice(["text", "json", "github"]), default="text", help="What goes to stdout."
+)
+@click.option(
+    "--json", "json_file", type=FILE, metavar="FILE", help="Write the judgement as JSON (tools/gate.schema.json)."
+)
+@click.option("--junit", "junit_file", type=FILE, metavar="FILE", help="Write a JUnit XML file.")
+@click.option("-v", "--verbose", is_flag=True, help="List accepted differences too.")
+@click.option("--explain", metavar="RULE", help="Print what a rule is about, and end.")
+@click.pass_context
+def gate(
+    context: click.Context,
+    root: Path,
+    against: str | None,
+    draft: str | None,
+    waiver_file: Path | None,
+    form: str,
+    json_file: Path | None,
+    junit_file: Path | None,
+    explain: str | None,
+    *,
+    verbose: bool,
+) -> None:
+    """Compare the protocol in a working tree with a released version.
+
+    Says for each difference in the spec, the schemas and the vectors whom it breaks, and which version it needs.
+    Without --against the latest release in spec/releases is meant.
+
+    \b
+    Exits with 0 when the tree's version allows every difference,
+              1 when it does not, or a waiver is stale or has ended,
+              2 when something cannot be read.
+    """
+    if context.invoked_subcommand:
+        return
+    if explain is not None:
+        click.echo(_explained(explain), nl=False)
+        return
+    with _unreadable_is_status_2(), _progress() as progress:
+        old, name = resolve(against, root)
+        tree = Tree.read(root, draft)
+        judgement = judge(old, tree, _waivers(root, waiver_file), progress=progress)
+    found = output.items(judgement, tree)
+    _write(json_file, json.dumps(output.as_json(judgement, found, name), indent=1) + "\n")
+    _write(junit_file, output.as_junit(judgement, found))
+    _print(form, judgement, found, name, is_verbose=verbose)
+    if not judgement.is_accepted:
+        sys.exit(REFUSED)
+
+
+@gate.command()
+@click.argument("version")
+@_tree
+def freeze(version: str, root: Path) -> None:
+    """Write spec/releases/VERSION.json, the promise that later versions are compared with.
+
+    VERSION is that of the tree. The gate has to accept it, and a released file is never written again.
+    """
+    with _unreadable_is_status_2(), _progress() as progress:
+        path = freeze_release(root, version, _waivers(root, None), progress)
+    click.echo(f"{path}: released; commit it")
+
+
+@gate.command()
+def rules() -> None:
+    """List the rules: id, version step needed, whom it breaks, what it looks for."""
+    for rule in RULES.values():
+        needs = "no version" if rule.step is Step.NEVER else str(rule.step)
+        click.echo(f"{rule.id:<24} {needs:<11} {' and '.join(rule.breaks) or 'nobody':<22} {rule.title}")
+
+
+def _explained(rule: str) -> str:
+    if rule not in RULES:
+        raise click.UsageError(f"there is no rule {rule!r}; ipc-conformance gate rules lists them")
+    return RULES[rule].page
+
+
+def _waivers(root: Path, file: Path | None) -> list[waivers.Waiver]:
+    usual = root / "spec" / waivers.NAME
+    if file is None and not usual.exists():
+        return []
+    try:
+        return waivers.read(file or usual)
+    except ValueError as error:
+        raise ReleaseError(str(error)) from None
+
+
+def _print(form: str, judgement: Judgement, found: list[output.Item], name: str, *, is_verbose: bool) -> None:
+    if form == "json":
+        click.echo(json.dumps(output.as_json(judgement, found, name), indent=1))
+        return
+    lines = output.text(judgement, found, name, is_verbose=is_verbose)
+    for line in output.as_annotations(judgement, found) if form == "github" else lines:
+        click.echo(line)
+
+
+def _write(path: Path | None, content: str) -> None:
+    if path is None:
+        return
+    try:
+        path.write_text(content, "utf-8", newline="\n")
+    except OSError as error:
+        click.echo(f"{path}: cannot be written ({error})", err=True)
+        sys.exit(UNREADABLE)
+
+
+@contextmanager
+def _unreadable_is_status_2() -> Iterator[None]:
+    try:
+        yield
+    except ReleaseError as error:
+        click.echo(str(error), err=True)
+        sys.exit(UNREADABLE)
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str], None]]:
+    """Show on a terminal what is being looked for."""
+    console = Console(stderr=True)
+    with console.status("reading") as status:
+        yield lambda what: status.update(what)
