@@ -248,6 +248,32 @@ def spec(session: nox.Session) -> None:
 
 
 @nox.session
+def gate(session: nox.Session) -> None:
+    """Compare the protocol with its latest release: may it become the version that it says it is?"""
+    _install(session)
+    session.run("ipc-conformance", "gate", *session.posargs)
+
+
+@nox.session
+def replay(session: nox.Session) -> None:
+    """Send the golden vectors of every released version to the reference server: what was promised stays true."""
+    _install(session)
+    releases = sorted(Path("spec", "releases").glob("*.json"))
+    secured = _secured(session)
+    for release in releases:
+        chosen = ("--release", str(release), "--case")
+        session.run("ipc-conformance", "run", "--server-cmd", REFERENCE, *chosen, "golden/*", *session.posargs)
+        session.run("ipc-conformance", "run", *secured, *chosen, "golden/security-*", *session.posargs)
+
+
+@nox.session
+def tutorial(session: nox.Session) -> None:
+    """Follow docs/changing-the-protocol.md to the letter, in a clone that is thrown away."""
+    session.install("-e", ".", "trustme", "pytest", "pytest-xdist")
+    session.run("python", "tests/docs/follow.py", "docs/changing-the-protocol.md", *session.posargs)
+
+
+@nox.session
 def build(session: nox.Session) -> None:
     """Build the wheel and run the suite from it, in a fresh environment outside the source tree."""
     with tempfile.TemporaryDirectory() as place:

@@ -8,16 +8,21 @@ from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
 
-from conformance import cases, client_cases
+from conformance import cases, client_cases, overlay
 from conformance.case import Case, Role, registered
+from conformance.cases import golden
 
 
 @cache
 def all_cases() -> dict[str, Case]:
-    """Return every case by id, servers' and clients'."""
+    """Return every case by id, servers' and clients'.
+
+    Raises OverlayError when the run has a draft or a release that cannot be read.
+    """
     for package in (cases, client_cases):
         for module in iter_modules(package.__path__):
             import_module(f"{package.__name__}.{module.name}")
+    golden.register(overlay.apply())
     return registered()
 
 

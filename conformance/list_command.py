@@ -8,6 +8,7 @@ import click
 
 from conformance.case import Role
 from conformance.catalogue import select
+from conformance.draft_options import overlay_options
 from conformance.requirements import section_link
 
 
@@ -17,6 +18,7 @@ from conformance.requirements import section_link
     "--profile", "profiles", metavar="NAME", multiple=True, help="Only this profile's cases; core for the rest."
 )
 @click.option("--level", type=click.Choice(["must", "should"]), help="Only cases of this level.")
+@overlay_options
 @click.option("--role", type=click.Choice(["server", "client"]), default="server", help="Whose cases.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with the sentences of the requirements.")
 def list_cases(

@@ -18,6 +18,7 @@ from rich.console import Console
 from conformance import baseline
 from conformance.catalogue import all_cases, select
 from conformance.chop import ChopMode
+from conformance.draft_options import overlay_options
 from conformance.execute import PytestPlan, execute
 from conformance.report.progress import RunProgress
 from conformance.report.summary import print_report
@@ -127,6 +128,7 @@ def _settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
     "--profile", "profiles", metavar="NAME", multiple=True, help="Only this profile's cases; core for the rest."
 )
 @click.option("--level", type=click.Choice(["must", "should"]), help="Only cases of this level.")
+@overlay_options
 @_settings_options
 @click.option("-n", "workers", type=click.IntRange(1, 64), help="Worker processes. [default: 2; 1 with --server]")
 @click.option("--json", "json_file", type=FILE, metavar="FILE", help="Write the results file.")

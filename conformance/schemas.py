@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -84,9 +84,24 @@ def _is_idle(name: str, value: Any) -> bool:
     return name in ("$ref", "$id", "$defs") or (name in ("$schema", "title", "description") and isinstance(value, str))
 
 
+def overlay(documents: Mapping[str, Any]) -> None:
+    """Put schemas in the place of published ones, or beside them, for the rest of this process.
+
+    Args:
+        documents: the schemas by their names.
+    """
+    _overlaid.update(documents)
+    _registry.cache_clear()
+    validator.cache_clear()
+
+
+_overlaid: dict[str, Any] = {}
+
+
 @cache
 def _registry() -> Registry[Any]:
-    resources = (Resource.from_contents(json.loads(file.read_text("utf-8"))) for file in _schema_files())
+    published = (json.loads(file.read_text("utf-8")) for file in _schema_files())
+    resources = (Resource.from_contents(document) for document in (*published, *_overlaid.values()))
     return Registry().with_resources((str(resource.id()), resource) for resource in resources)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
@@ -37,7 +38,12 @@ def load() -> list[Vector]:
     """Return all golden vectors, file by file."""
     folder = files("ipc_schemas") / "vectors"
     texts = [file.read_text("utf-8") for file in sorted(folder.iterdir(), key=lambda file: file.name)]
-    return [_vector(entry) for text in texts for entry in json.loads(text)["vectors"]]
+    return [vector for text in texts for vector in of_entries(json.loads(text)["vectors"])]
+
+
+def of_entries(entries: Iterable[dict[str, Any]]) -> list[Vector]:
+    """Return the vectors that entries of such a file state."""
+    return [_vector(entry) for entry in entries]
 
 
 def _vector(entry: dict[str, Any]) -> Vector:

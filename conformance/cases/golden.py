@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from functools import partial
 
 from conformance import schemas, wire
 from conformance.case import Case, add
 from conformance.connection import FATAL, Connection
 from conformance.scene import Scene
-from conformance.vectors import Vector, load
+from conformance.vectors import Vector
 from conformance.verdicts import Unsupported, Violation
 
 ADDRESS = ("reply_to", "channel_id", "app_id")
@@ -61,13 +62,15 @@ def _expect_answer(peer: Connection, kind: str, request: wire.Message) -> None:
         )
 
 
-for _vector in load():
-    add(
-        Case(
-            f"golden/{_vector.id.replace('/', '-')}",
-            _vector.requirements,
-            _vector.description,
-            partial(golden, vector=_vector),
-            profile=_vector.profile,
+def register(vectors: Iterable[Vector]) -> None:
+    """Make a case of each vector."""
+    for vector in vectors:
+        add(
+            Case(
+                f"golden/{vector.id.replace('/', '-')}",
+                vector.requirements,
+                vector.description,
+                partial(golden, vector=vector),
+                profile=vector.profile,
+            )
         )
-    )

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.errors import HypothesisException
 from jsonschema import Draft202012Validator
 
-from conformance.gate.samples import branches, samples, validator
+from conformance.gate.samples import all_of, branches, samples, validator
 
 EXAMPLES = 3000
 _THOROUGH = settings(
@@ -136,12 +136,12 @@ def _of_parts(parts: list[dict[str, Any]]) -> st.SearchStrategy[Any]:
             named.setdefault(name, []).append(value)
     required = {name for part in parts for name in part.get("required", [])}
     if named:
-        members = {name: strategy({"allOf": values}) for name, values in named.items()}
+        members = {name: strategy(all_of(values)) for name, values in named.items()}
         needed = {name: members.get(name, st.none()) for name in required}
         return st.fixed_dictionaries(
             needed, optional={name: each for name, each in members.items() if name not in required}
         )
     items = [part["items"] for part in parts if "items" in part]
     if items:
-        return st.lists(strategy({"allOf": items}), max_size=5)
-    return st.sampled_from(samples({"allOf": parts}) or [None])
+        return st.lists(strategy(all_of(items)), max_size=5)
+    return st.sampled_from(samples(all_of(parts)) or [None])

@@ -122,14 +122,14 @@ def _objects(parts: Parts) -> Iterator[dict[str, Any]]:
 
 def _member_samples(parts: Parts, name: str) -> list[Any]:
     """Return samples of a member, the first of them valid if any is."""
-    schema = {"allOf": [part["properties"][name] for part in parts if name in part.get("properties", {})]}
+    schema = all_of([part["properties"][name] for part in parts if name in part.get("properties", {})])
     found = samples(schema)
     accepts = validator(schema)
     return sorted(found, key=lambda value: not accepts.is_valid(value)) or [None]
 
 
 def _arrays(parts: Parts) -> Iterator[list[Any]]:
-    schema = {"allOf": [part["items"] for part in parts if "items" in part]}
+    schema = all_of([part["items"] for part in parts if "items" in part])
     found = samples(schema)
     accepts = validator(schema)
     good = [value for value in found if accepts.is_valid(value)] or [None]
@@ -195,6 +195,11 @@ def _bounds(parts: Parts, *names: str) -> list[int]:
     """Return the lengths around each bound that the parts state."""
     stated = {part[name] + delta for part in parts for name in names if name in part for delta in (0, -1, 1)}
     return sorted(length for length in stated if 0 <= length <= LONGEST)
+
+
+def all_of(schemas: list[Any]) -> Any:
+    """Return the schema of what all of them accept."""
+    return {"allOf": schemas} if schemas else True
 
 
 def validator(schema: Any) -> Any:

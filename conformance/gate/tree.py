@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
 from conformance.gate.places import line_of, split_pointer
 from conformance.gate.release import Release, ReleaseError
-from conformance.gate.tables import Found, read_tables
+from conformance.gate.tables import Found, Table, read_tables
 from conformance.gate.version import Version
 from conformance.schemas import SUFFIX
-from conformance.spec_blocks import SpecError
+from conformance.spec_blocks import SpecError, read_chapter
 from conformance.spec_check import text_problems
-from conformance.spec_text import Spec
+from conformance.spec_text import Spec, statements
 
 CHANGELOG = "CHANGELOG.md"
-_TITLE = re.compile(r"# .*\b([0-9]+\.[0-9]+(?:\.[0-9]+)?)\s*")
+DRAFTS = "drafts"
+_TITLE = re.compile(r"# .*\s([0-9]+\.[0-9]+(?:\.[0-9]+)?)\s*\n")
 _SECTION = re.compile(r"^#+ Protocol ([0-9]+\.[0-9]+(?:\.[0-9]+)?)\s*$(.*?)(?=^#|\Z)", re.MULTILINE | re.DOTALL)
 
 
@@ -35,7 +36,13 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """A working tree, read."""
+    """A working tree, read.
+
+    Attributes:
+        root: its folder.
+        release: what it promises.
+        changes: what the changelog says of each version of the protocol.
+    """
 
     root: Path
     release: Release
@@ -44,94 +51,104 @@ class Tree:
 
     @classmethod
     def read(cls, root: Path, draft: str | None = None) -> Self:
-        """Read the tree below a folder, with a draft added to it if wanted.
+        """Read the tree below a folder.
 
-        Raises ReleaseError when it is no tree of the protocol, or one of its files cannot be read or has problems.
+        Args:
+            root: the folder.
+            draft: the name of a draft that is added to it; its README then says which version this is, and what is new.
+
+        Raises:
+            ReleaseError: it is no tree of the protocol, or one of its files cannot be read or has problems.
         """
         if not (root / "spec" / "README.md").is_file() or not (root / "schemas").is_dir():
             raise ReleaseError(f"{root}: no tree of the protocol; it has to have spec/README.md and schemas/")
-        try:
-            spec = Spec.read(root / "spec")
-            problems = text_problems(spec)
-            if problems:
-                raise ReleaseError(f"{problems[0]}; see ipc-conformance spec check, {len(problems)} problems in all")
-            rows = read_tables(spec.chapters)
-        except SpecError as error:
-            raise ReleaseError(str(error)) from None
-        documents, vectors = _schemas(root), _vectors(root)
-        requirements = {found.id: found for found in spec.requirements()}
-        tables: dict[str, Any] = {found.table: {} for found in rows}
+        added = [_draft_folder(root, draft)] if draft else []
+        spec, rows = _spec(root, added)
+        files = {path.name.removesuffix(SUFFIX): path for path in _found(root, added, f"*{SUFFIX}")}
+        vectors = _vectors(root, _found(root, added, "vectors/*.json"))
+        tables: dict[str, Table] = {"reserved": {}}  # which has no rows as long as nothing was removed
         for found in rows:
-            tables[found.table][found.key] = found.row
-        version = _version(root)
+            tables.setdefault(found.table, {})[found.key] = found.row
         release = Release(
-            version, _with_empty(tables), requirements, documents, {id_: v for id_, (v, _) in vectors.items()}
+            version=_version((added or [root / "spec"])[0] / "README.md"),
+            tables=tables,
+            requirements={found.id: found for found in spec.requirements()},
+            schemas={name: _json(path) for name, path in files.items()},
+            vectors={id_: vector for id_, (vector, _) in vectors.items()},
         )
-        places = {f"requirements/{s.id}": _at(root, s.chapter.path, s.paragraph.line) for s in spec.statements}
-        places |= {f"tables/{found.table}/{found.key}": _row_place(root, found) for found in rows}
+        places = {f"requirements/{each.id}": _at(root, each.chapter.path, each.paragraph.line) for each in spec.statements}
+        places |= {f"tables/{found.table}/{found.key}": _at(root, found.chapter.path, found.line) for found in rows}
         places |= {f"vectors/{id_}": place for id_, (_, place) in vectors.items()}
-        return cls(root, release, _changes(root), places)
+        places |= {f"schemas/{name}": _at(root, path) for name, path in files.items()}
+        return cls(root, release, _changes([root / CHANGELOG, *(folder / "README.md" for folder in added)]), places)
 
     def locate(self, pointer: str) -> Place:
         """Return where a finding's pointer leads: to the thing itself, or to the file it would stand in."""
-        known = self._places.get(pointer)
-        if known:
-            return known
         kind, _, rest = pointer.partition("/")
-        if kind == "schemas":
-            return self._schema_place(*rest.partition("#")[::2])
+        if kind in ("schemas", "members"):
+            return self._schema_place(rest if kind == "schemas" else rest.rpartition(":")[0])
+        if pointer in self._places:
+            return self._places[pointer]
         if kind == "vectors":
             return Place(f"schemas/vectors/{rest.partition('/')[0]}.json")
-        if kind == "tables":
-            name = rest.partition("/")[0]
-            return next(
-                (p for key, p in self._places.items() if key.startswith(f"tables/{name}/")), Place("spec/README.md")
-            )
-        if kind == "requirements":
-            same = (p for key, p in self._places.items() if key.startswith(pointer.partition("-")[0]))
-            return next(same, Place("spec/README.md"))
-        return Place(CHANGELOG if kind == "changelog" else "spec/README.md")
+        beginning = pointer.partition("-")[0] if kind == "requirements" else pointer.rpartition("/")[0]
+        near = (place for key, place in self._places.items() if key.startswith(beginning))
+        return next(near, Place(CHANGELOG if kind == "changelog" else "spec/README.md"))
 
-    def _schema_place(self, name: str, pointer: str) -> Place:
-        file = f"schemas/{name}{SUFFIX}"
-        path = self.root / file
-        if not path.is_file():
-            return Place(file)
-        return Place(file, line_of(path.read_text("utf-8"), split_pointer(pointer)))
+    def _schema_place(self, reference: str) -> Place:
+        name, _, pointer = reference.partition("#")
+        known = self._places.get(f"schemas/{name}")
+        if known is None:
+            return Place(f"schemas/{name}{SUFFIX}")
+        return Place(known.file, line_of((self.root / known.file).read_text("utf-8"), split_pointer(pointer)))
 
 
-def _with_empty(tables: dict[str, Any]) -> dict[str, Any]:
-    """Add the table of reserved names, which has no rows as long as nothing was removed."""
-    return {"reserved": {}, **tables}
+def _draft_folder(root: Path, draft: str) -> Path:
+    folder = root / "spec" / DRAFTS / draft
+    if not (folder / "README.md").is_file():
+        raise ReleaseError(f"{folder}: no draft; it has to have a README.md")
+    return folder
 
 
-def _version(root: Path) -> Version:
-    path = root / "spec" / "README.md"
+def _spec(root: Path, added: list[Path]) -> tuple[Spec, list[Found]]:
+    try:
+        spec = Spec.read(root / "spec")
+        chapters = [read_chapter(path) for folder in added for path in sorted(folder.glob("[0-9][0-9]-*.md"))]
+        found = [statement for chapter in chapters for statement in statements(chapter)]
+        spec = replace(spec, chapters=[*spec.chapters, *chapters], statements=[*spec.statements, *found])
+        problems = text_problems(spec)
+        if problems:
+            raise ReleaseError(f"{problems[0]}; {len(problems)} problems in all, ipc-conformance spec check lists them")
+        return spec, read_tables(spec.chapters)
+    except SpecError as error:
+        raise ReleaseError(str(error)) from None
+
+
+def _found(root: Path, added: list[Path], pattern: str) -> list[Path]:
+    """Return the files of the schemas folder, and behind them those that a draft adds or puts in their place."""
+    return [path for folder in (root, *added) for path in sorted((folder / "schemas").glob(pattern))]
+
+
+def _version(path: Path) -> Version:
     found = _TITLE.match(path.read_text("utf-8"))
     if not found:
         raise ReleaseError(f"{path}:1: the title does not end with the version of the protocol, such as 1.1")
     return Version.parse(found[1])
 
 
-def _changes(root: Path) -> dict[Version, str]:
-    """Return what the changelog says of each version of the protocol, under headings such as ``Protocol 1.1``."""
-    path = root / CHANGELOG
-    text = path.read_text("utf-8") if path.is_file() else ""
-    return {Version.parse(version): said.strip() for version, said in _SECTION.findall(text)}
+def _changes(paths: list[Path]) -> dict[Version, str]:
+    """Return what files say of each version of the protocol, under headings such as ``Protocol 1.1``."""
+    texts = [path.read_text("utf-8") for path in paths if path.is_file()]
+    return {Version.parse(version): said.strip() for text in texts for version, said in _SECTION.findall(text)}
 
 
-def _schemas(root: Path) -> dict[str, Any]:
-    paths = sorted((root / "schemas").glob(f"*{SUFFIX}"))
-    return {path.name.removesuffix(SUFFIX): _json(path) for path in paths}
-
-
-def _vectors(root: Path) -> dict[str, tuple[Any, Place]]:
+def _vectors(root: Path, paths: list[Path]) -> dict[str, tuple[Any, Place]]:
     found: dict[str, tuple[Any, Place]] = {}
-    for path in sorted((root / "schemas" / "vectors").glob("*.json")):
+    for path in paths:
         text = path.read_text("utf-8")
         lines = {name: number for number, line in enumerate(text.splitlines(), 1) for name in _ID.findall(line)}
         for vector in _json(path)["vectors"]:
-            place = Place(path.relative_to(root).as_posix(), lines.get(vector["id"], 1))
+            place = _at(root, path, lines.get(vector["id"], 1))
             if vector["id"] in found:
                 raise ReleaseError(f"{place}: the vector {vector['id']} is there twice; give one another name")
             found[vector["id"]] = vector, place
@@ -151,9 +168,5 @@ def _json(path: Path) -> Any:
     return content
 
 
-def _row_place(root: Path, found: Found) -> Place:
-    return _at(root, found.chapter.path, found.line)
-
-
-def _at(root: Path, path: Path, line: int) -> Place:
+def _at(root: Path, path: Path, line: int = 1) -> Place:
     return Place(path.relative_to(root).as_posix(), line)

@@ -6,8 +6,7 @@ sender's view of an object is closed. A receiver ignores members that it does no
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from referencing import Registry, Resource
@@ -52,25 +51,21 @@ class Views:
         return closed(self.receiver(reference))
 
 
-def closed(schema: Any, names: frozenset[str] = frozenset(), *, is_open: bool = False) -> Any:
-    """Return a schema without the members that it does not name, where it does not say that a sender may add some.
+def closed(schema: Any, beside: Sequence[Any] = ()) -> Any:
+    """Return a schema without the members that nothing names, where it does not say that a sender may add some.
 
     Args:
         schema: a schema without references.
-        names: names that a schema around it allows in the same object.
-        is_open: whether that one says that a sender may add some.
+        beside: further schemas that apply to the same value; what they name is named.
     """
     if not isinstance(schema, dict):
         return schema
-    names = names | set(_names(schema))
-    is_open = is_open or any("additionalProperties" in part for part in in_place(schema))
-    result = _with_closed_values(schema, _described_twice(schema))
-    branches = [key for key in ALTERNATIVES if any(_speaks_of_members(each) for each in schema.get(key, []))]
-    for key in branches:
-        result[key] = [closed(each, names, is_open=is_open) for each in schema[key]]
-    if names and not branches and not is_open and not _has_hidden_branches(schema):
+    whole = [part for each in (schema, *beside) for part in in_place(each)]
+    result = _with_closed_values(schema, whole)
+    names = sorted({name for part in whole for name in part.get("properties", {})})
+    if names and not _is_open(whole) and not any(_alternatives(part) for part in in_place(schema)):
         own = result.get("properties", {})
-        result["properties"] = {**{name: True for name in sorted(names) if name not in own}, **own}
+        result["properties"] = {**{name: True for name in names if name not in own}, **own}
         result["additionalProperties"] = False
     return result
 
@@ -79,45 +74,38 @@ def in_place(schema: Any) -> Iterator[dict[str, Any]]:
     """Find the schemas that speak about the same value: itself, and what ``allOf`` and conditions apply to it."""
     if isinstance(schema, dict):
         yield schema
-        inner = [*schema.get("allOf", []), *(schema[key] for key in CONDITIONALS if key in schema)]
-        for each in inner:
+        for each in [*schema.get("allOf", []), *(schema[key] for key in CONDITIONALS if key in schema)]:
             yield from in_place(each)
 
 
-def _names(schema: Any) -> Iterator[str]:
-    return (name for part in in_place(schema) for name in part.get("properties", {}))
+def _is_open(parts: list[dict[str, Any]]) -> bool:
+    """Tell whether each part that speaks of members says whether there may be others."""
+    return all("additionalProperties" in part for part in parts if "properties" in part)
 
 
-def _described_twice(schema: Any) -> set[str]:
-    """Find the members that several parts describe as objects; closing each part would allow too little."""
-    described = (
-        name
-        for part in in_place(schema)
-        for name, value in part.get("properties", {}).items()
-        if _speaks_of_members(value)
-    )
-    return {name for name, times in Counter(described).items() if times > 1}
+def _alternatives(schema: dict[str, Any]) -> list[str]:
+    """Return the keywords with alternatives that differ in their members; each is then closed by itself."""
+    return [key for key in ALTERNATIVES if any(_speaks_of_members(each) for each in schema.get(key, []))]
 
 
 def _speaks_of_members(schema: Any) -> bool:
-    return any(
-        "properties" in part or any(_speaks_of_members(each) for key in ALTERNATIVES for each in part.get(key, []))
-        for part in in_place(schema)
-    )
+    return any("properties" in part or _alternatives(part) for part in in_place(schema))
 
 
-def _has_hidden_branches(schema: Any) -> bool:
-    """Tell whether a part other than the schema itself has alternatives that speak of members."""
-    parts = list(in_place(schema))[1:]
-    return any(_speaks_of_members(each) for part in parts for key in ALTERNATIVES for each in part.get(key, []))
+def _with_closed_values(schema: Any, whole: list[dict[str, Any]]) -> Any:
+    """Close the values inside of a value, and leave the value itself as it is.
 
-
-def _with_closed_values(schema: dict[str, Any], left: set[str]) -> dict[str, Any]:
-    """Close the values inside of the value, and leave the value itself as it is."""
+    Args:
+        schema: one of the schemas that apply to the value.
+        whole: all of them.
+    """
+    if not isinstance(schema, dict):
+        return schema
     result = dict(schema)
     if "properties" in schema:
         result["properties"] = {
-            name: value if name in left else closed(value) for name, value in schema["properties"].items()
+            name: closed(value, [other for other in _definitions(whole, name) if other is not value])
+            for name, value in schema["properties"].items()
         }
     for key in ("items", "additionalProperties", "contains"):
         if key in schema:
@@ -125,10 +113,14 @@ def _with_closed_values(schema: dict[str, Any], left: set[str]) -> dict[str, Any
     if "prefixItems" in schema:
         result["prefixItems"] = [closed(each) for each in schema["prefixItems"]]
     if "allOf" in schema:
-        result["allOf"] = [
-            _with_closed_values(each, left) if isinstance(each, dict) else each for each in schema["allOf"]
-        ]
+        result["allOf"] = [_with_closed_values(each, whole) for each in schema["allOf"]]
     for key in ("then", "else"):
-        if isinstance(schema.get(key), dict):
-            result[key] = _with_closed_values(schema[key], left)
+        if key in schema:
+            result[key] = _with_closed_values(schema[key], whole)
+    for key in _alternatives(schema):
+        result[key] = [closed(each, whole) for each in schema[key]]
     return result
+
+
+def _definitions(parts: list[dict[str, Any]], name: str) -> list[Any]:
+    return [part["properties"][name] for part in parts if name in part.get("properties", {})]

@@ -63,7 +63,7 @@ def check(pair: Pair) -> Iterator[Finding]:
         yield from _gone(pair, new.reference, before, after)
         for path in before:
             if path in after:
-                yield from _annotations(f"members/{new.reference}/{path}", path, before[path], after[path])
+                yield from _annotations(f"members/{new.reference}:{path}", path, before[path], after[path])
 
 
 def members(schema: Any, path: str = "") -> Members:
@@ -97,7 +97,7 @@ def _gone(pair: Pair, reference: str, before: Members, after: Members) -> Iterat
     for path in gone:
         if any(path.startswith((f"{other}.", f"{other}[")) for other in gone):
             continue
-        pointer, name = f"members/{reference}/{path}", path.rpartition(".")[2]
+        pointer, name = f"members/{reference}:{path}", path.rpartition(".")[2]
         renamed = _same_elsewhere(path, before, after)
         rule = MEMBER_RENAMED if renamed else MEMBER_REMOVED
         what = f"{path} of {reference} is now called {renamed}" if renamed else f"{path} of {reference} was removed"

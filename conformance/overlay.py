@@ -1,0 +1,70 @@
+"""What a run tries besides the published protocol, a draft, or in its place, a released version.
+
+The worker processes of a run learn it from the environment.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from conformance import requirements, schemas, vectors
+from conformance.spec_blocks import SpecError, read_chapter
+from conformance.spec_text import requirement, statements
+from conformance.vectors import Vector
+
+DRAFT, RELEASE = "IPC_CONFORMANCE_DRAFT", "IPC_CONFORMANCE_RELEASE"
+
+
+class OverlayError(Exception):
+    """A draft or a release cannot be used; the message is one line that says which and why."""
+
+
+def choose(name: str, path: Path) -> None:
+    """Choose a draft's folder or a release's file for this process and those that it starts."""
+    os.environ[name] = str(path.resolve())
+
+
+def apply() -> list[Vector]:
+    """Put the chosen draft or release over the published protocol, and return the golden vectors of the run.
+
+    Raises OverlayError when it cannot be read.
+    """
+    draft, release = os.environ.get(DRAFT), os.environ.get(RELEASE)
+    try:
+        if release:
+            return _apply_release(Path(release))
+        return [*vectors.load(), *_apply_draft(Path(draft))] if draft else vectors.load()
+    except (OSError, ValueError, KeyError, SpecError) as error:
+        raise OverlayError(f"{release or draft}: cannot be used ({error})") from None
+
+
+def _apply_release(file: Path) -> list[Vector]:
+    content = json.loads(file.read_text("utf-8"))
+    schemas.overlay(content["schemas"])
+    return vectors.of_entries(content["vectors"])
+
+
+def _apply_draft(folder: Path) -> list[Vector]:
+    chapters = [read_chapter(path) for path in sorted(folder.glob("[0-9][0-9]-*.md"))]
+    added = [requirement(found) for chapter in chapters for found in statements(chapter)]
+    requirements.load().update({each.id: each for each in added})
+    changed = {path.name.removesuffix(schemas.SUFFIX): _json(path) for path in folder.glob(f"schemas/*{schemas.SUFFIX}")}
+    schemas.overlay(changed)
+    _import(folder / "cases.py")
+    files = sorted(folder.glob("schemas/vectors/*.json"))
+    return [vector for path in files for vector in vectors.of_entries(_json(path)["vectors"])]
+
+
+def _json(path: Path) -> Any:
+    return json.loads(path.read_text("utf-8"))
+
+
+def _import(path: Path) -> None:
+    """Run the file in which a draft keeps its cases, if it has any; they register themselves."""
+    spec = importlib.util.spec_from_file_location("ipc_draft_cases", path)
+    if path.exists() and spec and spec.loader:
+        spec.loader.exec_module(importlib.util.module_from_spec(spec))
