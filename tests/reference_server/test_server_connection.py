@@ -18,6 +18,7 @@ from reference_server.events import (
     SubscribeReceived,
     UnsubscribeReceived,
 )
+from reference_server.precedence import PROTOCOL
 from reference_server.schemas import validator
 from reference_server.states import State
 
@@ -121,7 +122,7 @@ def test_acknowledgement_announces_version_profiles_and_limits():
     assert answer["payload"] == {
         "status": "connected",
         "connection_id": "bob",
-        "protocol": "1.0",
+        "protocol": PROTOCOL,
         "profiles": [],
         "limits": Limits(max_depth=77).announced(),
     }
