@@ -249,7 +249,7 @@ def spec(session: nox.Session) -> None:
 
 @nox.session
 def gate(session: nox.Session) -> None:
-    """Compare the protocol with its latest release: may it become the version that it says it is?"""
+    """Compare the protocol with its latest release, or with what --against says."""
     _install(session)
     session.run("ipc-conformance", "gate", *session.posargs)
 

@@ -15,7 +15,13 @@ def overlay_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add ``--draft`` and ``--release`` to a command."""
     folder, file = click.Path(exists=True, file_okay=False), click.Path(exists=True, dir_okay=False)
     options = (
-        ("--draft", overlay.DRAFT, folder, "DIR", "Try the requirements, schemas, vectors and cases of this draft too."),
+        (
+            "--draft",
+            overlay.DRAFT,
+            folder,
+            "DIR",
+            "Try the requirements, schemas, vectors and cases of this draft too.",
+        ),
         ("--release", overlay.RELEASE, file, "FILE", "Try the golden vectors of this release instead of today's."),
     )
     for name, chosen, kind, metavar, text in options:

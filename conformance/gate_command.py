@@ -1,4 +1,4 @@
-"""``ipc-conformance gate``: may the working tree become the version that it says it is?"""
+"""``ipc-conformance gate``: whether the working tree may become the version that it says it is."""
 
 from __future__ import annotations
 
@@ -47,6 +47,7 @@ _tree = click.option(
 @click.pass_context
 def gate(
     context: click.Context,
+    *,
     root: Path,
     against: str | None,
     draft: str | None,
@@ -55,7 +56,6 @@ def gate(
     json_file: Path | None,
     junit_file: Path | None,
     explain: str | None,
-    *,
     verbose: bool,
 ) -> None:
     """Compare the protocol in a working tree with a released version.
@@ -155,4 +155,4 @@ def _progress() -> Iterator[Callable[[str], None]]:
     """Show on a terminal what is being looked for."""
     console = Console(stderr=True)
     with console.status("reading") as status:
-        yield lambda what: status.update(what)
+        yield status.update

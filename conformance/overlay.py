@@ -52,7 +52,9 @@ def _apply_draft(folder: Path) -> list[Vector]:
     chapters = [read_chapter(path) for path in sorted(folder.glob("[0-9][0-9]-*.md"))]
     added = [requirement(found) for chapter in chapters for found in statements(chapter)]
     requirements.load().update({each.id: each for each in added})
-    changed = {path.name.removesuffix(schemas.SUFFIX): _json(path) for path in folder.glob(f"schemas/*{schemas.SUFFIX}")}
+    changed = {
+        path.name.removesuffix(schemas.SUFFIX): _json(path) for path in folder.glob(f"schemas/*{schemas.SUFFIX}")
+    }
     schemas.overlay(changed)
     _import(folder / "cases.py")
     files = sorted(folder.glob("schemas/vectors/*.json"))

@@ -1,1 +1,1 @@
-"""The change gate: what differs between two versions of the protocol, whom each difference breaks, and what it costs."""
+"""The change gate: what differs between two versions of the protocol, whom it breaks, and which version it needs."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any, Literal
 
@@ -21,8 +21,8 @@ class Rule:
 
     Attributes:
         id: its name, stable for ever; waivers name it.
-        breaks: which peers of the old version a change breaks that goes against it. Senders: what they send is no longer
-            taken, or means something else. Receivers: what they get now, or no longer get, they cannot take.
+        breaks: which peers of the old version such a change breaks. Senders: what they send is no longer taken, or means
+            something else. Receivers: they cannot take what they get now, or miss what they no longer get.
         step: the step of the version that such a change needs.
         title: what it looks for, in a few words.
         remedy: what to do instead.
@@ -69,7 +69,6 @@ class Finding:
         after: how it is.
         witness: a message that shows it, where one can.
         also: further things that the same difference changes.
-        step: the version step it needs, where that is not the rule's.
         breaks: whom it breaks, where that is not what the rule says.
     """
 
@@ -80,13 +79,12 @@ class Finding:
     after: str | None = None
     witness: Witness | None = None
     also: tuple[str, ...] = ()
-    step: Step = field(default=Step.NONE)
     breaks: tuple[Direction, ...] | None = None
 
     @property
     def needs(self) -> Step:
         """The version step it needs."""
-        return self.step or self.rule.step
+        return self.rule.step
 
     @property
     def directions(self) -> tuple[Direction, ...]:

@@ -24,7 +24,7 @@ def freeze(root: Path, version: str, waived: Sequence[Waiver], progress: Callabl
         progress: is told what is being done.
 
     Raises:
-        ReleaseError: the tree is another version, or not ready: released already, refused by the gate, without a word in
+        ReleaseError: the tree is another version, or not ready: released already, refused by the gate, with nothing in
             the changelog, or with a list of requirements that is stale.
     """
     tree = Tree.read(root)

@@ -82,5 +82,5 @@ def judge(
         else:
             judgement.refused.append(finding)
     would_be_refused = [*judgement.refused, *(finding for finding, _ in judgement.waived)]
-    judgement.problems.extend(waivers.problems(waived, would_be_refused, today or datetime.date.today()))  # noqa: DTZ011
+    judgement.problems.extend(waivers.problems(waived, would_be_refused, today or datetime.date.today()))
     return judgement

@@ -59,7 +59,8 @@ def _whole(item: Item, judgement: Judgement) -> Iterator[str]:
             yield f"  {label:<8} {_short(value)}"
     if finding.witness:
         witness = finding.witness
-        yield f"  witness  a sender of {witness.sent_by} may send this, a receiver of {witness.refused_by} refuses it: {witness.reason}"
+        sides = f"a sender of {witness.sent_by} may send this, a receiver of {witness.refused_by} refuses it"
+        yield f"  witness  {sides}: {witness.reason}"
         yield f"           {_short(json.dumps(witness.message))}"
     if finding.also:
         yield f"  also     {_short(', '.join(finding.also))}"
@@ -152,7 +153,7 @@ def _escaped(said: str) -> str:
 def _printable(said: str) -> str:
     """Replace what XML cannot have."""
     return "".join(
-        c if c in "\n\t" or c >= " " and not "\ud800" <= c <= "\udfff" and c not in "\ufffe\uffff" else "?"
+        c if c in "\n\t" or (c >= " " and not "\ud800" <= c <= "\udfff" and c not in "\ufffe\uffff") else "?"
         for c in said
     )
 

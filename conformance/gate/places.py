@@ -11,7 +11,7 @@ _DECODER = json.JSONDecoder()
 
 
 def line_of(text: str, tokens: list[str]) -> int:
-    """Return the line, counted from 1, of the value that a JSON pointer leads to, or of the last of its parents there is.
+    """Return the line, counted from 1, of the value that a JSON pointer leads to, or of its nearest parent.
 
     Args:
         text: a JSON text.

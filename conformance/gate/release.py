@@ -40,7 +40,7 @@ class Release:
     vectors: dict[str, Any]
 
     def to_json(self) -> str:
-        """Return the text of the release's file: canonical, so equal releases have equal texts, and a line for a thing."""
+        """Return the text of the release's file: equal releases have equal texts, and most things a line each."""
         parts = self._parts()
         head = {"$schema": SCHEMA_ID, "version": str(self.version), "sha256": _digest(parts)}
         return "\n".join(_lines(head, parts)) + "\n"

@@ -7,7 +7,8 @@ among them.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cache
+from contextlib import suppress
+from functools import cache, partial
 from itertools import islice
 from typing import Any
 
@@ -157,19 +158,16 @@ def _pattern_of(schema: Any) -> str | None:
 @cache
 def _matching(pattern: str) -> tuple[str, ...]:
     """Return a few strings that match a pattern, and that contain a match."""
-    strategies = (st.from_regex(pattern, fullmatch=True), st.from_regex(pattern))
     found: list[str] = []
-    for strategy in strategies:
-        for wanted in range(3):
-            try:
-                found.append(
-                    find(
-                        strategy, lambda text, wanted=wanted: len(text) >= wanted and text not in found, settings=QUICK
-                    )
-                )
-            except HypothesisException:
-                continue
+    for strategy in (st.from_regex(pattern, fullmatch=True), st.from_regex(pattern)):
+        for least in range(3):
+            with suppress(HypothesisException):
+                found.append(find(strategy, partial(_is_further, found, least), settings=QUICK))
     return tuple(found)
+
+
+def _is_further(found: list[str], least: int, text: str) -> bool:
+    return len(text) >= least and text not in found
 
 
 QUICK = settings(

@@ -76,7 +76,9 @@ class Tree:
             schemas={name: _json(path) for name, path in files.items()},
             vectors={id_: vector for id_, (vector, _) in vectors.items()},
         )
-        places = {f"requirements/{each.id}": _at(root, each.chapter.path, each.paragraph.line) for each in spec.statements}
+        places = {
+            f"requirements/{each.id}": _at(root, each.chapter.path, each.paragraph.line) for each in spec.statements
+        }
         places |= {f"tables/{found.table}/{found.key}": _at(root, found.chapter.path, found.line) for found in rows}
         places |= {f"vectors/{id_}": place for id_, (_, place) in vectors.items()}
         places |= {f"schemas/{name}": _at(root, path) for name, path in files.items()}

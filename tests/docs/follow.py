@@ -2,8 +2,8 @@
 
 What it does with the fenced blocks of the file, one after the other, in a copy of the project in a temporary folder:
 
-- ``console`` runs each line that begins with ``$`` and compares what it prints with the lines below, where ``...`` stands
-  for anything. ``console status=1`` expects that exit status of the last command of the block.
+- ``console`` runs each line that begins with ``$`` and compares what it prints with the lines below, where ``...``
+  stands for anything. ``console status=1`` expects that exit status of the last command of the block.
 - ``diff`` is applied; every file in it has to be as the diff says.
 - any other language with ``file=PATH`` writes that file.
 """
@@ -20,7 +20,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 FENCE = re.compile(r"^```(\w+)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-NOT_COPIED = (".git", ".nox", ".venv", "node_modules", "results", "build", "*.egg-info", "__pycache__", ".*_cache", ".hypothesis")
+NOT_COPIED = (
+    ".git",
+    ".nox",
+    ".venv",
+    "node_modules",
+    "results",
+    "build",
+    "*.egg-info",
+    "__pycache__",
+    ".*_cache",
+    ".hypothesis",
+)
 
 
 class Departure(Exception):

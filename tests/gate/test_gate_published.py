@@ -20,7 +20,7 @@ def test_version_is_the_same_everywhere() -> None:
     version = published().version
     on_the_wire = f"{version.major}.{version.minor}"
     chapter = (ROOT / "spec" / "14-versioning.md").read_text("utf-8")
-    assert PROTOCOL == on_the_wire
+    assert on_the_wire == PROTOCOL
     assert str(version) == PROTOCOL_VERSION
     assert re.search(rf"this is {re.escape(str(version))}[ ,.;]", chapter)
 
@@ -50,7 +50,9 @@ def test_kit_and_tables_know_the_same_profiles_and_actions() -> None:
         assert {row["message"]: row["answer"] for row in rows} == {
             action: details.answer for action, details in profile.actions.items()
         }
-        reserved = {part.strip("`") for part in re.findall(r"`[^`]+`", tables["profiles"][name]["reserves for the server"])}
+        reserved = {
+            part.strip("`") for part in re.findall(r"`[^`]+`", tables["profiles"][name]["reserves for the server"])
+        }
         assert reserved == {*profile.channels, *([profile.family] if profile.family else [])}
 
 

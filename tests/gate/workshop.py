@@ -1,9 +1,13 @@
-"""A copy of the protocol's files to change, and what the gate makes of it."""
+"""A copy of the protocol's files to change, and what the gate makes of it.
+
+The files are those of protocol 1.0, packed into an archive, so that edits of them fit for ever:
+``python tests/gate/workshop.py`` packs those of the working tree.
+"""
 
 from __future__ import annotations
 
 import datetime
-import shutil
+import zipfile
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -14,6 +18,15 @@ from conformance.gate.tree import Tree
 from conformance.gate.waivers import Waiver
 
 ROOT = Path(__file__).parents[2]
+ARCHIVE = Path(__file__).with_name("protocol-1.0.zip")
+PACKED = (
+    "spec/*.md",
+    "spec/requirements.json",
+    "schemas/*.json",
+    "schemas/README.md",
+    "schemas/tools/*.json",
+    "schemas/vectors/*.json",
+)
 TODAY = datetime.date(2030, 1, 1)
 
 
@@ -23,8 +36,34 @@ def published() -> Release:
     return Tree.read(ROOT).release
 
 
+def pack() -> None:
+    """Write the archive."""
+    files = sorted(path for pattern in PACKED for path in ROOT.glob(pattern))
+    with zipfile.ZipFile(ARCHIVE, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in files:
+            archive.writestr(
+                zipfile.ZipInfo(path.relative_to(ROOT).as_posix()), path.read_bytes(), zipfile.ZIP_DEFLATED
+            )
+        archive.writestr(zipfile.ZipInfo("CHANGELOG.md"), "# Changelog\n\n### Protocol 1.0\n\nThe first version.\n")
+
+
+_RELEASES: dict[tuple[str, ...] | None, Release] = {}
+
+
+def _before(root: Path, vectors: tuple[str, ...] | None) -> Release:
+    """Read a tree that was just unpacked, once for each choice of vectors."""
+    if vectors not in _RELEASES:
+        _RELEASES[vectors] = Tree.read(root).release
+    return _RELEASES[vectors]
+
+
+def _is_wanted(name: str, vectors: Sequence[str] | None) -> bool:
+    path = Path(name)
+    return path.parent.name != "vectors" or vectors is None or path.stem in vectors
+
+
 class Workshop:
-    """A copy of the working tree's protocol in a folder.
+    """A copy of protocol 1.0 in a folder.
 
     Args:
         root: an empty folder.
@@ -33,13 +72,9 @@ class Workshop:
 
     def __init__(self, root: Path, vectors: Sequence[str] | None = None) -> None:
         self.root = root
-        for folder in ("spec", "schemas"):
-            shutil.copytree(ROOT / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__", "releases"))
-        for path in (root / "schemas" / "vectors").glob("*.json"):
-            if vectors is not None and path.stem not in vectors:
-                path.unlink()
-        shutil.copy(ROOT / "CHANGELOG.md", root)
-        self.before = published() if vectors is None else Tree.read(root).release
+        with zipfile.ZipFile(ARCHIVE) as archive:
+            archive.extractall(root, [name for name in archive.namelist() if _is_wanted(name, vectors)])
+        self.before = _before(root, None if vectors is None else tuple(vectors))
 
     def replace(self, file: str, old: str, new: str) -> None:
         """Replace a text that occurs once in a file."""
@@ -72,3 +107,7 @@ class Workshop:
     def judge(self, waivers: Sequence[Waiver] = (), before: Release | None = None) -> Judgement:
         """Let the gate judge it."""
         return judge(before or self.before, Tree.read(self.root), waivers, TODAY)
+
+
+if __name__ == "__main__":
+    pack()

@@ -27,7 +27,7 @@ KNOWN = '[[known]]\nverdict = "fail"\nmessage = "breaks its schema"\nreason = "n
 
 
 def test_list_names_the_chosen_cases_and_their_number() -> None:
-    result = invoke("list", "--case", "system/get-*", "--case", "system/ping")
+    result = invoke("list", "--case", "system/get-t*", "--case", "system/ping")
     first, second, count = result.output.splitlines()
     assert first.split() == ["system/get-time", "must", "SYS-004"]
     assert second.startswith("system/ping ")

@@ -43,7 +43,7 @@ async def replay(session: list[Frame]) -> tuple[list[dict[str, Any]], bytes]:
 
 
 def comparable(message: dict[str, Any]) -> dict[str, Any]:
-    """Leave out what the spec lets a server choose: its own ids, its clock, its minor version, how it words an error."""
+    """Leave out what the spec lets a server choose: its ids, its clock, its minor version, how it words an error."""
     if message["message_type"] == "publish":
         return message
     kept = copy.deepcopy(message)

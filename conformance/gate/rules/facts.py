@@ -103,7 +103,7 @@ PROFILE_EXTENDED = Rule(
     "profile-extended",
     NOBODY,
     Step.MINOR,
-    "a profile adds an action that there was not",
+    "a profile adds an action that there was not, or a new one an error code",
     "Nothing; a new minor version says so.",
 )
 CHANNELS_RESERVED = Rule(
@@ -228,19 +228,15 @@ def _error_code(pair: Pair, pointer: str, key: str, old: Row | None, new: Row | 
             )
     elif old is None and new is not None:
         if not any(row["code"] == new["code"] for row in pair.old.tables["error-codes"].values()):
-            is_new_profile = new["profile"] and new["profile"] not in pair.old.tables["profiles"]
-            what = f"the code {new['code']} is new"
-            yield Finding(ERROR_CODE_ADDED, pointer, what, after=_text(new), **_for_new_profile(is_new_profile))
+            is_of_new_profile = new["profile"] and new["profile"] not in pair.old.tables["profiles"]
+            rule = PROFILE_EXTENDED if is_of_new_profile else ERROR_CODE_ADDED
+            yield Finding(rule, pointer, f"the code {new['code']} is new", after=_text(new))
     elif old is not None and new is not None:
         if old["fatal"] != new["fatal"]:
             what = f"{key}: fatal was {old['fatal']}, and is {new['fatal']}"
             yield Finding(FATALITY_FLIPPED, pointer, what, old["fatal"], new["fatal"])
         if old["sent when"] != new["sent when"]:
             yield _difference(ERROR_MEANING_CHANGED, pointer, key, old, {**new, "fatal": old["fatal"]})
-
-
-def _for_new_profile(is_new: object) -> dict[str, object]:
-    return {"step": Step.MINOR, "breaks": NOBODY} if is_new else {}
 
 
 def _profile(pair: Pair, pointer: str, key: str, old: Row | None, new: Row | None) -> Iterator[Finding]:
@@ -253,10 +249,11 @@ def _profile(pair: Pair, pointer: str, key: str, old: Row | None, new: Row | Non
     elif {**old, "chapter": ""} != {**new, "chapter": ""}:
         for column in ("reserves for the server", "adds to `system`"):
             if old.get(column) != new.get(column):
-                yield _reservation(pair, pointer, key, column, old, new)
+                yield _reservation(pair, pointer, column, old, new)
 
 
-def _reservation(pair: Pair, pointer: str, key: str, column: str, old: Row, new: Row) -> Finding:
+def _reservation(pair: Pair, pointer: str, column: str, old: Row, new: Row) -> Finding:
+    key = new["profile"]
     finding = _difference(CHANNELS_RESERVED, pointer, key, {column: old.get(column, "")}, {column: new.get(column, "")})
     if column != "adds to `system`" or finding.rule is TABLE_REWORDED:
         return finding

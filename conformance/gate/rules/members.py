@@ -30,7 +30,7 @@ REMOVED_UNANNOUNCED = Rule(
     BOTH,
     Step.NEVER,
     "something was removed that was not deprecated before, or whose name was not reserved",
-    "Deprecate it in this version; remove it in a later major one, with a row in the table of reserved names (chapter 14).",
+    "Deprecate it in this version; remove it in a later major one, and reserve its name in the table of chapter 14.",
 )
 DEFAULT_CHANGED = Rule(
     "default-changed",

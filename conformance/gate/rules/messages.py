@@ -17,14 +17,14 @@ ACTION_DELETED = Rule(
     BOTH,
     Step.MAJOR,
     "a message or action is no longer there",
-    "Keep it, and deprecate the requirement that speaks of it. Remove it in a later major version, and reserve its name.",
+    "Keep it, and deprecate its requirement. Remove it in a later major version, and reserve its name.",
 )
 MESSAGE_TYPE_CHANGED = Rule(
     "message-type-changed",
     BOTH,
     Step.MAJOR,
     "a message has another type, such as a request that became a notification",
-    "Add a message with another name; peers would wait for answers that never come, or get some that they do not expect.",
+    "Add a message with another name; peers would wait for answers that never come, or get unexpected ones.",
 )
 SENDER_CHANGED = Rule(
     "sender-changed",

@@ -95,7 +95,7 @@ SINCE_WRONG = Rule(
     NOBODY,
     Step.NEVER,
     "a requirement does not say rightly since when it is there",
-    "Put the note *Since: VERSION.* behind a new requirement, with the version that brings it, and leave older ones alone.",
+    "Put *Since: VERSION.* behind a new requirement, with the version that brings it, and leave older ones alone.",
 )
 REQUIREMENT_MOVED = Rule(
     "requirement-moved",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -26,7 +26,7 @@ RECEIVERS_BROKEN = Rule(
     RECEIVERS,
     Step.MAJOR,
     "a sender of the new version may send what a receiver of the old one refuses",
-    "Send nothing in an old place that was not allowed there before; put it into a new optional member of an open object.",
+    "Send nothing in an old place that was not allowed there; put it into a new optional member of an open object.",
 )
 UNDECIDED = Rule(
     "undecided",
@@ -63,7 +63,8 @@ def check(pair: Pair, progress: Progress) -> Iterator[Finding]:
             continue
         progress(f"{new.title}: looking for a message that one side refuses")
         places = tuple(differing_places(pair, old, new)) or (f"tables/{new.table}/{new.key}",)
-        for finding in _judge(pair, old, new):
+        known = {rule for rule, same in grouped if same == places}
+        for finding in _judge(pair, old, new, known):
             grouped[finding.rule, places].append((new, finding))
     for (_, places), found in grouped.items():
         yield _merged(places, found)
@@ -76,30 +77,46 @@ def _merged(places: tuple[str, ...], found: list[tuple[Part, Finding]]) -> Findi
     return replace(first, pointer=places[0], also=(*further, *places[1:]))
 
 
-def _judge(pair: Pair, old: Part, new: Part) -> Iterator[Finding]:
+def _judge(pair: Pair, old: Part, new: Part, known: Collection[Rule]) -> Iterator[Finding]:
+    """Judge a part of a message.
+
+    Args:
+        pair: both versions.
+        old: the part in the old one.
+        new: the part in the new one.
+        known: what the same difference was found to be in other messages. What it did not do there, and a quick look
+            does not show here, is not searched for at length again.
+    """
     receivers = pair.old_views.receiver(old.reference), pair.new_views.receiver(new.reference)
     senders = pair.sender(pair.old_views, old), pair.sender(pair.new_views, new)
     examples = pair.examples(new.column)
-    forth = contains(receivers[1], senders[0], examples)
-    back = contains(receivers[0], senders[1], examples)
-    broken = [*_broken(pair, new, SENDERS_BROKEN, forth), *_broken(pair, new, RECEIVERS_BROKEN, back)]
+    forth = contains(receivers[1], senders[0], examples, at_length=not known)
+    back = contains(receivers[0], senders[1], examples, at_length=not known)
+    broken = [*_broken(pair, new, SENDERS_BROKEN, forth, known), *_broken(pair, new, RECEIVERS_BROKEN, back, known)]
     yield from broken
-    if not broken:
-        same = all(contains(b, a).holds and contains(a, b).holds for a, b in (receivers, senders))
+    if forth.holds and back.holds:
+        views = ((one, other) for a, b in (receivers, senders) for one, other in ((a, b), (b, a)))
+        same = all(contains(one, other, at_length=False).holds for one, other in views)
         rule = SHAPE_REWRITTEN if same else SHAPE_EXTENDED
         yield Finding(rule, "", f"{new.title}: {rule.title}")
 
 
-def _broken(pair: Pair, part: Part, rule: Rule, answer: Answer) -> Iterator[Finding]:
+def _broken(pair: Pair, part: Part, rule: Rule, answer: Answer, known: Collection[Rule]) -> Iterator[Finding]:
     if answer.holds:
         return
-    if not answer.values:
-        yield Finding(UNDECIDED, "", f"{part.title}: {answer.reason}", breaks=rule.breaks)
-        return
-    sender, receiver = (pair.old, pair.new) if rule is SENDERS_BROKEN else (pair.new, pair.old)
-    names = _sides(sender is pair.old, str(sender.version), str(receiver.version))
-    witness = Witness(_whole(part, answer.values[0]), *names, answer.reason)
-    yield Finding(rule, "", f"{part.title}: {rule.title}: {shorten(answer.values[0], 120)}", witness=witness)
+    if answer.values:
+        sender, receiver = (pair.old, pair.new) if rule is SENDERS_BROKEN else (pair.new, pair.old)
+        names = _sides(sender is pair.old, str(sender.version), str(receiver.version))
+        witness = Witness(_whole(part, answer.values[0]), *names, answer.reason)
+        yield Finding(rule, "", f"{part.title}: {rule.title}: {shorten(answer.values[0], 120)}", witness=witness)
+    elif rule not in known:
+        yield Finding(UNDECIDED, "", f"{part.title}: {_UNDECIDED[rule]}: {answer.reason}", breaks=rule.breaks)
+
+
+_UNDECIDED = {
+    SENDERS_BROKEN: "whether the new version takes all that the old one may send is open",
+    RECEIVERS_BROKEN: "whether the old version takes all that the new one may send is open",
+}
 
 
 def _sides(is_old_sender: bool, sender: str, receiver: str) -> tuple[str, str]:

@@ -68,10 +68,11 @@ def check(pair: Pair) -> Iterator[Finding]:
 def _kept(pointer: str, old: Any, new: Any) -> Iterator[Finding]:
     if _octets(old) != _octets(new) or _situation(old)[1:] != _situation(new)[1:]:
         parts = [{name: vector.get(name) for name in _SITUATION} for vector in (old, new)]
-        yield Finding(VECTOR_EDITED, pointer, f"{new['id']} sends something else", *map(shorten, parts))
+        before, after = map(shorten, parts)
+        yield Finding(VECTOR_EDITED, pointer, f"{new['id']} sends something else", before, after)
     if old["expect"] != new["expect"]:
-        texts = [shorten(vector["expect"]) for vector in (old, new)]
-        yield Finding(VECTOR_VERDICT_FLIPPED, pointer, f"{new['id']} has another outcome", *texts)
+        before, after = (shorten(vector["expect"]) for vector in (old, new))
+        yield Finding(VECTOR_VERDICT_FLIPPED, pointer, f"{new['id']} has another outcome", before, after)
     if any(old[name] != new[name] for name in ("description", "requirements")):
         yield Finding(VECTOR_REWORDED, pointer, f"{new['id']} is described differently")
 
@@ -79,8 +80,8 @@ def _kept(pointer: str, old: Any, new: Any) -> Iterator[Finding]:
 def _added(new: Any, twin: Any) -> Finding:
     pointer = f"vectors/{new['id']}"
     if twin is not None and twin["expect"] != new["expect"]:
-        texts = [shorten(vector["expect"]) for vector in (twin, new)]
-        return Finding(VECTOR_CONTRADICTED, pointer, f"{new['id']} contradicts {twin['id']}", *texts)
+        before, after = (shorten(vector["expect"]) for vector in (twin, new))
+        return Finding(VECTOR_CONTRADICTED, pointer, f"{new['id']} contradicts {twin['id']}", before, after)
     return Finding(VECTOR_ADDED, pointer, f"{new['id']} is new")
 
 
