@@ -16,10 +16,11 @@ from reference_server.frames import HEADER, HTTP_HINT, FrameDecoder
 from reference_server.limits import Limits
 from reference_server.messages import MessageIds, ServerMessage, decode_message, encode_message
 from reference_server.offer import SYSTEM, Offer
-from reference_server.precedence import PROTOCOL, read_connect, read_message
+from reference_server.precedence import read_connect, read_message
 from reference_server.profiles import batch
 from reference_server.schemas import validator
 from reference_server.states import State, Step, next_state
+from reference_server.version import PROTOCOL
 
 _MESSAGE_ID: Final = validator("common#/$defs/message_id")
 _CHANNEL_ID: Final = validator("common#/$defs/channel_id")

@@ -24,8 +24,7 @@ from reference_server.events import (
 from reference_server.messages import Message
 from reference_server.offer import SYSTEM, Offer
 from reference_server.schemas import explain, validator
-
-PROTOCOL: Final = "1.0"
+from reference_server.version import PROTOCOL
 
 _MAJOR: Final = PROTOCOL.partition(".")[0]
 

@@ -21,7 +21,7 @@ class Rule:
 
     Attributes:
         id: its name, stable for ever; waivers name it.
-        breaks: which peers of the old version such a change breaks. Senders: what they send is no longer taken, or means
+        breaks: which peers of the old version such a change breaks. Senders: what they send is not taken, or means
             something else. Receivers: they cannot take what they get now, or miss what they no longer get.
         step: the step of the version that such a change needs.
         title: what it looks for, in a few words.

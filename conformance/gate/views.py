@@ -1,7 +1,7 @@
 """What a sender may emit and a receiver has to take, by one schema (spec, chapter 19).
 
-A sender sends the members that its version names and no others, unless the schema says that it may add some; so its view
-of an object is closed. A receiver ignores members that it does not know, so its view is the schema itself.
+A sender sends the members that its version names and no others, unless the schema says that it may add some; so its
+view of an object is closed. A receiver ignores members that it does not know, so its view is the schema itself.
 """
 
 from __future__ import annotations

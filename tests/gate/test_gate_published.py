@@ -11,7 +11,7 @@ from workshop import ROOT, published
 from conformance import PROTOCOL_VERSION, profiles, schemas
 from conformance.gate.sources import read_release, released
 from conformance.gate.views import Views
-from reference_server.precedence import PROTOCOL
+from reference_server.version import PROTOCOL
 
 RELEASES = released(ROOT)
 

@@ -18,9 +18,9 @@ from reference_server.events import (
     SubscribeReceived,
     UnsubscribeReceived,
 )
-from reference_server.precedence import PROTOCOL
 from reference_server.schemas import validator
 from reference_server.states import State
+from reference_server.version import PROTOCOL
 
 
 def test_core_loads_nothing_that_does_input_or_output():
