@@ -1,4 +1,4 @@
-"""The version of the package."""
+"""The versions of the package and of the protocol."""
 
 from importlib.metadata import PackageNotFoundError, version
 
