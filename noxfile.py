@@ -130,12 +130,16 @@ def repeat(session: nox.Session) -> None:
 
 @nox.session
 def chop(session: nox.Session) -> None:
-    """Run the suites on our server and our client with the kit's writes cut and merged in every way."""
+    """Run the suites on our server and our client with the kit's writes cut and merged in every way.
+
+    Octet by octet, the golden vectors are left out: they are single frames, and take a minute and a half.
+    """
     _install(session)
     driver = f"'{_node(session)}' node_harness/driver.js"
     for mode in ("octets", "header", "random:1", "coalesce"):
+        chosen = ("--case", "[!g]*") if mode == "octets" else ()
         for target in (("--server-cmd", REFERENCE), ("--client-cmd", driver)):
-            session.run("ipc-conformance", "run", *target, "--chop", mode, *session.posargs)
+            session.run("ipc-conformance", "run", *target, "--chop", mode, *chosen, *session.posargs)
 
 
 @nox.session

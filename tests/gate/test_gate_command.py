@@ -1,0 +1,232 @@
+"""``ipc-conformance gate``: what it prints and writes, its exit status, drafts, waivers, and what cannot be read."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import pytest
+from click.testing import CliRunner, Result
+from workshop import Workshop
+
+from conformance import schemas
+from conformance.gate_command import gate
+
+NARROWED = (
+    "schemas/connect.schema.json",
+    '"token": {\n      "type": "string"\n',
+    '"token": {\n      "type": "string",\n      "minLength": 8\n',
+)
+REWORDED = ("spec/07-publish-subscribe.md", "as having no further effect", "as having no additional effect")
+
+
+@pytest.fixture
+def workshop(tmp_path: Path) -> Workshop:
+    """A tree whose release 1.0 is frozen."""
+    made = Workshop(tmp_path, vectors=("batch",))
+    assert invoke(made, "freeze", "1.0").exit_code == 0
+    return made
+
+
+def invoke(workshop: Workshop, *arguments: str) -> Result:
+    command = [*arguments, "--tree", str(workshop.root)]
+    return CliRunner().invoke(gate, command)
+
+
+def narrowed(workshop: Workshop, version: str = "1.1") -> Workshop:
+    workshop.replace(*NARROWED)
+    workshop.call_it(version, "- Tokens have at least eight characters.")
+    return workshop
+
+
+def test_tree_without_a_difference_is_accepted(workshop: Workshop) -> None:
+    result = invoke(workshop)
+    assert (result.exit_code, result.output) == (0, "accepted: 1.0 against release 1.0 (1.0): nothing differs\n")
+
+
+def test_refusal_says_rule_place_direction_witness_and_remedy(workshop: Workshop) -> None:
+    result = invoke(narrowed(workshop))
+    assert result.exit_code == 1
+    lines = result.output.splitlines()
+    assert lines[0] == "refused  senders-broken  schemas/connect.schema.json:20"
+    labels = [line.split()[0] for line in lines[2:-2]]
+    assert labels[:3] == ["breaks", "needs", "witness"]
+    assert lines[2].split(maxsplit=1)[1] == "senders of 1.0"
+    assert lines[3].split(maxsplit=1)[1] == "version 2.0"
+    assert "a sender of 1.0 may send this, a receiver of 1.1 refuses it" in lines[4]
+    message = json.loads(lines[5])
+    assert schemas.problem("connect-message", message) is None
+    assert len(message["payload"]["token"]) < 8
+    assert lines[-1] == (
+        "refused: 1.1 against release 1.0 (1.0): 1 refused, 0 accepted, 0 waived; "
+        "what may change at all needs version 2.0"
+    )
+
+
+def test_major_version_may_break(workshop: Workshop) -> None:
+    result = invoke(narrowed(workshop, "2.0"), "-v")
+    assert result.exit_code == 0
+    assert result.output.startswith("accepted senders-broken  schemas/connect.schema.json:20  connect")
+
+
+def test_json_says_the_same(workshop: Workshop) -> None:
+    narrowed(workshop)
+    file = workshop.root / "gate.json"
+    result = invoke(workshop, "--format", "json", "--json", str(file))
+    content = json.loads(result.output)
+    assert content == json.loads(file.read_text("utf-8"))
+    assert schemas.problem("tools/gate", content) is None
+    assert (content["accepted"], content["needs"], content["old"], content["new"]) == (False, "major", "1.0", "1.1")
+    (finding,) = content["findings"]
+    assert (finding["rule"], finding["verdict"], finding["breaks"]) == ("senders-broken", "refused", ["senders"])
+    assert (finding["file"], finding["line"]) == ("schemas/connect.schema.json", 20)
+    assert finding["witness"]["refused_by"] == "1.1"
+
+
+def test_junit_has_a_failure_for_each_refusal(workshop: Workshop) -> None:
+    narrowed(workshop)
+    file = workshop.root / "gate.xml"
+    invoke(workshop, "--junit", str(file))
+    suite = ET.parse(file).getroot()  # noqa: S314 - written by the test itself
+    assert (suite.get("tests"), suite.get("failures")) == ("2", "1")
+    assert [case.get("classname") for case in suite if case.find("failure") is not None] == ["senders-broken"]
+
+
+def test_annotations_stand_at_the_line_and_are_escaped(workshop: Workshop) -> None:
+    result = invoke(narrowed(workshop), "--format", "github")
+    (line,) = result.output.splitlines()
+    assert line.startswith("::error file=schemas/connect.schema.json,line=20,title=senders-broken::refused")
+    assert "%0A" in line
+
+
+def waive(workshop: Workshop, **changes: str) -> None:
+    entry = {
+        "rule": "requirement-changed",
+        "pointer": "requirements/SUB-005",
+        "reason": "'further' became 'additional', which says the same.",
+        "expires": "2999-12-31",
+    } | changes
+    lines = [f'{name} = "{value}"' for name, value in entry.items()]
+    (workshop.root / "spec" / "waivers.toml").write_text("\n".join(["[[waiver]]", *lines, ""]), "utf-8")
+
+
+def test_waived_finding_is_accepted_with_its_reason(workshop: Workshop) -> None:
+    workshop.replace(*REWORDED)
+    workshop.call_it("1.0.1", "- SUB-005 reads better.")
+    assert invoke(workshop).exit_code == 1
+    waive(workshop)
+    result = invoke(workshop)
+    assert result.exit_code == 0
+    assert result.output.startswith("waived   requirement-changed  spec/07-publish-subscribe.md:")
+    assert "which says the same" in result.output
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"pointer": "requirements/SUB-006"}, "requirements/SUB-006 is stale: there is no such finding; remove it"),
+        ({"expires": "2020-02-29"}, "requirements/SUB-005 ended on 2020-02-29"),
+    ],
+    ids=["stale", "ended"],
+)
+def test_waiver_that_is_stale_or_has_ended_fails(workshop: Workshop, changes: dict[str, str], said: str) -> None:
+    workshop.replace(*REWORDED)
+    workshop.call_it("1.0.1", "- SUB-005 reads better.")
+    waive(workshop, **changes)
+    result = invoke(workshop)
+    assert result.exit_code == 1
+    assert said in result.output
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"rule": "no-such-rule"}, "there is no rule 'no-such-rule'"),
+        ({"reason": "short"}, "'short' is too short"),
+        ({"expires": "soon"}, "'soon' does not match"),
+        ({"expires": "2027-02-30"}, "day is out of range"),
+    ],
+    ids=["rule", "reason", "date", "day"],
+)
+def test_broken_waivers_are_refused_in_a_line(workshop: Workshop, changes: dict[str, str], said: str) -> None:
+    waive(workshop, **changes)
+    result = invoke(workshop)
+    assert result.exit_code == 2
+    assert len(result.stderr.splitlines()) == 1
+    assert said in result.stderr
+
+
+def test_rules_are_listed_and_an_unknown_one_says_how() -> None:
+    listed = CliRunner().invoke(gate, ["rules"])
+    assert listed.exit_code == 0
+    assert any(line.startswith("senders-broken ") for line in listed.output.splitlines())
+    unknown = CliRunner().invoke(gate, ["--explain", "nothing"])
+    assert unknown.exit_code == 2
+    assert "gate rules" in unknown.output
+
+
+def test_folder_that_is_no_tree_is_named(tmp_path: Path) -> None:
+    result = CliRunner().invoke(gate, ["--tree", str(tmp_path), "--against", str(tmp_path)])
+    assert result.exit_code == 2
+    assert "no tree of the protocol" in result.stderr
+
+
+def test_tree_without_a_release_says_what_to_do(tmp_path: Path) -> None:
+    result = invoke(Workshop(tmp_path, vectors=("batch",)))
+    assert result.exit_code == 2
+    assert "no version was released yet" in result.stderr
+    assert "gate freeze" in result.stderr
+
+
+def test_file_that_cannot_be_written_is_named(workshop: Workshop) -> None:
+    result = invoke(workshop, "--json", str(workshop.root / "nowhere" / "gate.json"))
+    assert result.exit_code == 2
+    assert "nowhere/gate.json: cannot be written" in result.stderr
+
+
+def test_schema_that_a_table_names_and_nobody_has_is_said(workshop: Workshop) -> None:
+    workshop.replace("spec/19-messages.md", "`system-request` | `pong`", "`system-request` | `ping-pong`")
+    result = invoke(workshop)
+    assert result.exit_code == 2
+    assert "there is no schemas/ping-pong.schema.json" in result.stderr
+
+
+def draft(workshop: Workshop, version: str = "1.1") -> None:
+    workshop.add(
+        "spec/drafts/hint/README.md",
+        f"# Hints: protocol {version}\n\n### Protocol {version}\n\n- A client has a `purpose` (HSK-030).\n",
+    )
+    workshop.add(
+        "spec/drafts/hint/04-handshake.md",
+        "# Handshake (HSK)\n\n**[HSK-030]** A server MUST ignore the `purpose` of a client.\n\n*Since: 1.1.*\n",
+    )
+    schema: Any = json.loads((workshop.root / "schemas" / "connect.schema.json").read_text("utf-8"))
+    schema["properties"]["purpose"] = {"type": "string"}
+    workshop.add("spec/drafts/hint/schemas/connect.schema.json", json.dumps(schema, indent=2))
+
+
+def test_draft_is_judged_as_if_it_were_part_of_the_tree(workshop: Workshop) -> None:
+    draft(workshop)
+    assert invoke(workshop).output.endswith("nothing differs\n")
+    result = invoke(workshop, "--draft", "hint", "-v")
+    assert result.exit_code == 0, result.output
+    found = {line.split()[1]: line.split()[2] for line in result.output.splitlines()[:-1]}
+    assert found == {
+        "shape-extended": "spec/drafts/hint/schemas/connect.schema.json:32",
+        "requirement-added": "spec/drafts/hint/04-handshake.md:3",
+    }
+
+
+def test_draft_for_too_small_a_version_is_refused(workshop: Workshop) -> None:
+    draft(workshop, "1.0.1")
+    result = invoke(workshop, "--draft", "hint")
+    assert result.exit_code == 1
+    assert "needs version 1.1" in result.output
+
+
+def test_draft_that_is_not_there_is_named(workshop: Workshop) -> None:
+    result = invoke(workshop, "--draft", "nothing")
+    assert result.exit_code == 2
+    assert "spec/drafts/nothing: no draft" in result.stderr
