@@ -19,7 +19,7 @@ from jsonschema import Draft202012Validator
 
 from conformance.gate.samples import all_of, branches, samples, validator
 
-EXAMPLES = 3000
+EXAMPLES = 1000
 _THOROUGH = settings(
     max_examples=EXAMPLES,
     database=None,

@@ -74,7 +74,8 @@ def _merged(places: tuple[str, ...], found: list[tuple[Part, Finding]]) -> Findi
     """Make one finding of those that a single difference caused in several messages."""
     part, first = found[0]
     further = dict.fromkeys(each.title for each, _ in found if each.title != part.title)
-    return replace(first, pointer=places[0], also=(*further, *places[1:]))
+    breaks = tuple(dict.fromkeys(direction for _, finding in found for direction in finding.directions))
+    return replace(first, pointer=places[0], also=(*further, *places[1:]), breaks=breaks)
 
 
 def _judge(pair: Pair, old: Part, new: Part, known: Collection[Rule]) -> Iterator[Finding]:
