@@ -9,6 +9,8 @@ from typing import Any
 import click
 
 from conformance import overlay
+from conformance.catalogue import all_cases
+from conformance.overlay import OverlayError
 
 
 def overlay_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -33,7 +35,12 @@ def overlay_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def _chooser(name: str) -> Callable[[click.Context, click.Parameter, str | None], None]:
     def choose(_: click.Context, __: click.Parameter, value: str | None) -> None:
-        if value is not None:
-            overlay.choose(name, Path(value))
+        if value is None:
+            return
+        overlay.choose(name, Path(value))
+        try:
+            all_cases()
+        except OverlayError as error:
+            raise click.UsageError(str(error)) from None
 
     return choose

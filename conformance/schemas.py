@@ -12,6 +12,7 @@ from typing import Any
 from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 from referencing._core import Resolver
+from referencing.jsonschema import DRAFT202012
 
 SUFFIX = ".schema.json"
 BASE = "https://ipc-framework.example/schemas/1/"
@@ -89,7 +90,13 @@ def overlay(documents: Mapping[str, Any]) -> None:
 
     Args:
         documents: the schemas by their names.
+
+    Raises:
+        ValueError: one of them has no ``$id``.
     """
+    for name, document in documents.items():
+        if not isinstance(document.get("$id"), str):
+            raise ValueError(f"the schema {name} has no $id")
     _overlaid.update(documents)
     _registry.cache_clear()
     validator.cache_clear()
@@ -101,8 +108,13 @@ _overlaid: dict[str, Any] = {}
 @cache
 def _registry() -> Registry[Any]:
     published = (json.loads(file.read_text("utf-8")) for file in _schema_files())
-    resources = (Resource.from_contents(document) for document in (*published, *_overlaid.values()))
-    return Registry().with_resources((str(resource.id()), resource) for resource in resources)
+    documents = (*published, *_overlaid.values())
+    return Registry().with_resources((document["$id"], resource(document)) for document in documents)
+
+
+def resource(document: Any) -> Resource[Any]:
+    """Return a schema as a registry takes it; one that names no dialect is one of 2020-12."""
+    return Resource.from_contents(document, default_specification=DRAFT202012)
 
 
 def _schema_files() -> Iterator[Traversable]:

@@ -73,7 +73,7 @@ class Tree:
             version=_version((added or [root / "spec"])[0] / "README.md"),
             tables=tables,
             requirements={found.id: found for found in spec.requirements()},
-            schemas={name: _json(path) for name, path in files.items()},
+            schemas={name: _schema(path) for name, path in files.items()},
             vectors={id_: vector for id_, (vector, _) in vectors.items()},
         )
         places = {
@@ -158,6 +158,13 @@ def _vectors(root: Path, paths: list[Path]) -> dict[str, tuple[Any, Place]]:
 
 
 _ID = re.compile(r'"id": "([^"]+)"')
+
+
+def _schema(path: Path) -> Any:
+    content = _json(path)
+    if not isinstance(content.get("$id"), str):
+        raise ReleaseError(f"{path}: no $id; every schema of the protocol has one")
+    return content
 
 
 def _json(path: Path) -> Any:

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from referencing import Registry, Resource
+from referencing import Registry
 from referencing.exceptions import Unresolvable
 
 from conformance.gate.release import Release, ReleaseError
-from conformance.schemas import SUFFIX, inlined
+from conformance.schemas import SUFFIX, inlined, resource
 
 ALTERNATIVES = ("oneOf", "anyOf")
 CONDITIONALS = ("if", "then", "else")
@@ -24,8 +24,9 @@ class Views:
 
     def __init__(self, release: Release) -> None:
         self._release = release
-        resources = [Resource.from_contents(document) for document in release.schemas.values()]
-        self._registry: Registry[Any] = Registry().with_resources((str(each.id()), each) for each in resources)
+        self._registry: Registry[Any] = Registry().with_resources(
+            (document["$id"], resource(document)) for document in release.schemas.values()
+        )
 
     def receiver(self, reference: str) -> Any:
         """Return what a receiver has to take.
