@@ -29,14 +29,14 @@ ENCODING_CHANGED = Rule(
 )
 LIMIT_TIGHTENED = Rule(
     "limit-tightened",
-    SENDERS,
+    BOTH,
     Step.MAJOR,
     "a limit asks more of who keeps it than before",
     "Keep the limit, and let implementations that can do better announce it in the acknowledgement.",
 )
 LIMIT_LOOSENED = Rule(
     "limit-loosened",
-    SENDERS,
+    BOTH,
     Step.MAJOR,
     "a limit guarantees less than before",
     "Keep what peers rely on, and announce in the acknowledgement where an implementation differs.",

@@ -1,0 +1,731 @@
+"""Edits of protocol 1.0 for each rule of the gate: some that it is about, and neighbours that it lets be."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from workshop import Workshop
+
+from conformance.gate.finding import BOTH, NOBODY, RECEIVERS, SENDERS, Direction
+
+Edit = Callable[[Workshop], None]
+Pointer = str
+
+
+@dataclass(frozen=True)
+class Hit:
+    """Edits that a rule is about.
+
+    Attributes:
+        rule: the rule's id.
+        edits: what is changed.
+        pointer: where the finding has to be.
+        breaks: whom it has to say that it breaks.
+        before: edits that the version before has already.
+    """
+
+    rule: str
+    edits: Sequence[Edit]
+    pointer: Pointer
+    breaks: tuple[Direction, ...] = BOTH
+    before: Sequence[Edit] = field(default=())
+
+
+@dataclass(frozen=True)
+class Miss:
+    """Edits that are near to what a rule is about, and that it has nothing to say about."""
+
+    rule: str
+    edits: Sequence[Edit]
+    before: Sequence[Edit] = field(default=())
+
+
+def text(file: str, old: str, new: str) -> Edit:
+    """Replace a text in a chapter."""
+    return lambda workshop: workshop.replace(f"spec/{file}", old, new)
+
+
+def schema(name: str, change: Callable[[Any], object]) -> Edit:
+    """Change a schema's document."""
+    return _json(f"schemas/{name}.schema.json", change)
+
+
+def vectors(change: Callable[[list[Any]], object]) -> Edit:
+    """Change the list of the vectors about batches."""
+    return _json("schemas/vectors/batch.json", lambda document: change(document["vectors"]))
+
+
+def new_schema(name: str, **further: Any) -> Edit:
+    """Add a schema file."""
+    document = {"$id": f"https://ipc-framework.example/schemas/1/{name}.schema.json", "type": "object", **further}
+    return lambda workshop: workshop.add(f"schemas/{name}.schema.json", json.dumps(document))
+
+
+def gone(name: str) -> Edit:
+    """Delete a schema file."""
+    return lambda workshop: workshop.remove(f"schemas/{name}.schema.json")
+
+
+def moved(name: str, other: str) -> Edit:
+    """Give a schema file another name, and its $id too."""
+
+    def edit(workshop: Workshop) -> None:
+        path = workshop.root / "schemas" / f"{name}.schema.json"
+        content = path.read_text("utf-8").replace(f"/{name}.schema.json", f"/{other}.schema.json", 1)
+        path.unlink()
+        workshop.add(f"schemas/{other}.schema.json", content)
+
+    return edit
+
+
+def reserve(kind: str, name: str, place: str = "") -> Edit:
+    """Reserve a name."""
+    mark = "<!-- reserved -->\n| kind | name | place | since |\n|---|---|---|---|\n"
+    return text("14-versioning.md", mark, f"{mark}| {kind} | `{name}` | {place} | 2.0 |\n")
+
+
+def requirement(sentence: str, note: str = "*Since: 1.1.*") -> Edit:
+    """Add a requirement to the chapter about the system channel."""
+    ending = "Any response with the `reply_to` of the ping"
+    return text("11-system.md", ending, f"**[SYS-008]** {sentence}\n\n{note}\n\n{ending}")
+
+
+def _json(file: str, change: Callable[[Any], object]) -> Edit:
+    def edit(workshop: Workshop) -> None:
+        path = workshop.root / file
+        document = json.loads(path.read_text("utf-8"))
+        change(document)
+        path.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", "utf-8")
+
+    return edit
+
+
+def members(document: Any, *names: str) -> Any:
+    """Return the properties of an object inside of a schema."""
+    for name in names:
+        document = document["properties"][name]
+    return document["properties"]
+
+
+def row(name: str, *cells: str) -> str:
+    """Return a row of a table whose first cell is a code span."""
+    return f"| `{name}` | {' | '.join(cells)} |\n"
+
+
+OLD_MEMBER = schema("connect", lambda d: members(d, "client")["version"].update(deprecated=True))
+ANCHORED = schema("job", lambda d: d["$defs"]["id"].update({"$anchor": "id"}))
+DEPRECATED_TIME = text("11-system.md", "offset of zero.\n", "offset of zero.\n\n*Deprecated: 1.0.*\n")
+GET_TIME = "| `system` | `get_time` | request | client | `system-request` | `time` | |\n"
+WITHDRAWN = requirement("A server MUST be kind.", "*Withdrawn: 1.0.*")
+ONE_MORE_CODE = text(
+    "17-queue.md", "| `not_leased` | no |", "| `queue_full` | no | the queue is full |\n| `not_leased` | no |"
+)
+PRESENCE = (
+    text(
+        "12-profiles.md",
+        "| `queue` | [Queue]",
+        "| `presence` | [Presence](20-presence.md) | the channel `presence` | |\n| `queue` | [Queue]",
+    ),
+    lambda workshop: workshop.add(
+        "spec/20-presence.md",
+        "# Presence profile (PRE)\n\n**[PRE-001]** A server that announces `presence` MUST say who is there.\n\n"
+        "*Since: 1.1.*\n\n<!-- error-codes -->\n| code | fatal | sent when |\n|---|---|---|\n"
+        "| `nobody_there` | no | nobody is there |\n",
+    ),
+)
+
+HITS = [
+    Hit(
+        "senders-broken",
+        [schema("connect", lambda d: d["required"].append("client"))],
+        "schemas/connect#/required",
+        SENDERS,
+    ),
+    Hit(
+        "senders-broken",
+        [schema("queue-request", lambda d: members(d["$defs"]["dequeue"])["count"].update(maximum=999))],
+        "schemas/queue-request#/$defs/dequeue/properties/count/maximum",
+        SENDERS,
+    ),
+    Hit(
+        "senders-broken",
+        [schema("job", lambda d: d["properties"].update(tags={"type": "array"}))],
+        "schemas/job#/properties/tags",
+        SENDERS,
+    ),
+    Hit(
+        "receivers-broken",
+        [schema("pong", lambda d: d["properties"].update(status={"enum": ["pong", "ping"]}))],
+        "schemas/pong#/properties/status/const",
+        RECEIVERS,
+    ),
+    Hit(
+        "receivers-broken",
+        [schema("envelope", lambda d: d["properties"].update(trace={"type": "string"}))],
+        "schemas/envelope#/properties/trace",
+        RECEIVERS,
+    ),
+    Hit(
+        "receivers-broken",
+        [schema("services", lambda d: d["$defs"]["service"]["required"].remove("healthy"))],
+        "schemas/services#/$defs/service/required",
+        RECEIVERS,
+    ),
+    Hit(
+        "undecided",
+        [
+            schema(
+                "common", lambda d: d["$defs"]["channel_id"].update({"not": {"pattern": "[\\u0000-\\u001e]|\\u001f"}})
+            )
+        ],
+        "schemas/common#/$defs/channel_id/not/pattern",
+    ),
+    Hit(
+        "shape-extended",
+        [schema("connect", lambda d: d["properties"].update(locale={"type": "string"}))],
+        "schemas/connect#/properties/locale",
+        NOBODY,
+    ),
+    Hit(
+        "shape-rewritten",
+        [schema("pong", lambda d: d["properties"].update(status={"enum": ["pong"]}))],
+        "schemas/pong#/properties/status/const",
+        NOBODY,
+    ),
+    Hit(
+        "member-removed",
+        [schema("connect", lambda d: members(d, "client").pop("version"))],
+        "members/connect-message:payload.client.version",
+    ),
+    Hit(
+        "member-renamed",
+        [
+            schema(
+                "batch-request",
+                lambda d: (items := members(d)["requests"]["items"]["properties"]).update(key=items.pop("id")),
+            )
+        ],
+        "members/batch-request:requests[].id",
+    ),
+    Hit(
+        "removed-unannounced",
+        [schema("connect", lambda d: members(d, "client").pop("version"))],
+        "members/connect-message:payload.client.version",
+    ),
+    Hit(
+        "removed-unannounced",
+        [schema("connect", lambda d: members(d, "client").pop("version"))],
+        "members/connect-message:payload.client.version",
+        before=[OLD_MEMBER],
+    ),
+    Hit(
+        "default-changed",
+        [schema("queue-request", lambda d: members(d["$defs"]["dequeue"])["count"].update(default=10))],
+        "members/queue-request#/$defs/dequeue:count",
+    ),
+    Hit(
+        "default-changed",
+        [schema("job", lambda d: d["properties"]["priority"].pop("default"))],
+        "members/queue-request#/$defs/enqueue:job.priority",
+    ),
+    Hit("member-deprecated", [OLD_MEMBER], "members/connect-message:payload.client.version", NOBODY),
+    Hit("schema-deleted", [gone("client-message")], "schemas/client-message#"),
+    Hit("id-moved", [moved("client-message", "any-client-message")], "schemas/client-message#"),
+    Hit(
+        "id-moved", [schema("pong", lambda d: d.update({"$id": d["$id"].replace("/1/", "/1.1/")}))], "schemas/pong#/$id"
+    ),
+    Hit(
+        "anchor-moved",
+        [schema("job", lambda d: d["$defs"]["id"].pop("$anchor"))],
+        "schemas/job#/$defs/id",
+        before=[ANCHORED],
+    ),
+    Hit(
+        "anchor-moved",
+        [schema("job", lambda d: d["$defs"]["time"].update({"$anchor": d["$defs"]["id"].pop("$anchor")}))],
+        "schemas/job#/$defs/id",
+        before=[ANCHORED],
+    ),
+    Hit(
+        "definition-removed",
+        [schema("common", lambda d: d["$defs"].pop("unused"))],
+        "schemas/common#/$defs/unused",
+        before=[schema("common", lambda d: d["$defs"].update(unused=True))],
+    ),
+    Hit(
+        "dialect-changed",
+        [schema("pong", lambda d: d.update({"$schema": "http://json-schema.org/draft-07/schema#"}))],
+        "schemas/pong#/$schema",
+    ),
+    Hit("schema-added", [new_schema("hello")], "schemas/hello#", NOBODY),
+    Hit("schema-text-changed", [schema("pong", lambda d: d.update(title="A pong"))], "schemas/pong#", NOBODY),
+    Hit("action-deleted", [text("19-messages.md", GET_TIME, "")], "tables/messages/system/get_time/client"),
+    Hit(
+        "message-type-changed",
+        [text("19-messages.md", "`job_completed` | request |", "`job_completed` | notification |")],
+        "tables/messages/queue_manager/job_completed/client",
+    ),
+    Hit(
+        "sender-changed",
+        [text("19-messages.md", "`job_available` | publish | server |", "`job_available` | publish | client |")],
+        "tables/messages/`queue:` and a name/job_available/client",
+    ),
+    Hit(
+        "payload-swapped",
+        [text("19-messages.md", "| `pong` | |", "| `time` | |")],
+        "tables/messages/system/ping/client",
+    ),
+    Hit(
+        "profile-member-moved",
+        [text("19-messages.md", GET_TIME, GET_TIME.replace("| |", "| discovery |"))],
+        "tables/messages/system/get_time/client",
+    ),
+    Hit(
+        "channel-moved",
+        [text("19-messages.md", "| `system` | `list_services`", "| `service_discovery` | `list_services`")],
+        "tables/messages/service_discovery/list_services/client",
+    ),
+    Hit(
+        "action-added",
+        [text("19-messages.md", GET_TIME, GET_TIME + GET_TIME.replace("get_time", "get_clock"))],
+        "tables/messages/system/get_clock/client",
+        NOBODY,
+    ),
+    Hit(
+        "event-added",
+        [
+            text(
+                "19-messages.md",
+                "| `service_instances` | `instance_added`",
+                "| `service_instances` | `instance_moved` | publish | server | `instance-event` | | discovery |\n"
+                "| `service_instances` | `instance_added`",
+            )
+        ],
+        "tables/messages/service_instances/instance_moved/server",
+        RECEIVERS,
+    ),
+    Hit(
+        "header-changed",
+        [text("01-framing.md", "| octets of the header | 4 |", "| octets of the header | 8 |")],
+        "tables/framing/octets of the header",
+    ),
+    Hit(
+        "header-changed",
+        [text("01-framing.md", "| most significant first |", "| least significant first |")],
+        "tables/framing/order of the header's octets",
+    ),
+    Hit(
+        "encoding-changed",
+        [text("02-encoding.md", "UTF-8 without a byte order mark |", "UTF-16 |")],
+        "tables/encoding/character encoding",
+    ),
+    Hit(
+        "limit-tightened",
+        [text("10-limits.md", "| at least | 1048576 |", "| at least | 4194304 |")],
+        "tables/limits/frame limit of a server/at least",
+        RECEIVERS,
+    ),
+    Hit(
+        "limit-tightened",
+        [text("10-limits.md", "| at most | 67108864 |", "| at most | 33554432 |")],
+        "tables/limits/outbound data held, when the server announced no bound/at most",
+        SENDERS,
+    ),
+    Hit(
+        "limit-loosened",
+        [text("10-limits.md", "| at least | 1048576 |", "| at least | 65536 |")],
+        "tables/limits/frame limit of a server/at least",
+        SENDERS,
+    ),
+    Hit(
+        "limit-loosened",
+        [text("10-limits.md", "| at most | 67108864 |", "| at most | 134217728 |")],
+        "tables/limits/outbound data held, when the server announced no bound/at most",
+        RECEIVERS,
+    ),
+    Hit(
+        "limit-changed",
+        [text("10-limits.md", "| 64 | levels |", "| 64 | objects |")],
+        "tables/limits/nesting that is accepted/at least",
+    ),
+    Hit(
+        "limit-added",
+        [
+            text(
+                "10-limits.md",
+                "| items of a batch |",
+                "| length of a name | at least | 8 | characters | server | receiver | FRM-008 |\n| items of a batch |",
+            )
+        ],
+        "tables/limits/length of a name/at least",
+        NOBODY,
+    ),
+    Hit(
+        "error-code-deleted",
+        [text("09-errors.md", row("reserved_channel", "no", "only the server publishes on this channel"), "")],
+        "tables/error-codes/reserved_channel",
+    ),
+    Hit("error-code-added", [ONE_MORE_CODE], "tables/error-codes/queue_full/queue", RECEIVERS),
+    Hit(
+        "fatality-flipped",
+        [text("09-errors.md", "| `handler_failed` | no |", "| `handler_failed` | yes |")],
+        "tables/error-codes/handler_failed",
+    ),
+    Hit(
+        "error-meaning-changed",
+        [
+            text(
+                "09-errors.md",
+                "the message speaks for another connection",
+                "the message speaks for another application",
+            )
+        ],
+        "tables/error-codes/forbidden",
+    ),
+    Hit(
+        "states-changed",
+        [text("00-introduction.md", "| `open` | `peer_ended` | `draining` |", "| `open` | `peer_ended` | `closing` |")],
+        "tables/states/open/peer_ended",
+    ),
+    Hit(
+        "states-changed",
+        [text("00-introduction.md", "sends the acknowledgement |", "sends a greeting |")],
+        "tables/states/awaiting_connect/connect_accepted",
+    ),
+    Hit(
+        "precedence-changed",
+        [text("09-errors.md", "`unauthorized`, `unsupported_protocol` |", "`unsupported_protocol`, `unauthorized` |")],
+        "tables/precedence/5",
+    ),
+    Hit(
+        "profile-removed",
+        [text("12-profiles.md", "| `batch` | [Batch](15-batch.md) | | |\n", "")],
+        "tables/profiles/batch",
+    ),
+    Hit("profile-added", PRESENCE, "tables/profiles/presence", NOBODY),
+    Hit(
+        "profile-extended",
+        [text("12-profiles.md", "`get_service_instances` |", "`get_service_instances`, `get_health` |")],
+        "tables/profiles/discovery",
+        NOBODY,
+    ),
+    Hit("profile-extended", PRESENCE, "tables/error-codes/nobody_there/presence", NOBODY),
+    Hit(
+        "channels-reserved",
+        [
+            text(
+                "12-profiles.md",
+                "`service_discovery` and `service_instances`",
+                "`service_discovery`, `service_health` and `service_instances`",
+            )
+        ],
+        "tables/profiles/discovery",
+    ),
+    Hit(
+        "responder-changed",
+        [text("13-responder.md", "| answers with the payload |", "| answers with the message |")],
+        "tables/responder/conformance.echo",
+    ),
+    Hit(
+        "responder-extended",
+        [
+            text(
+                "13-responder.md",
+                "| `conformance.delay` |",
+                "| `conformance.twice` | request, any payload | answers with the payload, twice |\n"
+                "| `conformance.delay` |",
+            )
+        ],
+        "tables/responder/conformance.twice",
+        NOBODY,
+    ),
+    Hit(
+        "table-reworded",
+        [text("09-errors.md", "the channel has no such action", "The channel has no such action")],
+        "tables/error-codes/unknown_action",
+        NOBODY,
+    ),
+    Hit(
+        "requirement-deleted",
+        [
+            text(
+                "11-system.md",
+                '**[SYS-003]** A server MUST answer the action `ping` with a payload whose `status` is `"pong"`.\n',
+                "",
+            )
+        ],
+        "requirements/SYS-003",
+    ),
+    Hit(
+        "requirement-reused",
+        [
+            text(
+                "11-system.md",
+                "**[SYS-008]** A server MUST be kind.\n\n*Withdrawn: 1.0.*",
+                "**[SYS-008]** A server MUST be quick.",
+            )
+        ],
+        "requirements/SYS-008",
+        before=[WITHDRAWN],
+    ),
+    Hit(
+        "requirement-changed",
+        [text("11-system.md", 'whose `status` is `"pong"`', 'whose `status` is `"ok"`')],
+        "requirements/SYS-003",
+    ),
+    Hit(
+        "requirement-reworded",
+        [text("11-system.md", "with a payload whose `status`", "with the payload whose `status`")],
+        "requirements/SYS-003",
+        NOBODY,
+    ),
+    Hit(
+        "level-raised",
+        [text("11-system.md", "A client SHOULD send a ping", "A client MUST send a ping")],
+        "requirements/SYS-006",
+    ),
+    Hit(
+        "level-lowered",
+        [text("11-system.md", "A server MUST answer the action `ping`", "A server SHOULD answer the action `ping`")],
+        "requirements/SYS-003",
+    ),
+    Hit(
+        "target-changed",
+        [text("01-framing.md", "**[FRM-006]** A receiver MUST", "**[FRM-006]** A server MUST")],
+        "requirements/FRM-006",
+    ),
+    Hit("duty-added", [requirement("A server MUST answer a `ping` within a second.")], "requirements/SYS-008"),
+    Hit("duty-added", [requirement("A sender MAY put spaces in front of a header.")], "requirements/SYS-008", SENDERS),
+    Hit(
+        "requirement-added",
+        [requirement("A server SHOULD answer a `ping` within a second.")],
+        "requirements/SYS-008",
+        NOBODY,
+    ),
+    Hit(
+        "requirement-added",
+        [
+            requirement("A server MUST answer the action `get_clock` with the time."),
+            text("19-messages.md", GET_TIME, GET_TIME + GET_TIME.replace("get_time", "get_clock")),
+        ],
+        "requirements/SYS-008",
+        NOBODY,
+    ),
+    Hit(
+        "requirement-withdrawn",
+        [text("11-system.md", 'is `"pong"`.\n', 'is `"pong"`.\n\n*Withdrawn: 2.0.*\n')],
+        "requirements/SYS-003",
+    ),
+    Hit("requirement-deprecated", [DEPRECATED_TIME], "requirements/SYS-004", NOBODY),
+    Hit(
+        "since-wrong",
+        [requirement("A server SHOULD answer a `ping` within a second.", "A note.")],
+        "requirements/SYS-008",
+        NOBODY,
+    ),
+    Hit(
+        "since-wrong",
+        [text("11-system.md", 'is `"pong"`.\n', 'is `"pong"`.\n\n*Since: 1.1.*\n')],
+        "requirements/SYS-003",
+        NOBODY,
+    ),
+    Hit(
+        "requirement-moved",
+        [text("10-limits.md", "## Sizes\n", "## Sizes of frames\n")],
+        "requirements/LIM-001",
+        NOBODY,
+    ),
+    Hit(
+        "verification-changed",
+        [text("11-system.md", 'is `"pong"`.\n', 'is `"pong"`.\n\n*Verified by: vector.*\n')],
+        "requirements/SYS-003",
+        NOBODY,
+    ),
+    Hit(
+        "verification-dropped",
+        [text("11-system.md", 'is `"pong"`.\n', 'is `"pong"`.\n\n*Excluded: nobody looks.*\n')],
+        "requirements/SYS-003",
+    ),
+    Hit("vector-edited", [vectors(lambda v: v[0].update(body={"text": "{}"}))], "vectors/{0}"),
+    Hit("vector-edited", [vectors(lambda v: v[0].update(state="awaiting_connect"))], "vectors/{0}"),
+    Hit(
+        "vector-verdict-flipped",
+        [vectors(lambda v: v[0].update(expect={"outcome": "accepted", "answer": "pong"}))],
+        "vectors/{0}",
+    ),
+    Hit("vector-deleted", [vectors(lambda v: v.pop(0))], "vectors/{0}"),
+    Hit(
+        "vector-contradicted",
+        [
+            vectors(
+                lambda v: v.append({**v[0], "id": "batch/twin", "expect": {"outcome": "accepted", "answer": "pong"}})
+            )
+        ],
+        "vectors/batch/twin",
+    ),
+    Hit(
+        "vector-added",
+        [vectors(lambda v: v.append({**v[0], "id": "batch/new", "body": {"text": "{}"}}))],
+        "vectors/batch/new",
+        NOBODY,
+    ),
+    Hit("vector-reworded", [vectors(lambda v: v[0].update(description="Something."))], "vectors/{0}", NOBODY),
+    Hit("name-reused", [reserve("error code", "no_handler")], "tables/reserved/error code/no_handler"),
+    Hit(
+        "name-reused",
+        [reserve("member", "name", "connect#/properties/client")],
+        "tables/reserved/member/name/connect#/properties/client",
+    ),
+    Hit(
+        "reservation-dropped",
+        [text("14-versioning.md", "| action | `get_clock` |  | 2.0 |\n", "")],
+        "tables/reserved/action/get_clock",
+        before=[reserve("action", "get_clock")],
+    ),
+    Hit("name-reserved", [reserve("action", "get_clock")], "tables/reserved/action/get_clock", NOBODY),
+]
+
+MISSES = [
+    # Everything may be said that was said before, and a receiver may get more that it ignores.
+    Miss("senders-broken", [schema("connect", lambda d: d["properties"].update(locale={"type": "string"}))]),
+    Miss("senders-broken", [schema("system-request", lambda d: d.update(required=["action"], type="object"))]),
+    Miss("receivers-broken", [schema("queue-stats", lambda d: d["properties"].update(oldest={"type": "number"}))]),
+    Miss("receivers-broken", [schema("queue-jobs", lambda d: members(d)["jobs"].update(maxItems=500))]),
+    Miss("undecided", [schema("common", lambda d: d["$defs"]["channel_id"].update(maxLength=100))]),
+    Miss("shape-extended", [schema("pong", lambda d: d["properties"].update(status={"enum": ["pong"]}))]),
+    Miss("shape-extended", [schema("pong", lambda d: d.update(description="Another."))]),
+    Miss("shape-rewritten", [schema("connect", lambda d: d["properties"].update(locale={"type": "string"}))]),
+    Miss(
+        "member-removed",
+        [schema("connect", lambda d: d["properties"].update(client={"allOf": [d["properties"]["client"]]}))],
+    ),
+    Miss("member-removed", [OLD_MEMBER]),
+    Miss(
+        "member-renamed",
+        [schema("connect", lambda d: members(d, "client").update(product=members(d, "client")["name"]))],
+    ),
+    Miss(
+        "removed-unannounced",
+        [
+            schema("connect", lambda d: members(d, "client").pop("version")),
+            reserve("member", "version", "connect#/properties/client"),
+        ],
+        before=[OLD_MEMBER],
+    ),
+    Miss(
+        "default-changed",
+        [schema("connect", lambda d: d["properties"].update(locale={"type": "string", "default": "C"}))],
+    ),
+    Miss("member-deprecated", [schema("connect", lambda d: d["properties"].update(locale={"deprecated": True}))]),
+    Miss("schema-deleted", [moved("client-message", "any-client-message")]),
+    Miss("id-moved", [schema("pong", lambda d: d.update(title="A pong"))]),
+    Miss("id-moved", [new_schema("hello")]),
+    Miss("anchor-moved", [ANCHORED]),
+    Miss("definition-removed", [schema("common", lambda d: d["$defs"].update(unused=True))]),
+    Miss("dialect-changed", [schema("pong", lambda d: d.update(title="A pong"))]),
+    Miss("schema-added", [moved("client-message", "any-client-message"), gone("any-client-message")]),
+    Miss("schema-text-changed", [schema("pong", lambda d: d["properties"].update(status={"enum": ["pong"]}))]),
+    Miss(
+        "action-deleted",
+        [text("19-messages.md", "| `system` | `list_services`", "| `service_discovery` | `list_services`")],
+    ),
+    Miss("message-type-changed", [text("19-messages.md", "| `pong` | |", "| `time` | |")]),
+    Miss(
+        "sender-changed",
+        [text("19-messages.md", "| `system` | `list_services`", "| `service_discovery` | `list_services`")],
+    ),
+    Miss("payload-swapped", [schema("pong", lambda d: d["properties"].update(status={"enum": ["pong"]}))]),
+    Miss("profile-member-moved", [ONE_MORE_CODE]),
+    Miss("channel-moved", [text("19-messages.md", GET_TIME, "")]),
+    Miss("action-added", [text("19-messages.md", GET_TIME, "")]),
+    Miss("event-added", [text("19-messages.md", GET_TIME, GET_TIME + GET_TIME.replace("get_time", "get_clock"))]),
+    Miss(
+        "event-added",
+        [
+            *PRESENCE,
+            text(
+                "19-messages.md",
+                GET_TIME,
+                f"{GET_TIME}| `presence` | `came` | publish | server | `service-event` | | presence |\n",
+            ),
+        ],
+    ),
+    Miss("header-changed", [text("01-framing.md", "| between frames | nothing |", "| between frames | Nothing |")]),
+    Miss(
+        "encoding-changed",
+        [text("02-encoding.md", "| grammar | RFC 8259, one text |", "| grammar | RFC 8259: one text |")],
+    ),
+    Miss("limit-tightened", [text("10-limits.md", "| at least | 1048576 |", "| at least | 65536 |")]),
+    Miss("limit-loosened", [text("10-limits.md", "| at least | 1048576 |", "| at least | 4194304 |")]),
+    Miss("limit-changed", [text("10-limits.md", "| server | receiver | LIM-008 |", "| server | receiver | LIM-009 |")]),
+    Miss("limit-added", [text("10-limits.md", "| at least | 1048576 |", "| at least | 65536 |")]),
+    Miss("error-code-deleted", [text("09-errors.md", "| `handler_failed` | no |", "| `handler_failed` | yes |")]),
+    Miss("error-code-added", PRESENCE),
+    Miss("fatality-flipped", [text("09-errors.md", "the channel has no such action", "a channel has no such action")]),
+    Miss(
+        "error-meaning-changed",
+        [text("09-errors.md", "the channel has no such action", "a channel has no such action")],
+    ),
+    Miss("states-changed", [text("00-introduction.md", "sends the acknowledgement |", "sends an acknowledgement |")]),
+    Miss(
+        "precedence-changed", [text("09-errors.md", "| 4 | the root is an object |", "| 4 | The root is an object |")]
+    ),
+    Miss(
+        "profile-removed",
+        [text("12-profiles.md", "| `batch` | [Batch](15-batch.md)", "| `batch` | [Batches](15-batch.md)")],
+    ),
+    Miss("profile-added", [ONE_MORE_CODE]),
+    Miss(
+        "profile-extended", [text("12-profiles.md", "`list_services`, `get_service_instances` |", "`list_services` |")]
+    ),
+    Miss(
+        "channels-reserved",
+        [text("12-profiles.md", "`get_service_instances` |", "`get_service_instances`, `get_health` |")],
+    ),
+    Miss("channels-reserved", PRESENCE),
+    Miss("responder-changed", [text("13-responder.md", "| answers with the payload |", "| answers with a payload |")]),
+    Miss(
+        "responder-extended", [text("13-responder.md", "| answers with the payload |", "| answers with the message |")]
+    ),
+    Miss(
+        "table-reworded", [text("09-errors.md", "the channel has no such action", "the channel knows no such action")]
+    ),
+    Miss("requirement-deleted", [text("11-system.md", 'is `"pong"`.\n', 'is `"pong"`.\n\n*Withdrawn: 2.0.*\n')]),
+    Miss("requirement-reused", [requirement("A server SHOULD be kind.")]),
+    Miss(
+        "requirement-changed",
+        [text("11-system.md", "with a payload whose `status`", "with the payload whose `status`")],
+    ),
+    Miss("requirement-changed", [text("11-system.md", "A client SHOULD send a ping", "A client MUST send a ping")]),
+    Miss("requirement-reworded", [text("11-system.md", "whose `status` is", "whose `state` is")]),
+    Miss(
+        "level-raised",
+        [text("11-system.md", "A server MUST answer the action `ping`", "A server SHOULD answer the action `ping`")],
+    ),
+    Miss("level-lowered", [text("11-system.md", "A client SHOULD send a ping", "A client MUST send a ping")]),
+    Miss("target-changed", [text("11-system.md", "A client SHOULD send a ping", "A client MUST send a ping")]),
+    Miss("duty-added", [requirement("A server SHOULD answer a `ping` within a second.")]),
+    Miss("duty-added", PRESENCE),
+    Miss("requirement-added", [requirement("A server MUST answer a `ping` within a second.")]),
+    Miss("requirement-withdrawn", [DEPRECATED_TIME]),
+    Miss("requirement-deprecated", [text("11-system.md", 'is `"pong"`.\n', 'is `"pong"`.\n\n*Withdrawn: 2.0.*\n')]),
+    Miss("since-wrong", [requirement("A server SHOULD answer a `ping` within a second.")]),
+    Miss("requirement-moved", [text("10-limits.md", "## The numbers", "## Numbers")]),
+    Miss(
+        "verification-changed", [text("11-system.md", 'is `"pong"`.\n', 'is `"pong"`.\n\n*Excluded: nobody looks.*\n')]
+    ),
+    Miss("verification-dropped", [text("11-system.md", 'is `"pong"`.\n', 'is `"pong"`.\n\n*Verified by: vector.*\n')]),
+    Miss("vector-edited", [vectors(lambda v: v[0].update(body={"hex": v[0]["body"]["text"].encode().hex()}))]),
+    Miss("vector-verdict-flipped", [vectors(lambda v: v[0].update(description="Something."))]),
+    Miss("vector-deleted", [vectors(lambda v: v.append(v.pop(0)))]),
+    Miss("vector-contradicted", [vectors(lambda v: v.append({**v[0], "id": "batch/twin"}))]),
+    Miss("vector-added", [vectors(lambda v: v.append(v.pop(0)))]),
+    Miss("vector-reworded", [vectors(lambda v: v.append({**v[0], "id": "batch/twin"}))]),
+    Miss("name-reused", [reserve("error code", "never_used")]),
+    Miss("name-reused", [reserve("member", "name", "connect#")]),
+    Miss("reservation-dropped", [reserve("action", "get_clock")]),
+    Miss("name-reserved", [], before=[reserve("action", "get_clock")]),
+]

@@ -1,0 +1,140 @@
+"""Every rule: edits that it is about, at a version that is too small and at one that allows them, and edits it lets be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from edits import HITS, MISSES, Edit, Hit, Miss
+from jsonschema import Draft202012Validator
+from workshop import Workshop
+
+from conformance.gate.finding import Finding
+from conformance.gate.judge import Judgement
+from conformance.gate.rules import RULES
+from conformance.gate.tree import Tree
+from conformance.gate.version import Step, Version
+from conformance.gate.views import Views
+
+OF_THE_VERSION = {"version-back", "changelog-missing"}
+FIRST = Version(1, 0)
+EVERY_ID = ", ".join(f"{family}-{number:03}" for family in ("SYS", "FRM", "LIM", "PRE") for number in range(1, 20))
+
+
+def made(folder: Path, before: Any, edits: Any) -> Workshop:
+    """Make a version and its edits."""
+    workshop = Workshop(folder, vectors=("batch",))
+    for edit in before:
+        edit(workshop)
+    workshop.before = Tree.read(folder).release
+    for edit in edits:
+        edit(workshop)
+    return workshop
+
+
+def at(workshop: Workshop, version: Version) -> Judgement:
+    """Judge the edits as that version."""
+    title = workshop.root / "spec" / "README.md"
+    lines = title.read_text("utf-8").splitlines(keepends=True)
+    title.write_text("".join([f"{lines[0].rpartition(' ')[0]} {version}\n", *lines[1:]]), "utf-8")
+    (workshop.root / "CHANGELOG.md").write_text(f"### Protocol {version}\n\nTouches {EVERY_ID}.\n", "utf-8")
+    return workshop.judge()
+
+
+def of_rule(found: list[Finding], rule: str) -> list[Finding]:
+    return [each for each in found if each.rule.id == rule]
+
+
+def version_just_below(step: Step) -> Version:
+    """Return a version that is one step too small."""
+    return {Step.PATCH: FIRST, Step.MINOR: Version(1, 0, 1), Step.MAJOR: Version(1, 1), Step.NEVER: Version(2, 0)}[step]
+
+
+def name_of(each: Hit | Miss) -> str:
+    return each.rule
+
+
+@pytest.mark.parametrize("hit", HITS, ids=name_of)
+def test_rule_finds_what_it_is_about(hit: Hit, tmp_path: Path) -> None:
+    workshop = made(tmp_path, hit.before, hit.edits)
+    (first, *_) = workshop.before.vectors
+    small = at(workshop, version_just_below(RULES[hit.rule].step))
+    found = of_rule(small.refused, hit.rule)
+    assert [each.pointer for each in found][:1] == [hit.pointer.format(first)]
+    assert set(found[0].directions) == set(hit.breaks)
+    assert not of_rule(small.accepted, hit.rule)
+    for each in found:
+        check_witness(each, workshop)
+
+
+@pytest.mark.parametrize("hit", [hit for hit in HITS if RULES[hit.rule].step < Step.NEVER], ids=name_of)
+def test_version_that_is_large_enough_allows_it(hit: Hit, tmp_path: Path) -> None:
+    workshop = made(tmp_path, hit.before, hit.edits)
+    judgement = at(workshop, FIRST.after(RULES[hit.rule].step))
+    assert of_rule(judgement.accepted, hit.rule)
+    assert not of_rule(judgement.refused, hit.rule)
+
+
+@pytest.mark.parametrize("miss", MISSES, ids=name_of)
+def test_rule_lets_its_neighbours_be(miss: Miss, tmp_path: Path) -> None:
+    judgement = at(made(tmp_path, miss.before, miss.edits), Version(1, 1))
+    assert not of_rule([*judgement.refused, *judgement.accepted], miss.rule)
+
+
+def test_every_rule_has_both() -> None:
+    assert {hit.rule for hit in HITS} == set(RULES) - OF_THE_VERSION
+    assert {miss.rule for miss in MISSES} == set(RULES) - OF_THE_VERSION
+
+
+def check_witness(finding: Finding, workshop: Workshop) -> None:
+    """See with a validator whether one version takes the witness and the other refuses it."""
+    if finding.rule.id not in ("senders-broken", "receivers-broken"):
+        assert finding.witness is None
+        return
+    assert finding.witness
+    message = finding.witness.message
+    row = finding.also[0] if finding.also else finding.what
+    assert isinstance(message, dict), row
+    versions = {"1.0": workshop.before, "1.1": Tree.read(workshop.root).release}
+    takes = {version: is_taken(release, finding, message) for version, release in versions.items()}
+    assert takes == {finding.witness.sent_by: True, finding.witness.refused_by: False}
+
+
+def is_taken(release: Any, finding: Finding, message: dict[str, Any]) -> bool:
+    """Tell whether a release takes a message by the schema of the part that the finding names first."""
+    title = finding.what.partition(": ")[0]
+    for table, columns in (("envelopes", ("schema",)), ("messages", ("payload", "answer"))):
+        for row in release.tables[table].values():
+            for column in columns:
+                where = f" on {row['channel']}" if row.get("channel", "any") != "any" else ""
+                suffix = {"payload": "", "answer": ", its answer", "schema": ", whole"}[column]
+                if f"{row['message']}{where}{suffix}" == title:
+                    value = message if column == "schema" else message["payload"]
+                    return Draft202012Validator(Views(release).receiver(row[column])).is_valid(value)
+    raise AssertionError(f"no message is called {title}")
+
+
+def edited(folder: Path, *edits: Edit) -> Workshop:
+    return made(folder, [], edits)
+
+
+def test_version_that_goes_back_is_refused(tmp_path: Path) -> None:
+    workshop = edited(tmp_path)
+    judgement = at(workshop, Version(0, 9))
+    assert [each.rule.id for each in judgement.refused] == ["version-back"]
+    assert at(workshop, FIRST).is_accepted
+
+
+def test_change_without_a_word_in_the_changelog_is_refused(tmp_path: Path) -> None:
+    workshop = edited(tmp_path, *next(hit for hit in HITS if hit.rule == "requirement-reworded").edits)
+    assert at(workshop, Version(1, 0, 1)).is_accepted
+    changelog = workshop.root / "CHANGELOG.md"
+    for said in (
+        "",
+        "### Protocol 1.0.1\n",
+        "### Protocol 1.0.1\n\nSYS-004 reads better.\n",
+        "### Protocol 1.0\n\nSYS-003\n",
+    ):
+        changelog.write_text(said, "utf-8")
+        assert [each.rule.id for each in workshop.judge().refused] == ["changelog-missing"], said
