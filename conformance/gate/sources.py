@@ -103,11 +103,10 @@ def _read_named(version: Version, path: Path) -> Release:
 
 def _git(root: Path, revision: str) -> Release:
     """Read the tree at a revision, without touching the working tree."""
-    top = _run_git(root, "rev-parse", "--show-prefix").decode().strip()
-    known = _run_git(root, "ls-tree", "--name-only", f"{revision}:{top}").decode().split("\n")
-    archive = _run_git(
-        root, "archive", "--format=tar", f"{revision}:{top}", *(part for part in _PARTS if part in known)
-    )
+    top = Path(_run_git(root, "rev-parse", "--show-toplevel").decode().strip())
+    inside = f"{revision}:{_run_git(root, 'rev-parse', '--show-prefix').decode().strip()}"
+    known = _run_git(top, "ls-tree", "--name-only", inside).decode().split("\n")
+    archive = _run_git(top, "archive", "--format=tar", inside, *(part for part in _PARTS if part in known))
     with tempfile.TemporaryDirectory() as folder, tarfile.open(fileobj=io.BytesIO(archive)) as packed:
         packed.extractall(folder, filter="data")
         try:

@@ -1,0 +1,283 @@
+"""The parts of the gate by themselves: wording, versions, views, containment, places, tables, waivers."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema_rs
+import pytest
+from workshop import TODAY, Workshop
+
+from conformance.gate.containment import contains
+from conformance.gate.places import join_pointer, line_of, split_pointer
+from conformance.gate.release import ReleaseError
+from conformance.gate.tables import key_of
+from conformance.gate.tree import Tree
+from conformance.gate.version import Step, Version
+from conformance.gate.views import Views, closed
+from conformance.gate.waivers import Waiver
+from conformance.gate.wording import is_only_wording
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "is_same"),
+    [
+        ("A server MUST go.", "A server MUST go", True),
+        ("A server MUST go, now.", "The server MUST go now.", True),
+        ("in insignificant white space", "in insignificant whitespace", True),
+        ("*quickly*", "quickly", True),
+        ("A server MUST go.", "A server MUST NOT go.", False),
+        ("it does not go", "it does go", False),
+        ("at least 10 octets", "at least 100 octets", False),
+        ("at least 1 0", "at least 10", False),
+        ("at most 5", "at least 5", False),
+        ("the member `a`", "the member `A`", False),
+        ("the member `a`", "the member `the`", False),
+        ("may go", "MAY go", False),
+        ("send before close", "close before send", False),
+        ("further effect", "additional effect", False),
+    ],
+)
+def test_wording_is_what_no_duty_hangs_on(before: str, after: str, is_same: bool) -> None:
+    assert is_only_wording(before, after) == is_same
+    assert is_only_wording(after, before) == is_same
+
+
+def test_versions_have_an_order_and_steps() -> None:
+    first = Version.parse("1.0")
+    assert (str(first), str(Version.parse("1.0.3")), first) == ("1.0", "1.0.3", Version(1, 0, 0))
+    assert Version(1, 0) < Version(1, 0, 1) < Version(1, 1) < Version(1, 10) < Version(2, 0)
+    for step, after in {Step.PATCH: "1.0.1", Step.MINOR: "1.1", Step.MAJOR: "2.0"}.items():
+        assert str(first.after(step)) == after
+        assert first.step_to(Version.parse(after)) is step
+    assert first.step_to(first) is Step.NONE
+    with pytest.raises(ValueError, match=r"1\.0 is earlier than 1\.1"):
+        Version(1, 1).step_to(first)
+
+
+@pytest.mark.parametrize("text", ["1", "1.0.0.0", "01.0", "1.x", "v1.0", "1.0-rc", "1.1000", ""])
+def test_other_versions_are_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="is not a version"):
+        Version.parse(text)
+
+
+NAME: Any = {"properties": {"name": {"type": "string"}}}
+VIEWS: dict[str, tuple[Any, list[Any], list[Any]]] = {
+    "open": (NAME, [{}, {"name": "x"}], [{"more": 1}]),
+    "sender may add": (NAME | {"additionalProperties": True}, [{"more": 1}], [{"name": 1}]),
+    "closed already": (NAME | {"additionalProperties": False}, [{"name": "x"}], [{"more": 1}]),
+    "no object": ({"type": "string"}, ["x"], [1]),
+    "anything": (True, [{"more": 1}, None], []),
+    "inside": ({"properties": {"in": NAME}}, [{"in": {"name": "x"}}], [{"in": {"more": 1}}, {"more": 1}]),
+    "in an array": ({"items": NAME}, [[{"name": "x"}]], [[{"more": 1}]]),
+    "refined": (
+        {"allOf": [NAME], "properties": {"age": {"type": "integer"}}},
+        [{"name": "x", "age": 1}],
+        [{"more": 1}, {"name": 1}],
+    ),
+    "one part says that senders may add": (
+        {"allOf": [NAME | {"additionalProperties": True}], **NAME},
+        [{}],
+        [{"more": 1}],
+    ),
+    "alternatives": (
+        {"oneOf": [NAME | {"required": ["name"]}, {"properties": {"id": {"type": "integer"}}, "required": ["id"]}]},
+        [{"name": "x"}, {"id": 1}],
+        [{"name": "x", "more": 1}, {"id": 1, "more": 1}, {"more": 1}],
+    ),
+    "alternatives beside members": (
+        {"properties": {"kind": {"type": "string"}}, "anyOf": [NAME, {"properties": {"id": True}}]},
+        [{"kind": "x", "name": "x"}, {"kind": "x", "id": 1}],
+        [{"kind": "x", "more": 1}],
+    ),
+    "alternatives inside of a part": (
+        {
+            "allOf": [{"oneOf": [NAME | {"required": ["name"]}, {"properties": {"id": True}, "required": ["id"]}]}],
+            "properties": {"kind": True},
+        },
+        [{"kind": 1, "name": "x"}],
+        [{"kind": 1, "name": "x", "more": 1}],
+    ),
+    "condition": (
+        {
+            "if": {"properties": {"kind": {"const": 1}}},
+            "then": {"properties": {"of": NAME}},
+            "properties": {"kind": True},
+        },
+        [{"kind": 1, "of": {"name": "x"}}],
+        [{"kind": 1, "of": {"more": 1}}, {"kind": 1, "more": 1}],
+    ),
+    "a member that two parts describe": (
+        {"allOf": [{"properties": {"in": NAME}}], "properties": {"in": {"properties": {"age": True}}}},
+        [{"in": {"name": "x", "age": 1}}],
+        [{"in": {"more": 1}}],
+    ),
+    "deep inside of what two parts describe": (
+        {
+            "allOf": [{"properties": {"in": {"properties": {"deep": NAME}}}}],
+            "properties": {"in": {"properties": {"deep": {"properties": {"age": True}}}}},
+        },
+        [{"in": {"deep": {"name": "x", "age": 1}}}],
+        [{"in": {"deep": {"more": 1}}}],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_sender_view_has_what_is_named_and_nothing_else(name: str) -> None:
+    schema, sent, not_sent = VIEWS[name]
+    before = json.dumps(schema)
+    view = jsonschema_rs.Draft202012Validator(closed(schema))
+    assert [value for value in sent if not view.is_valid(value)] == []
+    assert [value for value in not_sent if view.is_valid(value)] == []
+    assert json.dumps(schema) == before
+
+
+def test_views_say_what_is_missing(tmp_path: Path) -> None:
+    views = Views(Workshop(tmp_path, vectors=("batch",)).before)
+    for name, said in {
+        "nothing": "version 1.0: there is no schemas/nothing.schema.json",
+        "job#/$defs/nothing": "the schema job#/$defs/nothing cannot be resolved",
+    }.items():
+        with pytest.raises(ReleaseError, match=said.replace("$", r"\$")):
+            views.receiver(name)
+
+
+NUMBERS = {"type": "integer", "minimum": 0, "maximum": 9}
+FLIP = {"not": {"pattern": "[\\u0000-\\u001e]|\\u001f"}, "type": "string"}
+FLOP = {"not": {"pattern": "[\\u0000-\\u001f]"}, "type": "string"}
+
+
+def test_containment_is_proved() -> None:
+    assert contains({"type": "integer"}, NUMBERS).holds
+    assert contains(True, FLIP).holds
+    assert contains(NUMBERS, NUMBERS).holds
+
+
+@pytest.mark.parametrize(
+    ("outer", "inner", "value"),
+    [
+        (NUMBERS, NUMBERS | {"maximum": 10}, 10),
+        (NUMBERS, {"type": ["integer", "null"]}, None),
+        ({"type": "string", "maxLength": 3}, {"type": "string", "maxLength": 4}, "xxxx"),
+        ({"items": {"minimum": 1}}, {"type": "array", "items": {"type": "number"}}, [0]),
+        ({"type": "array", "uniqueItems": True}, {"type": "array", "items": {"type": "string"}}, ["x", "x"]),
+    ],
+)
+def test_containment_is_disproved_by_a_small_value(outer: Any, inner: Any, value: Any) -> None:
+    answer = contains(outer, inner)
+    assert not answer.holds
+    assert answer.values
+    assert len(json.dumps(answer.values[0])) <= len(json.dumps(value))
+    assert jsonschema_rs.is_valid(inner, answer.values[0])
+    assert not jsonschema_rs.is_valid(outer, answer.values[0])
+
+
+def test_what_is_neither_proved_nor_disproved_stays_open() -> None:
+    answer = contains(FLIP, FLOP)
+    assert (answer.holds, answer.values) == (False, ())
+    assert "no example shows a difference" in answer.reason
+
+
+def test_combination_of_edges_is_found_at_length() -> None:
+    names = [f"m{number}" for number in range(4)]
+    inner = {"type": "object", "required": names, "properties": {name: {"enum": [0, 1]} for name in names}}
+    outer = inner | {"not": {"properties": {name: {"const": int(name in ("m1", "m3"))} for name in names}}}
+    assert not contains(outer, inner, at_length=False).holds
+    assert contains(outer, inner).values == ({"m0": 0, "m1": 1, "m2": 0, "m3": 1},)
+
+
+TEXT = '{\n "a": {\n  "b/c": [1,\n   {"d": "}"}],\n  "~": 2\n }\n}'
+
+
+@pytest.mark.parametrize(
+    ("pointer", "line"),
+    [
+        ("", 1),
+        ("/a", 2),
+        ("/a/b~1c", 3),
+        ("/a/b~1c/0", 3),
+        ("/a/b~1c/1/d", 4),
+        ("/a/~0", 5),
+        ("/a/x", 2),
+        ("/x", 1),
+        ("/a/b~1c/7", 3),
+    ],
+)
+def test_place_of_a_pointer_or_of_its_nearest_parent(pointer: str, line: int) -> None:
+    assert line_of(TEXT, split_pointer(pointer)) == line
+    assert join_pointer(*split_pointer(pointer)) == pointer
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("<!-- limits -->\n", "", "no chapter has a table marked <!-- limits -->"),
+        ("<!-- limits -->\n", "<!-- limit -->\n", "there is no table named limit"),
+        ("<!-- limits -->\n", "<!-- limits -->\n\nText.\n\n", "no table stands below the mark <!-- limits -->"),
+        ("| limit | bound |", "| limit | border |", "the table limits lacks the column bound"),
+        (
+            "| items of a batch | at least | 1000 |",
+            "| items of a batch | at least |",
+            "a row of 6 cells in a table of 7",
+        ),
+        (
+            "| items of a batch |",
+            "| connections at the same time |",
+            "has connections at the same time/at least a second time",
+        ),
+    ],
+)
+def test_broken_table_is_said_with_its_line(tmp_path: Path, old: str, new: str, said: str) -> None:
+    workshop = Workshop(tmp_path, vectors=("batch",))
+    workshop.replace("spec/10-limits.md", old, new)
+    with pytest.raises(ReleaseError, match=said):
+        Tree.read(tmp_path)
+
+
+def test_row_is_named_by_its_columns() -> None:
+    assert (
+        key_of("messages", {"channel": "system", "message": "ping", "from": "client", "type": "request"})
+        == "system/ping/client"
+    )
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "said"),
+    [
+        ("schemas/pong.schema.json", "{", "pong.schema.json: cannot be read"),
+        ("schemas/pong.schema.json", "[]", "pong.schema.json: not an object"),
+        ("schemas/pong.schema.json", "{}", r"pong.schema.json: no \$id"),
+        ("spec/README.md", "# A protocol\n", "README.md:1: the title does not end with the version"),
+    ],
+)
+def test_broken_file_of_a_tree_is_named(tmp_path: Path, file: str, content: str, said: str) -> None:
+    workshop = Workshop(tmp_path, vectors=("batch",))
+    (workshop.root / file).write_text(content, "utf-8")
+    with pytest.raises(ReleaseError, match=said):
+        Tree.read(tmp_path)
+
+
+def test_vector_that_is_there_twice_is_named(tmp_path: Path) -> None:
+    Workshop(tmp_path, vectors=("batch",))
+    content = (tmp_path / "schemas" / "vectors" / "batch.json").read_text("utf-8")
+    (tmp_path / "schemas" / "vectors" / "again.json").write_text(content, "utf-8")
+    with pytest.raises(ReleaseError, match=r"batch\.json:\d+: the vector batch/\S+ is there twice"):
+        Tree.read(tmp_path)
+
+
+def test_waiver_of_what_the_version_allows_is_stale(tmp_path: Path) -> None:
+    workshop = Workshop(tmp_path, vectors=("batch",))
+    workshop.replace("spec/11-system.md", "A client SHOULD send a ping", "A client MUST send a ping")
+    workshop.call_it("1.1", "SYS-006")
+    waiver = Waiver("level-raised", "requirements/SYS-006", "every client does so already", TODAY)
+    assert workshop.judge([waiver]).is_accepted
+    late = Waiver(waiver.rule, waiver.pointer, waiver.reason, TODAY - datetime.timedelta(days=1))
+    assert [problem for problem in workshop.judge([late]).problems if "ended on 2029-12-31" in problem]
+    workshop.replace("spec/README.md", "Protocol 1.1", "Protocol 2.0")
+    workshop.replace("CHANGELOG.md", "Protocol 1.1", "Protocol 2.0")
+    assert workshop.judge().is_accepted
+    assert [problem for problem in workshop.judge([waiver]).problems if "is stale" in problem]

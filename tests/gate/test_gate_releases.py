@@ -1,0 +1,201 @@
+"""Releases: their files, where they may come from, and how one is made."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from workshop import Workshop
+
+from conformance.gate.freeze import freeze
+from conformance.gate.release import Release, ReleaseError
+from conformance.gate.sources import resolve
+from conformance.gate.tree import Tree
+
+
+@pytest.fixture
+def workshop(tmp_path: Path) -> Workshop:
+    return Workshop(tmp_path, vectors=("batch",))
+
+
+def frozen(workshop: Workshop, version: str = "1.0") -> Path:
+    return freeze(workshop.root, version, (), lambda _: None)
+
+
+def test_file_is_canonical_and_comes_back_as_it_was(workshop: Workshop) -> None:
+    text = workshop.before.to_json()
+    again = Release.from_json(text, "x")
+    assert again.to_json() == text
+    assert (again.version, again.schemas, again.tables) == (
+        workshop.before.version,
+        workshop.before.schemas,
+        workshop.before.tables,
+    )
+    assert len([line for line in text.splitlines() if line.startswith('{"id": ')]) == len(again.requirements) + len(
+        again.vectors
+    )
+
+
+def test_order_in_the_sources_does_not_matter(workshop: Workshop) -> None:
+    before = workshop.before
+    turned = Release(
+        before.version,
+        {name: dict(reversed(rows.items())) for name, rows in reversed(before.tables.items())},
+        dict(reversed(before.requirements.items())),
+        dict(reversed(before.schemas.items())),
+        dict(reversed(before.vectors.items())),
+    )
+    assert turned.to_json() == before.to_json()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('"version": "1.0"', '"version": 1', "not a release: 1 is not of type 'string'"),
+        ('"A server MUST', '"A server SHOULD', "changed after it was released"),
+        ("{", "[", "not JSON"),
+    ],
+    ids=["form", "content", "grammar"],
+)
+def test_file_that_was_changed_is_refused(workshop: Workshop, old: str, new: str, said: str) -> None:
+    text = workshop.before.to_json().replace(old, new, 1)
+    with pytest.raises(ReleaseError, match=f"^here: {said}"):
+        Release.from_json(text, "here")
+
+
+@pytest.fixture
+def hosted(workshop: Workshop) -> Iterator[str]:
+    """The address of a server that offers the folder of the tree."""
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(workshop.root)))
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_release_is_found_by_name_file_folder_address_and_by_itself(workshop: Workshop, hosted: str) -> None:
+    path = frozen(workshop)
+    expected = workshop.before.to_json()
+    for against, name in {
+        None: "release 1.0",
+        "1.0": "release 1.0",
+        str(path): str(path),
+        str(workshop.root): str(workshop.root),
+        f"{hosted}/spec/releases/1.0.json": f"{hosted}/spec/releases/1.0.json",
+    }.items():
+        found, called = resolve(against, workshop.root)
+        assert (found.to_json(), called) == (expected, name)
+
+
+def git(root: Path, *arguments: str) -> None:
+    identity = ("-c", "user.name=x", "-c", "user.email=x@example.org")
+    subprocess.run(["git", "-C", str(root), *identity, *arguments], check=True, capture_output=True)
+
+
+@pytest.mark.parametrize("place", [".", "protocol"])
+def test_git_revision_is_read_without_touching_the_tree(tmp_path: Path, place: str) -> None:
+    root = tmp_path / place
+    root.mkdir(exist_ok=True)
+    workshop = Workshop(root, vectors=("batch",))
+    git(tmp_path, "init", "-q")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-qm", "first")
+    workshop.call_it("1.1", "Nothing.")
+    found, name = resolve("git:HEAD", root)
+    assert (str(found.version), name) == ("1.0", "git:HEAD")
+    assert str(Tree.read(root).release.version) == "1.1"
+    with pytest.raises(ReleaseError, match=r"^git ls-tree --name-only: .*no-such-branch"):
+        resolve("git:no-such-branch", root)
+
+
+def test_git_revision_that_is_no_tree_is_said(tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "x").write_text("x")
+    git(other, "init", "-q")
+    git(other, "add", ".")
+    git(other, "commit", "-qm", "first")
+    with pytest.raises(ReleaseError, match=r"^git:HEAD: .*no tree of the protocol"):
+        resolve("git:HEAD", other)
+
+
+def test_what_is_not_there_is_said(workshop: Workshop, hosted: str) -> None:
+    frozen(workshop)
+    for against, said in {
+        "2.0": "--against 2.0: no such release, folder or file; the releases of this tree are 1.0",
+        "nowhere": "--against nowhere: no such release, folder or file",
+        f"{hosted}/nothing.json": f"{hosted}/nothing.json: cannot be fetched (HTTP Error 404",
+        "http://127.0.0.1:9/x.json": "http://127.0.0.1:9/x.json: cannot be fetched",
+    }.items():
+        with pytest.raises(ReleaseError) as error:
+            resolve(against, workshop.root)
+        assert said in str(error.value)
+
+
+def test_file_under_another_name_is_refused(workshop: Workshop) -> None:
+    path = frozen(workshop)
+    path.rename(path.with_name("1.2.json"))
+    with pytest.raises(ReleaseError, match=r"1\.2\.json: this is version 1\.0; name the file after it"):
+        resolve(None, workshop.root)
+    (path.parent / "1.2.json").rename(path.parent / "latest.json")
+    with pytest.raises(ReleaseError, match=r"latest\.json: a release is named after its version"):
+        resolve(None, workshop.root)
+
+
+def test_latest_release_is_the_largest_version_and_not_the_largest_name(workshop: Workshop) -> None:
+    path = frozen(workshop)
+    for version in ("1.2", "1.10"):
+        release = json.loads(path.read_text("utf-8")) | {"version": version}
+        (path.parent / f"{version}.json").write_text(json.dumps(release), "utf-8")
+    assert resolve(None, workshop.root)[1] == "release 1.10"
+
+
+def test_release_is_written_once(workshop: Workshop) -> None:
+    path = frozen(workshop)
+    assert path == workshop.root / "spec" / "releases" / "1.0.json"
+    assert path.read_text("utf-8") == workshop.before.to_json()
+    with pytest.raises(ReleaseError, match="released already; a release is never edited"):
+        frozen(workshop)
+
+
+def test_release_of_another_version_is_refused(workshop: Workshop) -> None:
+    for version, said in {"1.1": "this is version 1.0", "one": "'one' is not a version"}.items():
+        with pytest.raises(ReleaseError, match=said):
+            frozen(workshop, version)
+
+
+def test_stale_list_of_requirements_is_refused(workshop: Workshop) -> None:
+    workshop.replace("spec/11-system.md", "A client SHOULD send a ping", "A client MUST send a ping")
+    with pytest.raises(ReleaseError, match=r"requirements\.json: stale; run ipc-conformance spec extract"):
+        frozen(workshop)
+
+
+def test_release_without_a_word_in_the_changelog_is_refused(workshop: Workshop) -> None:
+    (workshop.root / "CHANGELOG.md").write_text("# Changelog\n", "utf-8")
+    with pytest.raises(ReleaseError, match=r"nothing under a heading 'Protocol 1\.0'"):
+        frozen(workshop)
+
+
+def test_release_that_the_gate_refuses_is_not_written(workshop: Workshop) -> None:
+    frozen(workshop)
+    workshop.replace("schemas/pong.schema.json", '"const": "pong"', '"const": "ping"')
+    workshop.call_it("1.1", "The pong is a ping.")
+    with pytest.raises(ReleaseError, match=r"the gate refuses 1\.1 against release 1\.0"):
+        frozen(workshop, "1.1")
+    assert not (workshop.root / "spec" / "releases" / "1.1.json").exists()
+    workshop.replace("spec/README.md", "Protocol 1.1", "Protocol 2.0")
+    workshop.replace("CHANGELOG.md", "Protocol 1.1", "Protocol 2.0")
+    assert frozen(workshop, "2.0").name == "2.0.json"
