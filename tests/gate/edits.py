@@ -123,6 +123,9 @@ WITHDRAWN = requirement("A server MUST be kind.", "*Withdrawn: 1.0.*")
 ONE_MORE_CODE = text(
     "17-queue.md", "| `not_leased` | no |", "| `queue_full` | no | the queue is full |\n| `not_leased` | no |"
 )
+NO_CODE = text("09-errors.md", row("reserved_channel", "no", "only the server publishes on this channel"), "")
+NO_BATCH = text("12-profiles.md", "| `batch` | [Batch](15-batch.md) | | |\n", "")
+OLD_CODE = text("08-isolation.md", "error `reserved_channel`.\n", "error `reserved_channel`.\n\n*Deprecated: 1.0.*\n")
 PRESENCE = (
     text(
         "12-profiles.md",
@@ -220,6 +223,36 @@ HITS = [
         [schema("connect", lambda d: members(d, "client").pop("version"))],
         "members/connect-message:payload.client.version",
         before=[OLD_MEMBER],
+    ),
+    Hit(
+        "removed-unannounced",
+        [schema("connect", lambda d: members(d, "client").pop("version")), reserve("action", "version")],
+        "members/connect-message:payload.client.version",
+        before=[OLD_MEMBER],
+    ),
+    Hit(
+        "removed-unannounced",
+        [text("19-messages.md", GET_TIME, ""), reserve("action", "get_time")],
+        "tables/messages/system/get_time/client",
+    ),
+    Hit(
+        "removed-unannounced",
+        [text("19-messages.md", GET_TIME, "")],
+        "tables/messages/system/get_time/client",
+        before=[DEPRECATED_TIME],
+    ),
+    Hit("removed-unannounced", [gone("hello")], "schemas/hello#", before=[new_schema("hello", deprecated=True)]),
+    Hit(
+        "removed-unannounced",
+        [gone("hello"), reserve("schema", "hello")],
+        "schemas/hello#",
+        before=[new_schema("hello")],
+    ),
+    Hit("removed-unannounced", [NO_BATCH], "tables/profiles/batch"),
+    Hit(
+        "removed-unannounced",
+        [NO_CODE, reserve("error code", "reserved_channel")],
+        "tables/error-codes/reserved_channel",
     ),
     Hit(
         "default-changed",
@@ -402,7 +435,7 @@ HITS = [
     ),
     Hit(
         "profile-removed",
-        [text("12-profiles.md", "| `batch` | [Batch](15-batch.md) | | |\n", "")],
+        [NO_BATCH],
         "tables/profiles/batch",
     ),
     Hit("profile-added", PRESENCE, "tables/profiles/presence", NOBODY),
@@ -619,6 +652,22 @@ MISSES = [
         "default-changed",
         [schema("connect", lambda d: d["properties"].update(locale={"type": "string", "default": "C"}))],
     ),
+    Miss(
+        "removed-unannounced",
+        [text("19-messages.md", GET_TIME, ""), reserve("action", "get_time")],
+        before=[DEPRECATED_TIME],
+    ),
+    Miss(
+        "removed-unannounced",
+        [gone("hello"), reserve("schema", "hello")],
+        before=[new_schema("hello", deprecated=True)],
+    ),
+    Miss(
+        "removed-unannounced",
+        [NO_BATCH, reserve("profile", "batch")],
+        before=[text("15-batch.md", "handler exactly once.\n", "handler exactly once.\n\n*Deprecated: 1.0.*\n")],
+    ),
+    Miss("removed-unannounced", [NO_CODE, reserve("error code", "reserved_channel")], before=[OLD_CODE]),
     Miss("member-deprecated", [schema("connect", lambda d: d["properties"].update(locale={"deprecated": True}))]),
     Miss("schema-deleted", [moved("client-message", "any-client-message")]),
     Miss("id-moved", [schema("pong", lambda d: d.update(title="A pong"))]),

@@ -1,4 +1,4 @@
-"""Every rule: edits that it is about, at a version that is too small and at one that allows them, and some it lets be."""
+"""Every rule: edits that it is about, at a version that is too small and at one that allows them, and others."""
 
 from __future__ import annotations
 
