@@ -621,7 +621,48 @@ HITS = [
     Hit("name-reserved", [reserve("action", "get_clock")], "tables/reserved/action/get_clock", NOBODY),
 ]
 
+HITS += [
+    Hit(
+        "unseen-changed",
+        [schema("client-message", lambda d: d["oneOf"].pop())],
+        "schemas/client-message#/oneOf",
+    ),
+    Hit(
+        "unseen-changed",
+        [schema("queue-request", lambda d: d.update(required=["action", "queue"]))],
+        "schemas/queue-request#/required",
+    ),
+    Hit(
+        "unseen-changed",
+        [schema("common", lambda d: d["$defs"].update(unused=True))],
+        "schemas/common#/$defs/unused",
+        before=[schema("common", lambda d: d["$defs"].update(unused=False))],
+    ),
+    Hit(
+        "requirement-withdrawn",
+        [text("07-publish-subscribe.md", "**[SUB-018]**", "*Withdrawn: 2.0.*\n\n**[SUB-018]**")],
+        "requirements/SUB-017",
+    ),
+    Hit(
+        "event-added",
+        [
+            text(
+                "19-messages.md",
+                "| `error` | server | `error-message` |\n",
+                "| `error` | server | `error-message` |\n| `request` | server | `request` |\n",
+            )
+        ],
+        "tables/envelopes/request/server",
+        RECEIVERS,
+    ),
+]
+
 MISSES = [
+    Miss("unseen-changed", [schema("common", lambda d: d["$defs"].update(unused=True))]),
+    Miss("unseen-changed", [schema("client-message", lambda d: d.update(anyOf=d.pop("oneOf")))]),
+    Miss("unseen-changed", [schema("queue-request", lambda d: d["oneOf"].append({"$ref": "#/$defs/enqueue"}))]),
+    Miss("unseen-changed", [schema("common", lambda d: d["$defs"]["app_id"].update(maxLength=100))]),
+    Miss("unseen-changed", [schema("error-code", lambda d: d["oneOf"][0]["enum"].pop())]),
     # Everything may be said that was said before, and a receiver may get more that it ignores.
     Miss("senders-broken", [schema("connect", lambda d: d["properties"].update(locale={"type": "string"}))]),
     Miss("senders-broken", [schema("system-request", lambda d: d.update(required=["action"], type="object"))]),

@@ -66,12 +66,16 @@ def reachable(release: Release, reference: str) -> list[str]:
             continue
         found.append(current)
         name, _, pointer = current.partition("#")
-        waiting += [_absolute(name, target) for target in _references(_at(release.schemas.get(name), pointer))]
+        waiting += [
+            absolute(name, target)
+            for target in _references(value_at(release.schemas.get(name), split_pointer(pointer)))
+        ]
     return found
 
 
-def _at(schema: Any, pointer: str) -> Any:
-    for token in split_pointer(pointer):
+def value_at(schema: Any, tokens: list[str]) -> Any:
+    """Return what is at a place in a schema, None when nothing is."""
+    for token in tokens:
         schema = schema.get(token) if isinstance(schema, dict) else None
     return schema
 
@@ -88,6 +92,7 @@ def _references(schema: Any) -> Iterator[str]:
                 yield from _references(value)
 
 
-def _absolute(name: str, target: str) -> str:
+def absolute(name: str, target: str) -> str:
+    """Return the schema that a reference in another one leads to, as a name with a pointer."""
     file, _, pointer = target.partition("#")
     return f"{file.rpartition('/')[2].removesuffix(SUFFIX) or name}#{pointer}"

@@ -133,10 +133,9 @@ def is_announced(release: Release, name: str) -> bool:
 
 
 def _new(pair: Pair, table: str, key: str, row: Row) -> Finding:
-    """Judge a new row: an event of the server on an old channel of an old profile is heard by old clients."""
-    is_event = row["from"] == "server" and row.get("channel") in {
-        each["channel"] for each in pair.old.tables["messages"].values()
-    }
+    """Judge a new row: what the server sends where old clients listen, they hear."""
+    heard = {each["channel"] for each in pair.old.tables["messages"].values()}
+    is_event = row["from"] == "server" and (table == "envelopes" or row["channel"] in heard)
     is_old_profile = not row.get("profile") or row["profile"] in pair.old.tables["profiles"]
     rule = EVENT_ADDED if is_event and is_old_profile else ACTION_ADDED
     return Finding(rule, f"tables/{table}/{key}", f"{row['message']} is new", after=" | ".join(row.values()))

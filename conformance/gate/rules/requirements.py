@@ -80,14 +80,14 @@ REQUIREMENT_WITHDRAWN = Rule(
     "requirement-withdrawn",
     BOTH,
     Step.MAJOR,
-    "a duty was withdrawn",
+    "a duty or a permission was withdrawn",
     "Deprecate it first, and withdraw it in a major version; peers rely on it.",
 )
 REQUIREMENT_DEPRECATED = Rule(
     "requirement-deprecated",
     NOBODY,
     Step.MINOR,
-    "a requirement is deprecated, or no longer so, or withdrawn where nobody had to fulfil it",
+    "a requirement is deprecated, or no longer so, or a recommendation is withdrawn",
     "Nothing; a new minor version says so.",
 )
 SINCE_WRONG = Rule(
@@ -173,7 +173,7 @@ def _kept(old: Requirement, new: Requirement) -> Iterator[Finding]:
             TARGET_CHANGED, pointer, f"{new.id} bound {old.target}, and binds {new.target}", old.target, new.target
         )
     if old.status != new.status:
-        is_loss = new.status == "withdrawn" and old.is_must
+        is_loss = new.status == "withdrawn" and old.level != "should"
         rule = REQUIREMENT_WITHDRAWN if is_loss else REQUIREMENT_DEPRECATED
         yield Finding(rule, pointer, f"{new.id} was {old.status}, and is {new.status}", old.status, new.status)
     if old.since != new.since:

@@ -10,8 +10,10 @@ from typing import Any
 from conformance.gate.containment import Answer, contains
 from conformance.gate.finding import BOTH, NOBODY, RECEIVERS, SENDERS, Finding, Rule, Witness
 from conformance.gate.pair import Pair, Part
-from conformance.gate.rules.differences import differing_places, without_texts
+from conformance.gate.places import split_pointer
+from conformance.gate.rules.differences import absolute, differences, differing_places, value_at, without_texts
 from conformance.gate.version import Step
+from conformance.gate.views import ALTERNATIVES, Views
 from conformance.wire import shorten
 
 SENDERS_BROKEN = Rule(
@@ -49,7 +51,14 @@ SHAPE_REWRITTEN = Rule(
     "a schema is written differently and means the same",
     "Nothing; a new patch version says that the file changed.",
 )
-RULES = (SENDERS_BROKEN, RECEIVERS_BROKEN, UNDECIDED, SHAPE_EXTENDED, SHAPE_REWRITTEN)
+UNSEEN_CHANGED = Rule(
+    "unseen-changed",
+    BOTH,
+    Step.MAJOR,
+    "a schema changed in a place that no message of the tables has",
+    "Name the schema in the tables of chapter 19, so that it can be judged; or waive this and say why it is safe.",
+)
+RULES = (SENDERS_BROKEN, RECEIVERS_BROKEN, UNDECIDED, SHAPE_EXTENDED, SHAPE_REWRITTEN, UNSEEN_CHANGED)
 
 Progress = Callable[[str], None]
 
@@ -57,7 +66,9 @@ Progress = Callable[[str], None]
 def check(pair: Pair, progress: Progress) -> Iterator[Finding]:
     """Compare the parts of every message that both versions have."""
     grouped: dict[tuple[Rule, tuple[str, ...]], list[tuple[Part, Finding]]] = defaultdict(list)
+    seen: set[str] = set()
     for old, new in pair.parts():
+        seen.update(differing_places(pair, old, new))
         before, after = pair.old_views.receiver(old.reference), pair.new_views.receiver(new.reference)
         if without_texts(before) == without_texts(after):
             continue
@@ -68,6 +79,52 @@ def check(pair: Pair, progress: Progress) -> Iterator[Finding]:
             grouped[finding.rule, places].append((new, finding))
     for (_, places), found in grouped.items():
         yield _merged(places, found)
+    yield from _unseen(pair, seen)
+
+
+def _unseen(pair: Pair, seen: Collection[str]) -> Iterator[Finding]:
+    """Judge what differs in schemas outside of the parts that messages have: lists of schemas, and unused ones."""
+    for name in sorted(pair.old.schemas.keys() & pair.new.schemas.keys()):
+        old, new = (without_texts(release.schemas[name]) for release in (pair.old, pair.new))
+        for pointer in differences(old, new):
+            place, tokens = f"schemas/{name}#{pointer}", split_pointer(pointer)
+            if place in seen or tokens[-1:] in (["$id"], ["$schema"], ["$anchor"]) or _is_definition_gone(tokens, new):
+                continue
+            rule = _judge_definition(tokens, old) if tokens[:1] == ["$defs"] else _judge_list(pair, name)
+            before, after = (shorten(value_at(schema, tokens)) for schema in (old, new))
+            yield Finding(rule, place, f"{name}: {rule.title}", before, after)
+
+
+def _is_definition_gone(tokens: list[str], new: Any) -> bool:
+    """Tell whether an entry of $defs went, which has a rule of its own."""
+    return tokens[:1] == ["$defs"] and len(tokens) == 2 and tokens[1] not in new.get("$defs", {})
+
+
+def _judge_definition(tokens: list[str], old: Any) -> Rule:
+    return SHAPE_REWRITTEN if value_at(old, tokens[:2]) is None else UNSEEN_CHANGED
+
+
+def _judge_list(pair: Pair, name: str) -> Rule:
+    """Judge a schema that offers others as alternatives, each of which may still say what it said."""
+    before, after = (_alternatives(views, name) for views in (pair.old_views, pair.new_views))
+    kept = bool(before) and all(
+        other in after and contains(after[other], schema).holds and contains(schema, after[other]).holds
+        for other, schema in before.items()
+    )
+    if not kept:
+        return UNSEEN_CHANGED
+    return SHAPE_REWRITTEN if before.keys() == after.keys() else SHAPE_EXTENDED
+
+
+def _alternatives(views: Views, name: str) -> dict[str, Any]:
+    """Return each alternative that a schema offers by reference, with what the schema says besides; else nothing."""
+    document = views.document(name)
+    listed = [each for key in ALTERNATIVES for each in document.get(key, [])]
+    if not all(isinstance(each, dict) and list(each) == ["$ref"] for each in listed):
+        return {}
+    rest = {key: value for key, value in views.receiver(name).items() if key not in ALTERNATIVES}
+    references = [absolute(name, each["$ref"]) for each in listed]
+    return {reference: {"allOf": [rest, views.receiver(reference)]} for reference in references}
 
 
 def _merged(places: tuple[str, ...], found: list[tuple[Part, Finding]]) -> Finding:
