@@ -10,7 +10,6 @@ from pkgutil import iter_modules
 
 from conformance import cases, client_cases, overlay
 from conformance.case import Case, Role, registered
-from conformance.cases import golden
 
 
 @cache
@@ -22,7 +21,7 @@ def all_cases() -> dict[str, Case]:
     for package in (cases, client_cases):
         for module in iter_modules(package.__path__):
             import_module(f"{package.__name__}.{module.name}")
-    golden.register(overlay.apply())
+    import_module(f"{cases.__name__}.golden").register(overlay.apply())
     return registered()
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import io
 import subprocess
-import tarfile
 import tempfile
 import urllib.error
 import urllib.request
+import zipfile
 from pathlib import Path
 
 from conformance.gate.release import FOLDER, Release, ReleaseError
@@ -106,9 +106,9 @@ def _git(root: Path, revision: str) -> Release:
     top = Path(_run_git(root, "rev-parse", "--show-toplevel").decode().strip())
     inside = f"{revision}:{_run_git(root, 'rev-parse', '--show-prefix').decode().strip()}"
     known = _run_git(top, "ls-tree", "--name-only", inside).decode().split("\n")
-    archive = _run_git(top, "archive", "--format=tar", inside, *(part for part in _PARTS if part in known))
-    with tempfile.TemporaryDirectory() as folder, tarfile.open(fileobj=io.BytesIO(archive)) as packed:
-        packed.extractall(folder, filter="data")
+    archive = _run_git(top, "archive", "--format=zip", inside, *(part for part in _PARTS if part in known))
+    with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(io.BytesIO(archive)) as packed:
+        packed.extractall(folder)
         try:
             return Tree.read(Path(folder)).release
         except ReleaseError as error:
