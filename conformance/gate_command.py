@@ -74,8 +74,8 @@ def gate(
         click.echo(_explained(explain), nl=False)
         return
     with _unreadable_is_status_2(), _progress() as progress:
-        old, name = resolve(against, root)
         tree = Tree.read(root, draft)
+        old, name = resolve(against, root)
         judgement = judge(old, tree, _waivers(root, waiver_file), progress=progress)
     found = output.items(judgement, tree)
     _write(json_file, json.dumps(output.as_json(judgement, found, name), indent=1) + "\n")

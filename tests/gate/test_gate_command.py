@@ -168,9 +168,10 @@ def test_rules_are_listed_and_an_unknown_one_says_how() -> None:
 
 
 def test_folder_that_is_no_tree_is_named(tmp_path: Path) -> None:
-    result = CliRunner().invoke(gate, ["--tree", str(tmp_path), "--against", str(tmp_path)])
-    assert result.exit_code == 2
-    assert "no tree of the protocol" in result.stderr
+    for against in ([], ["--against", str(tmp_path)]):
+        result = CliRunner().invoke(gate, ["--tree", str(tmp_path), *against])
+        assert result.exit_code == 2
+        assert "no tree of the protocol" in result.stderr
 
 
 def test_tree_without_a_release_says_what_to_do(tmp_path: Path) -> None:
