@@ -26,6 +26,18 @@ KEYS: dict[str, tuple[str, ...]] = {
 }
 """Every marked table, with the columns that together name a row."""
 
+OTHERS: dict[str, tuple[str, ...]] = {
+    "framing": ("value",),
+    "encoding": ("value",),
+    "states": ("next state",),
+    "error-codes": ("fatal", "sent when"),
+    "limits": ("value", "unit", "kept by", "as", "rule"),
+    "profiles": ("chapter",),
+    "envelopes": ("schema",),
+    "messages": ("type", "payload", "answer", "profile"),
+}
+"""Further columns that a table has to have, since the rules speak about them."""
+
 Row = dict[str, str]
 Table = dict[str, Row]
 
@@ -93,7 +105,7 @@ def _marked(chapter: Chapter) -> Iterator[tuple[str, Block]]:
 def _rows(chapter: Chapter, table: str, block: Block) -> Iterator[Found]:
     columns = _cells(block.lines[0])
     needed = [column for column in KEYS[table] if (table, column) != ("error-codes", "profile")]
-    missing = [column for column in needed if column not in columns]
+    missing = [column for column in (*needed, *OTHERS.get(table, ())) if column not in columns]
     if missing:
         raise SpecError(f"{chapter.path}:{block.line}: the table {table} lacks the column {missing[0]}; add it")
     for number, line in enumerate(block.lines[2:], start=block.line + 2):

@@ -644,6 +644,35 @@ HITS += [
         "requirements/SUB-017",
     ),
     Hit(
+        "error-code-added",
+        [
+            text(
+                "17-queue.md",
+                "| `not_leased` | no |",
+                "| `no_handler` | yes | nobody is there |\n| `not_leased` | no |",
+            )
+        ],
+        "tables/error-codes/no_handler/queue",
+        RECEIVERS,
+    ),
+    Hit(
+        "duty-added",
+        [
+            lambda workshop: workshop.add(
+                "spec/20-hard.md",
+                "# Hard times (HRD)\n\n**[HRD-001]** A server MUST answer a `ping` within a second.\n\n*Since: 1.1.*\n",
+            )
+        ],
+        "requirements/HRD-001",
+    ),
+    Hit(
+        "senders-broken",
+        [schema("connect", lambda d: members(d, "client")["default"].update(maxLength=1))],
+        "schemas/connect#/properties/client/properties/default/maxLength",
+        SENDERS,
+        before=[schema("connect", lambda d: members(d, "client").update(default={"type": "string"}))],
+    ),
+    Hit(
         "event-added",
         [
             text(

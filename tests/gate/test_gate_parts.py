@@ -219,6 +219,7 @@ def test_place_of_a_pointer_or_of_its_nearest_parent(pointer: str, line: int) ->
         ("<!-- limits -->\n", "<!-- limit -->\n", "there is no table named limit"),
         ("<!-- limits -->\n", "<!-- limits -->\n\nText.\n\n", "no table stands below the mark <!-- limits -->"),
         ("| limit | bound |", "| limit | border |", "the table limits lacks the column bound"),
+        ("| kept by | as |", "| kept by | role |", "the table limits lacks the column as"),
         (
             "| items of a batch | at least | 1000 |",
             "| items of a batch | at least |",

@@ -20,7 +20,7 @@ from conformance.gate.views import Views
 OF_THE_VERSION = {"version-back", "changelog-missing"}
 FIRST = Version(1, 0)
 EVERY_ID = ", ".join(
-    f"{family}-{number:03}" for family in ("SYS", "FRM", "LIM", "PRE", "SUB") for number in range(1, 20)
+    f"{family}-{number:03}" for family in ("SYS", "FRM", "LIM", "PRE", "SUB", "HRD") for number in range(1, 20)
 )
 
 

@@ -12,6 +12,7 @@ from conformance.schemas import SUFFIX
 
 TEXTS = ("title", "description", "$comment", "examples")
 ANNOTATIONS = (*TEXTS, "default", "deprecated")
+NAMED = ("properties", "patternProperties", "$defs", "dependentSchemas")
 _MISSING = object()
 
 
@@ -21,7 +22,18 @@ def without_texts(schema: Any) -> Any:
         return [without_texts(each) for each in schema]
     if not isinstance(schema, dict):
         return schema
-    return {name: without_texts(value) for name, value in schema.items() if not _is_annotation(name, value)}
+    return {
+        name: _of_each(value) if name in NAMED else without_texts(value)
+        for name, value in schema.items()
+        if not _is_annotation(name, value)
+    }
+
+
+def _of_each(schemas: Any) -> Any:
+    """Treat the values of an object whose names are members or definitions, and no keywords."""
+    if not isinstance(schemas, dict):
+        return schemas
+    return {name: without_texts(value) for name, value in schemas.items()}
 
 
 def _is_annotation(name: str, value: Any) -> bool:

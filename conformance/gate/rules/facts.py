@@ -25,7 +25,7 @@ ENCODING_CHANGED = Rule(
     BOTH,
     Step.MAJOR,
     "bodies are encoded differently",
-    "Leave the encoding as it is, and negotiate another one in a profile.",
+    "Leave the encoding; what needs another one can travel as a string in a payload.",
 )
 LIMIT_TIGHTENED = Rule(
     "limit-tightened",
@@ -89,7 +89,7 @@ PRECEDENCE_CHANGED = Rule(
     BOTH,
     Step.MAJOR,
     "which error comes first changed",
-    "Put new checks into the stage that has the like, behind what is there.",
+    "Leave the order; say in the chapter of a new profile where its own checks come.",
 )
 PROFILE_REMOVED = Rule(
     "profile-removed",
@@ -227,7 +227,7 @@ def _error_code(pair: Pair, pointer: str, key: str, old: Row | None, new: Row | 
                 REMOVED_UNANNOUNCED, pointer, f"the code {old['code']} went without being deprecated and reserved"
             )
     elif old is None and new is not None:
-        if not any(row["code"] == new["code"] for row in pair.old.tables["error-codes"].values()):
+        if not _came_from_elsewhere(pair, new["code"]):
             is_of_new_profile = new["profile"] and new["profile"] not in pair.old.tables["profiles"]
             rule = PROFILE_EXTENDED if is_of_new_profile else ERROR_CODE_ADDED
             yield Finding(rule, pointer, f"the code {new['code']} is new", after=_text(new))
@@ -237,6 +237,12 @@ def _error_code(pair: Pair, pointer: str, key: str, old: Row | None, new: Row | 
             yield Finding(FATALITY_FLIPPED, pointer, what, old["fatal"], new["fatal"])
         if old["sent when"] != new["sent when"]:
             yield _difference(ERROR_MEANING_CHANGED, pointer, key, old, {**new, "fatal": old["fatal"]})
+
+
+def _came_from_elsewhere(pair: Pair, code: str) -> bool:
+    """Tell whether a code left another table, which the finding about that table says."""
+    old, new = pair.old.tables["error-codes"], pair.new.tables["error-codes"]
+    return any(row["code"] == code and key not in new for key, row in old.items())
 
 
 def _profile(pair: Pair, pointer: str, key: str, old: Row | None, new: Row | None) -> Iterator[Finding]:

@@ -222,9 +222,10 @@ def _added(pair: Pair, new: Requirement) -> Iterator[Finding]:
 
 
 def _is_about_something_new(pair: Pair, rule: Requirement) -> bool:
-    """Tell whether a requirement names something that the old version did not have, or is of a new family."""
-    family = rule.id[:3]
-    if all(id_[:3] != family for id_ in pair.old.requirements):
+    """Tell whether a requirement names something that the old version did not have, or is of a new profile."""
+    chapter = f"{rule.section.partition('#')[0]}.md"
+    profiles = {row["chapter"] for row in pair.new.tables["profiles"].values()}
+    if chapter in profiles - {row["chapter"] for row in pair.old.tables["profiles"].values()}:
         return True
     spans = {word.strip('"') for span in _SPAN.findall(rule.text) for word in (span, *re.split(r"[^\w:-]+", span))}
     return bool(spans & pair.added_names())
