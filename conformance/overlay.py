@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from conformance import requirements, schemas, vectors
-from conformance.spec_blocks import SpecError, read_chapter
+from conformance.spec_blocks import SpecError, chapter_files, read_chapter
 from conformance.spec_text import requirement, statements
 from conformance.vectors import Vector
 
@@ -49,7 +49,7 @@ def _apply_release(file: Path) -> list[Vector]:
 
 
 def _apply_draft(folder: Path) -> list[Vector]:
-    chapters = [read_chapter(path) for path in sorted(folder.glob("[0-9][0-9]-*.md"))]
+    chapters = [read_chapter(path) for path in chapter_files(folder)]
     added = [requirement(found) for chapter in chapters for found in statements(chapter)]
     requirements.load().update({each.id: each for each in added})
     changed = {

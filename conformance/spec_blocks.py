@@ -90,10 +90,15 @@ def read_chapters(folder: Path) -> list[Chapter]:
 
     Raises SpecError when there is none or one cannot be read.
     """
-    paths = sorted(folder.glob(_CHAPTERS))
+    paths = chapter_files(folder)
     if not paths:
         raise SpecError(f"{folder}: no chapter of the spec ({_CHAPTERS}) can be found here")
     return [read_chapter(path) for path in paths]
+
+
+def chapter_files(folder: Path) -> list[Path]:
+    """Return the files in a folder that are chapters, in their order."""
+    return sorted(folder.glob(_CHAPTERS))
 
 
 def read_chapter(path: Path) -> Chapter:

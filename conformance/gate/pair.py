@@ -12,8 +12,7 @@ from conformance.gate.release import Release
 from conformance.gate.tables import Row
 from conformance.gate.views import Views, closed
 
-SENT_WITH_REQUESTS = {"connection_id": {"type": "string", "minLength": 1, "maxLength": 128}}
-"""What clients add to the payload of every request (REQ-006)."""
+CONNECTION_ID = "common#/$defs/connection_id"
 
 
 @dataclass(frozen=True)
@@ -55,18 +54,19 @@ class Pair:
     def parts(self) -> Iterator[tuple[Part, Part]]:
         """Find the parts of messages that both versions have."""
         for table, columns in (("envelopes", ("schema",)), ("messages", ("payload", "answer"))):
-            old, new = self.old.tables.get(table, {}), self.new.tables.get(table, {})
+            old, new = self.old.tables[table], self.new.tables[table]
             for key, row in old.items():
                 for column in columns:
                     if key in new and row.get(column) and new[key].get(column):
                         yield Part(table, key, column, row), Part(table, key, column, new[key])
 
     def sender(self, views: Views, part: Part) -> Any:
-        """Return what may be sent as a part of a message."""
+        """Return what may be sent as a part of a message, with the ``connection_id`` that clients add (REQ-006)."""
         schema = views.receiver(part.reference)
         is_request = part.column == "payload" and part.row.get("type") == "request" and part.row["from"] == "client"
         if is_request and isinstance(schema, dict) and "properties" in schema:
-            schema = {**schema, "properties": {**SENT_WITH_REQUESTS, **schema["properties"]}}
+            added = {"connection_id": views.receiver(CONNECTION_ID)}
+            schema = {**schema, "properties": {**added, **schema["properties"]}}
         return closed(schema)
 
     @cached_property

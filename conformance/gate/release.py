@@ -69,8 +69,12 @@ class Release:
                 f"{name}: changed after it was released (its content no longer has the digest it states); "
                 "restore the file, a release is never edited"
             )
+        try:
+            version = Version.parse(content["version"])
+        except ValueError as error:
+            raise ReleaseError(f"{name}: not a release: {error}") from None
         return cls(
-            Version.parse(content["version"]),
+            version,
             parts["tables"],
             {entry["id"]: Requirement(**entry) for entry in parts["requirements"]},
             parts["schemas"],

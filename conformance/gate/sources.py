@@ -134,5 +134,8 @@ def _fetch(address: str) -> str:
         if len(octets) > _MOST_OCTETS:
             raise ReleaseError(f"{address}: longer than {_MOST_OCTETS} octets, so no release")
         return str(octets.decode("utf-8"))
-    except (OSError, urllib.error.URLError, UnicodeDecodeError) as error:
+    except urllib.error.HTTPError as error:
+        error.close()
+        raise ReleaseError(f"{address}: cannot be fetched ({error})") from None
+    except (OSError, UnicodeDecodeError) as error:
         raise ReleaseError(f"{address}: cannot be fetched ({error})") from None

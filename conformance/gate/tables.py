@@ -38,6 +38,9 @@ OTHERS: dict[str, tuple[str, ...]] = {
 }
 """Further columns that a table has to have, since the rules speak about them."""
 
+KINDS = ("member", "action", "error code", "profile", "schema")
+"""What names are reserved for."""
+
 Row = dict[str, str]
 Table = dict[str, Row]
 
@@ -115,6 +118,9 @@ def _rows(chapter: Chapter, table: str, block: Block) -> Iterator[Found]:
                 f"{chapter.path}:{number}: a row of {len(cells)} cells in a table of {len(columns)} columns"
             )
         row = dict(zip(columns, cells, strict=True))
+        if table == "reserved" and row["kind"] not in KINDS:
+            where = f"{chapter.path}:{number}"
+            raise SpecError(f"{where}: there is no kind {row['kind']} of reserved names; use {', '.join(KINDS)}")
         yield Found(table, key_of(table, row), row, chapter, number)
 
 

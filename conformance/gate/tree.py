@@ -13,7 +13,7 @@ from conformance.gate.release import Release, ReleaseError
 from conformance.gate.tables import Found, Table, read_tables
 from conformance.gate.version import Version
 from conformance.schemas import SUFFIX
-from conformance.spec_blocks import SpecError, read_chapter
+from conformance.spec_blocks import SpecError, chapter_files, read_chapter
 from conformance.spec_check import text_problems
 from conformance.spec_text import Spec, statements
 
@@ -93,9 +93,11 @@ class Tree:
             return self._places[pointer]
         if kind == "vectors":
             return Place(f"schemas/vectors/{rest.partition('/')[0]}.json")
-        beginning = pointer.partition("-")[0] if kind == "requirements" else pointer.rpartition("/")[0]
+        if kind == "changelog":
+            return Place(CHANGELOG)
+        beginning = pointer.partition("-")[0] if kind == "requirements" else f"{'/'.join(pointer.split('/')[:2])}/"
         near = (place for key, place in self._places.items() if key.startswith(beginning))
-        return next(near, Place(CHANGELOG if kind == "changelog" else "spec/README.md"))
+        return next(near, Place("spec/README.md"))
 
     def _schema_place(self, reference: str) -> Place:
         name, _, pointer = reference.partition("#")
@@ -115,7 +117,7 @@ def _draft_folder(root: Path, draft: str) -> Path:
 def _spec(root: Path, added: list[Path]) -> tuple[Spec, list[Found]]:
     try:
         spec = Spec.read(root / "spec")
-        chapters = [read_chapter(path) for folder in added for path in sorted(folder.glob("[0-9][0-9]-*.md"))]
+        chapters = [read_chapter(path) for folder in added for path in chapter_files(folder)]
         found = [statement for chapter in chapters for statement in statements(chapter)]
         spec = replace(spec, chapters=[*spec.chapters, *chapters], statements=[*spec.statements, *found])
         problems = text_problems(spec)
@@ -135,13 +137,20 @@ def _version(path: Path) -> Version:
     found = _TITLE.match(path.read_text("utf-8"))
     if not found:
         raise ReleaseError(f"{path}:1: the title does not end with the version of the protocol, such as 1.1")
-    return Version.parse(found[1])
+    return _parsed(path, found[1])
+
+
+def _parsed(path: Path, version: str) -> Version:
+    try:
+        return Version.parse(version)
+    except ValueError as error:
+        raise ReleaseError(f"{path}: {error}") from None
 
 
 def _changes(paths: list[Path]) -> dict[Version, str]:
     """Return what files say of each version of the protocol, under headings such as ``Protocol 1.1``."""
-    texts = [path.read_text("utf-8") for path in paths if path.is_file()]
-    return {Version.parse(version): said.strip() for text in texts for version, said in _SECTION.findall(text)}
+    texts = [(path, path.read_text("utf-8")) for path in paths if path.is_file()]
+    return {_parsed(path, version): said.strip() for path, text in texts for version, said in _SECTION.findall(text)}
 
 
 def _vectors(root: Path, paths: list[Path]) -> dict[str, tuple[Any, Place]]:

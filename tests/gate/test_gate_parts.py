@@ -239,6 +239,41 @@ def test_broken_table_is_said_with_its_line(tmp_path: Path, old: str, new: str, 
         Tree.read(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("pointer", "place"),
+    [
+        ("changelog", "CHANGELOG.md:1"),
+        ("version", "spec/README.md:1"),
+        ("requirements/SYS-999", "spec/11-system.md:"),
+        ("tables/limits/no such limit", "spec/10-limits.md:"),
+        ("vectors/batch/no-such-vector", "schemas/vectors/batch.json:1"),
+        ("schemas/gone#/properties/x", "schemas/gone.schema.json:1"),
+        ("members/job#/$defs/id:x", "schemas/job.schema.json:"),
+    ],
+)
+def test_finding_about_what_is_not_there_leads_to_where_it_would_be(tmp_path: Path, pointer: str, place: str) -> None:
+    assert str(Tree.read(Workshop(tmp_path, vectors=("batch",)).root).locate(pointer)).startswith(place)
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [("spec/README.md", "Protocol 1.0\n", "Protocol 1.00\n"), ("CHANGELOG.md", "Protocol 1.0\n", "Protocol 01.0\n")],
+)
+def test_number_that_is_no_version_is_said_with_its_file(tmp_path: Path, file: str, old: str, new: str) -> None:
+    workshop = Workshop(tmp_path, vectors=("batch",))
+    workshop.replace(file, old, new)
+    with pytest.raises(ReleaseError, match=f"{file}: '.*' is not a version"):
+        Tree.read(tmp_path)
+
+
+def test_reserved_name_of_an_unknown_kind_is_refused(tmp_path: Path) -> None:
+    workshop = Workshop(tmp_path, vectors=("batch",))
+    mark = "| kind | name | place | since |\n|---|---|---|---|\n"
+    workshop.replace("spec/14-versioning.md", mark, f"{mark}| channel | `x` | | 2.0 |\n")
+    with pytest.raises(ReleaseError, match=r"14-versioning\.md:\d+: there is no kind channel of reserved names"):
+        Tree.read(tmp_path)
+
+
 def test_row_is_named_by_its_columns() -> None:
     assert (
         key_of("messages", {"channel": "system", "message": "ping", "from": "client", "type": "request"})

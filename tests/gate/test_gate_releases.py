@@ -69,6 +69,12 @@ def test_file_that_was_changed_is_refused(workshop: Workshop, old: str, new: str
         Release.from_json(text, "here")
 
 
+def test_release_of_a_version_that_is_none_is_refused(workshop: Workshop) -> None:
+    content = json.loads(workshop.before.to_json()) | {"version": "1.0.0.0"}
+    with pytest.raises(ReleaseError, match=r"^here: not a release: '1\.0\.0\.0' is not a version"):
+        Release.from_json(json.dumps(content), "here")
+
+
 @pytest.fixture
 def hosted(workshop: Workshop) -> Iterator[str]:
     """The address of a server that offers the folder of the tree."""

@@ -13,6 +13,9 @@ from conformance.schemas import SUFFIX
 TEXTS = ("title", "description", "$comment", "examples")
 ANNOTATIONS = (*TEXTS, "default", "deprecated")
 NAMED = ("properties", "patternProperties", "$defs", "dependentSchemas")
+"""Keywords whose values are schemas by names that anybody may choose."""
+VALUES = ("const", "enum")
+IDENTIFIERS = ("$id", "$schema", "$anchor", "$dynamicAnchor")
 _MISSING = object()
 
 
@@ -22,29 +25,13 @@ def without_texts(schema: Any) -> Any:
         return [without_texts(each) for each in schema]
     if not isinstance(schema, dict):
         return schema
-    return {
-        name: _of_each(value) if name in NAMED else without_texts(value)
-        for name, value in schema.items()
-        if not _is_annotation(name, value)
-    }
+    return {name: _of_keyword(name, value) for name, value in schema.items() if name not in ANNOTATIONS}
 
 
-def _of_each(schemas: Any) -> Any:
-    """Treat the values of an object whose names are members or definitions, and no keywords."""
-    if not isinstance(schemas, dict):
-        return schemas
-    return {name: without_texts(value) for name, value in schemas.items()}
-
-
-def _is_annotation(name: str, value: Any) -> bool:
-    """Tell whether a keyword is an annotation, and not a member of an object that happens to have such a name."""
-    if name in ("title", "description", "$comment"):
-        return isinstance(value, str)
-    return (
-        name == "default"
-        or (name == "deprecated" and isinstance(value, bool))
-        or (name == "examples" and isinstance(value, list))
-    )
+def _of_keyword(keyword: str, value: Any) -> Any:
+    if keyword in NAMED and isinstance(value, dict):
+        return {name: without_texts(each) for name, each in value.items()}
+    return value if keyword in VALUES else without_texts(value)
 
 
 def differing_places(pair: Pair, old: Part, new: Part) -> Iterator[str]:
@@ -54,7 +41,8 @@ def differing_places(pair: Pair, old: Part, new: Part) -> Iterator[str]:
         before, after = (without_texts(release.schemas.get(name)) for release in (pair.old, pair.new))
         inside = [root.partition("#")[2] for root in roots if root.partition("#")[0] == name]
         for pointer in differences(before, after):
-            if any(pointer == root or pointer.startswith(f"{root}/") or root == "" for root in inside):
+            is_inside = any(pointer == root or pointer.startswith(f"{root}/") or root == "" for root in inside)
+            if is_inside and pointer.rpartition("/")[2] not in IDENTIFIERS:
                 yield f"schemas/{name}#{pointer}"
 
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from conformance.gate.finding import BOTH, NOBODY, Finding, Rule
-from conformance.gate.pair import Pair
-from conformance.gate.rules.names import is_reserved
+from conformance.gate.pair import Pair, Part
+from conformance.gate.rules.names import is_member_reserved
 from conformance.gate.version import Step
 from conformance.gate.views import ALTERNATIVES, in_place
 
@@ -39,14 +39,14 @@ DEFAULT_CHANGED = Rule(
     "leaving a member out means something else",
     "Keep the default; who wants something else can send the member.",
 )
-MEMBER_DEPRECATED = Rule(
-    "member-deprecated",
+DEPRECATION_CHANGED = Rule(
+    "deprecation-changed",
     NOBODY,
     Step.MINOR,
-    "a member is deprecated, or no longer so",
+    "a member or a schema is deprecated, or no longer so",
     "Nothing; a new minor version says so.",
 )
-RULES = (MEMBER_REMOVED, MEMBER_RENAMED, REMOVED_UNANNOUNCED, DEFAULT_CHANGED, MEMBER_DEPRECATED)
+RULES = (MEMBER_REMOVED, MEMBER_RENAMED, REMOVED_UNANNOUNCED, DEFAULT_CHANGED, DEPRECATION_CHANGED)
 
 Members = dict[str, list[dict[str, Any]]]
 
@@ -55,15 +55,21 @@ def check(pair: Pair) -> Iterator[Finding]:
     """Compare the members of the schemas that messages have, by their paths."""
     seen = set()
     for old, new in pair.parts():
-        if (old.reference, new.reference) in seen:
+        if old.reference != new.reference or new.reference in seen:  # another schema has other members, by its own rule
             continue
-        seen.add((old.reference, new.reference))
-        before = members(pair.old_views.receiver(old.reference))
-        after = members(pair.new_views.receiver(new.reference))
+        seen.add(new.reference)
+        before, after = (
+            _own(new, members(views.receiver(new.reference))) for views in (pair.old_views, pair.new_views)
+        )
         yield from _gone(pair, new.reference, before, after)
         for path in before:
             if path in after:
                 yield from _annotations(f"members/{new.reference}:{path}", path, before[path], after[path])
+
+
+def _own(part: Part, found: Members) -> Members:
+    """Leave out what is inside of a payload, which has a row of its own."""
+    return {path: each for path, each in found.items() if part.column != "schema" or not path.startswith("payload.")}
 
 
 def members(schema: Any, path: str = "") -> Members:
@@ -104,7 +110,7 @@ def _gone(pair: Pair, reference: str, before: Members, after: Members) -> Iterat
         yield Finding(rule, pointer, what, before=path, after=renamed)
         was_deprecated = any(each.get("deprecated") is True for each in before[path])
         missing = [] if was_deprecated else [f"it was not deprecated in {pair.old.version}"]
-        missing += [] if is_reserved(pair.new, "member", name) else ["its name is not reserved in chapter 14"]
+        missing += [] if is_member_reserved(pair, reference, name) else ["its name is not reserved in chapter 14"]
         if missing:
             yield Finding(REMOVED_UNANNOUNCED, pointer, f"{path} of {reference} went, and {' and '.join(missing)}")
 
@@ -126,4 +132,4 @@ def _annotations(
         yield Finding(DEFAULT_CHANGED, pointer, what, before=old, after=new)
     marks = [any(each.get("deprecated") is True for each in schemas) for schemas in (before, after)]
     if marks[0] != marks[1]:
-        yield Finding(MEMBER_DEPRECATED, pointer, f"{path} is {'' if marks[1] else 'no longer '}deprecated")
+        yield Finding(DEPRECATION_CHANGED, pointer, f"{path} is {'' if marks[1] else 'no longer '}deprecated")

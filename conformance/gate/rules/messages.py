@@ -128,8 +128,9 @@ def _gone(pair: Pair, table: str, key: str, row: Row) -> Iterator[Finding]:
 
 
 def is_announced(release: Release, name: str) -> bool:
-    """Tell whether a requirement that names it in a code span was deprecated or withdrawn."""
-    return any(not rule.is_active and f"`{name}`" in rule.text for rule in release.requirements.values())
+    """Tell whether the requirements that name it in a code span were deprecated or withdrawn, all of them."""
+    speaking = [rule for rule in release.requirements.values() if f"`{name}`" in rule.text]
+    return bool(speaking) and not any(rule.is_active for rule in speaking)
 
 
 def _new(pair: Pair, table: str, key: str, row: Row) -> Finding:

@@ -7,7 +7,9 @@ from typing import Any
 
 from conformance.gate.finding import BOTH, NOBODY, Finding, Rule
 from conformance.gate.pair import Pair
+from conformance.gate.places import split_pointer
 from conformance.gate.release import Release
+from conformance.gate.rules.differences import reachable, value_at
 from conformance.gate.version import Step
 
 NAME_REUSED = Rule(
@@ -37,6 +39,17 @@ RULES = (NAME_REUSED, RESERVATION_DROPPED, NAME_RESERVED)
 def is_reserved(release: Release, kind: str, name: str) -> bool:
     """Tell whether the table has a name of that kind."""
     return any(row["kind"] == kind and row["name"] == name for row in release.tables["reserved"].values())
+
+
+def is_member_reserved(pair: Pair, reference: str, name: str) -> bool:
+    """Tell whether the name of a member is reserved at a place where the old version had it in that schema."""
+    files = {each.partition("#")[0] for each in reachable(pair.old, reference)}
+    places = (
+        row["place"]
+        for row in pair.new.tables["reserved"].values()
+        if row["kind"] == "member" and row["name"] == name and row["place"].partition("#")[0] in files
+    )
+    return any(name in _properties(pair.old.schemas[place.partition("#")[0]], place) for place in places)
 
 
 def check(pair: Pair) -> Iterator[Finding]:
@@ -71,7 +84,5 @@ def _is_used(release: Release, kind: str, name: str, place: str) -> bool:
 
 def _properties(schema: Any, place: str) -> dict[str, Any]:
     """Return the members of the object at a place such as ``connect#/properties/client``."""
-    for token in place.partition("#")[2].split("/")[1:]:
-        schema = schema.get(token) if isinstance(schema, dict) else None
-    found = schema.get("properties", {}) if isinstance(schema, dict) else {}
-    return dict(found)
+    found = value_at(schema, split_pointer(place.partition("#")[2]))
+    return dict(found.get("properties", {})) if isinstance(found, dict) else {}

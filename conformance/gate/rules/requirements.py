@@ -80,14 +80,14 @@ REQUIREMENT_WITHDRAWN = Rule(
     "requirement-withdrawn",
     BOTH,
     Step.MAJOR,
-    "a duty or a permission was withdrawn",
+    "a requirement was withdrawn",
     "Deprecate it first, and withdraw it in a major version; peers rely on it.",
 )
 REQUIREMENT_DEPRECATED = Rule(
     "requirement-deprecated",
     NOBODY,
     Step.MINOR,
-    "a requirement is deprecated, or no longer so, or a recommendation is withdrawn",
+    "a requirement is deprecated, or no longer so",
     "Nothing; a new minor version says so.",
 )
 SINCE_WRONG = Rule(
@@ -108,7 +108,7 @@ VERIFICATION_CHANGED = Rule(
     "verification-changed",
     NOBODY,
     Step.PATCH,
-    "a requirement is checked by other means",
+    "a requirement is checked by other means, or excluded for another reason",
     "Nothing; the ledger asks for the evidence.",
 )
 VERIFICATION_DROPPED = Rule(
@@ -173,8 +173,7 @@ def _kept(old: Requirement, new: Requirement) -> Iterator[Finding]:
             TARGET_CHANGED, pointer, f"{new.id} bound {old.target}, and binds {new.target}", old.target, new.target
         )
     if old.status != new.status:
-        is_loss = new.status == "withdrawn" and old.level != "should"
-        rule = REQUIREMENT_WITHDRAWN if is_loss else REQUIREMENT_DEPRECATED
+        rule = REQUIREMENT_WITHDRAWN if new.status == "withdrawn" else REQUIREMENT_DEPRECATED
         yield Finding(rule, pointer, f"{new.id} was {old.status}, and is {new.status}", old.status, new.status)
     if old.since != new.since:
         yield Finding(
@@ -183,8 +182,9 @@ def _kept(old: Requirement, new: Requirement) -> Iterator[Finding]:
     if old.section != new.section:
         what = f"{new.id} stands in {new.section} now"
         yield Finding(REQUIREMENT_MOVED, pointer, what, old.section, new.section)
-    if old.verify != new.verify:
-        rule = VERIFICATION_DROPPED if new.verify == "excluded" else VERIFICATION_CHANGED
+    if (old.verify, old.reason) != (new.verify, new.reason):
+        is_drop = new.verify == "excluded" != old.verify
+        rule = VERIFICATION_DROPPED if is_drop else VERIFICATION_CHANGED
         yield Finding(
             rule, pointer, f"{new.id} was verified by {old.verify}, now by {new.verify}", old.verify, new.verify
         )

@@ -11,7 +11,14 @@ from conformance.gate.containment import Answer, contains
 from conformance.gate.finding import BOTH, NOBODY, RECEIVERS, SENDERS, Finding, Rule, Witness
 from conformance.gate.pair import Pair, Part
 from conformance.gate.places import split_pointer
-from conformance.gate.rules.differences import absolute, differences, differing_places, value_at, without_texts
+from conformance.gate.rules.differences import (
+    IDENTIFIERS,
+    absolute,
+    differences,
+    differing_places,
+    value_at,
+    without_texts,
+)
 from conformance.gate.version import Step
 from conformance.gate.views import ALTERNATIVES, Views
 from conformance.wire import shorten
@@ -68,12 +75,12 @@ def check(pair: Pair, progress: Progress) -> Iterator[Finding]:
     grouped: dict[tuple[Rule, tuple[str, ...]], list[tuple[Part, Finding]]] = defaultdict(list)
     seen: set[str] = set()
     for old, new in pair.parts():
-        seen.update(differing_places(pair, old, new))
-        before, after = pair.old_views.receiver(old.reference), pair.new_views.receiver(new.reference)
-        if without_texts(before) == without_texts(after):
+        places = tuple(differing_places(pair, old, new))
+        seen.update(places)
+        if not places and old.reference == new.reference:
             continue
         progress(f"{new.title}: looking for a message that one side refuses")
-        places = tuple(differing_places(pair, old, new)) or (f"tables/{new.table}/{new.key}",)
+        places = places or (f"tables/{new.table}/{new.key}",)
         known = {rule for rule, same in grouped if same == places}
         for finding in _judge(pair, old, new, known):
             grouped[finding.rule, places].append((new, finding))
@@ -88,7 +95,7 @@ def _unseen(pair: Pair, seen: Collection[str]) -> Iterator[Finding]:
         old, new = (without_texts(release.schemas[name]) for release in (pair.old, pair.new))
         for pointer in differences(old, new):
             place, tokens = f"schemas/{name}#{pointer}", split_pointer(pointer)
-            if place in seen or tokens[-1:] in (["$id"], ["$schema"], ["$anchor"]) or _is_definition_gone(tokens, new):
+            if place in seen or tokens[-1] in IDENTIFIERS or _is_definition_gone(tokens, new):
                 continue
             rule = _judge_definition(tokens, old) if tokens[:1] == ["$defs"] else _judge_list(pair, name)
             before, after = (shorten(value_at(schema, tokens)) for schema in (old, new))
