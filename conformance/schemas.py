@@ -72,7 +72,11 @@ def inlined(schema: Any, resolver: Resolver[Any]) -> Any:
         return [inlined(each, resolver) for each in schema]
     if not isinstance(schema, dict):
         return schema
-    rest = {name: inlined(value, resolver) for name, value in schema.items() if not _is_idle(name, value)}
+    rest = {
+        name: value if name in ("const", "enum") else inlined(value, resolver)
+        for name, value in schema.items()
+        if not _is_idle(name, value)
+    }
     if "$ref" not in schema:
         return rest
     found = resolver.lookup(schema["$ref"])

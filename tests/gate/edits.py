@@ -157,3 +157,5 @@ PRESENCE = (
         "| `nobody_there` | no | nobody is there |\n",
     ),
 )
+EXCLUDED = text("11-system.md", 'is `"pong"`.\n', 'is `"pong"`.\n\n*Excluded: nobody looks.*\n')
+OTHER_REASON = text("11-system.md", "*Excluded: nobody looks.*", "*Excluded: nobody can look.*")

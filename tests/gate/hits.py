@@ -6,11 +6,13 @@ from edits import (
     ANCHORED,
     CONNECTION_ID,
     DEPRECATED_TIME,
+    EXCLUDED,
     GET_TIME,
     NO_BATCH,
     NO_CODE,
     OLD_MEMBER,
     ONE_MORE_CODE,
+    OTHER_REASON,
     PRESENCE,
     WITHDRAWN,
     Hit,
@@ -29,6 +31,28 @@ from edits import (
 from conformance.gate.finding import NOBODY, RECEIVERS, SENDERS
 
 HITS = [
+    Hit(
+        "member-removed",
+        [schema("envelope", lambda d: d["properties"].pop("reply_to"))],
+        "members/connect-message:reply_to",
+    ),
+    Hit(
+        "senders-broken",
+        [schema("connect", lambda d: members(d, "client")["kind"].update(const={"title": "two"}))],
+        "schemas/connect#/properties/client/properties/kind/const/title",
+        SENDERS,
+        before=[schema("connect", lambda d: members(d, "client").update(kind={"const": {"title": "one"}}))],
+    ),
+    Hit(
+        "removed-unannounced",
+        [
+            schema("connect", lambda d: members(d, "client").pop("name")),
+            reserve("member", "name", "services#/$defs/service"),
+        ],
+        "members/connect:client.name",
+        before=[schema("connect", lambda d: members(d, "client")["name"].update(deprecated=True))],
+    ),
+    Hit("verification-changed", [OTHER_REASON], "requirements/SYS-003", NOBODY, before=[EXCLUDED]),
     Hit(
         "openness-changed",
         [schema("connect", lambda d: d.update(additionalProperties=False))],
@@ -173,7 +197,10 @@ HITS = [
     ),
     Hit(
         "removed-unannounced",
-        [schema("connect", lambda d: members(d, "client").pop("version")), reserve("action", "version")],
+        [
+            schema("connect", lambda d: members(d, "client").pop("version")),
+            reserve("action", "version", "connect#/properties/client"),
+        ],
         "members/connect:client.version",
         before=[OLD_MEMBER],
     ),

@@ -25,6 +25,8 @@ from edits import (
 )
 
 MISSES = [
+    Miss("member-removed", [text("19-messages.md", "| `pong` | |", "| `time` | |")]),
+    Miss("member-removed", [new_schema("hello"), text("19-messages.md", "| `pong` | |", "| `hello` | |")]),
     Miss("openness-changed", [schema("connect", lambda d: d.update(additionalProperties=True))]),
     Miss(
         "openness-changed", [schema("connect", lambda d: d["properties"].update(more={"additionalProperties": False}))]

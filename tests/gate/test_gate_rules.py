@@ -86,6 +86,12 @@ def test_rule_lets_its_neighbours_be(miss: Miss, tmp_path: Path) -> None:
     assert not of_rule([*judgement.refused, *judgement.accepted], miss.rule)
 
 
+def test_member_is_found_once_and_not_again_in_the_whole_message(tmp_path: Path) -> None:
+    hit = next(hit for hit in HITS if hit.pointer == "members/connect:client.version")
+    found = of_rule(at(made(tmp_path, hit.before, hit.edits), Version(1, 1)).refused, hit.rule)
+    assert [each.pointer for each in found] == [hit.pointer]
+
+
 def test_every_rule_has_both() -> None:
     assert {hit.rule for hit in HITS} == set(RULES) - OF_THE_VERSION
     assert {miss.rule for miss in MISSES} == set(RULES) - OF_THE_VERSION
