@@ -132,7 +132,7 @@ def repeat(session: nox.Session) -> None:
 def chop(session: nox.Session) -> None:
     """Run the suites on our server and our client with the kit's writes cut and merged in every way.
 
-    Octet by octet, the golden vectors are left out: they are single frames, and take a minute and a half.
+    Octet by octet, the golden vectors are left out: they are single frames, and take half a minute.
     """
     _install(session)
     driver = f"'{_node(session)}' node_harness/driver.js"
@@ -273,8 +273,7 @@ def replay(session: nox.Session) -> None:
 
 @nox.session
 def tutorial(session: nox.Session) -> None:
-    """Follow docs/changing-the-protocol.md to the letter, in a clone that is thrown away."""
-    session.install("-e", ".", "trustme", "pytest", "pytest-xdist")
+    """Follow docs/changing-the-protocol.md to the letter, in a copy of the project that is thrown away."""
     session.run("python", "tests/docs/follow.py", "docs/changing-the-protocol.md", *session.posargs)
 
 
