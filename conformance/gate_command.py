@@ -33,7 +33,9 @@ _tree = click.option(
 @click.option(
     "--against", metavar="WHAT", help="A release, git:REF, a folder or file, or the address of a hosted file."
 )
-@click.option("--draft", metavar="NAME", help="Judge the tree with this draft of spec/drafts added to it.")
+@click.option(
+    "--draft", type=FOLDER, metavar="DIR", help="Judge the tree with this draft added to it, such as spec/drafts/NAME."
+)
 @click.option("--waivers", "waiver_file", type=FILE, help="Waivers (TOML); spec/waivers.toml when it exists.")
 @click.option(
     "--format", "form", type=click.Choice(["text", "json", "github"]), default="text", help="What goes to stdout."
@@ -50,7 +52,7 @@ def gate(
     *,
     root: Path,
     against: str | None,
-    draft: str | None,
+    draft: Path | None,
     waiver_file: Path | None,
     form: str,
     json_file: Path | None,

@@ -37,15 +37,24 @@ def freeze(root: Path, version: str, waived: Sequence[Waiver], progress: Callabl
         raise ReleaseError(f"{root}: this is version {release.version} (spec/README.md), not {wanted}")
     _refuse_unready(root, tree, waived, progress)
     path = root / "spec" / FOLDER / f"{release.version}.json"
+    if path.exists():
+        raise ReleaseError(f"{path}: {release.version} was released already; a release is never edited")
     try:
-        path.parent.mkdir(exist_ok=True)
-        with path.open("x", encoding="utf-8", newline="\n") as file:
-            file.write(release.to_json())
-    except FileExistsError:
-        raise ReleaseError(f"{path}: {release.version} was released already; a release is never edited") from None
+        _write_whole(path, release.to_json())
     except OSError as error:
         raise ReleaseError(f"{path}: cannot be written ({error})") from None
     return path
+
+
+def _write_whole(path: Path, text: str) -> None:
+    """Write a file so that it is there as a whole or not at all, since a part of a release could not be replaced."""
+    path.parent.mkdir(exist_ok=True)
+    part = path.with_suffix(".part")
+    try:
+        part.write_text(text, "utf-8", newline="\n")
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _refuse_unready(root: Path, tree: Tree, waived: Sequence[Waiver], progress: Callable[[str], None]) -> None:

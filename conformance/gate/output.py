@@ -138,16 +138,15 @@ def as_annotations(judgement: Judgement, found: list[Item]) -> Iterator[str]:
     for item in found:
         kind = {"refused": "error", "waived": "warning", "accepted": "notice"}[item.verdict]
         said = "\n".join(_whole(item, judgement)) if item.verdict == "refused" else item.finding.what
-        title = _escaped(item.finding.rule.id)
-        yield f"::{kind} file={_escaped(item.place.file)},line={item.place.line},title={title}::{_escaped(said)}"
+        file, title = _escaped(item.place.file, ":,"), _escaped(item.finding.rule.id, ":,")
+        yield f"::{kind} file={file},line={item.place.line},title={title}::{_escaped(said)}"
     for problem in judgement.problems:
         yield f"::error title=waivers::{_escaped(problem)}"
 
 
-def _escaped(said: str) -> str:
-    for character, code in {"%": "%25", "\r": "%0D", "\n": "%0A"}.items():
-        said = said.replace(character, code)
-    return said
+def _escaped(said: str, further: str = "") -> str:
+    """Write characters that end a workflow command, or further ones that end a property of it, as their codes."""
+    return "".join(f"%{ord(c):02X}" if c in f"%\r\n{further}" else c for c in said)
 
 
 def _printable(said: str) -> str:

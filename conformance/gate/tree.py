@@ -18,7 +18,6 @@ from conformance.spec_check import text_problems
 from conformance.spec_text import Spec, statements
 
 CHANGELOG = "CHANGELOG.md"
-DRAFTS = "drafts"
 _TITLE = re.compile(r"# .*\s([0-9]+\.[0-9]+(?:\.[0-9]+)?)\s*\n")
 _SECTION = re.compile(r"^#+ Protocol ([0-9]+\.[0-9]+(?:\.[0-9]+)?)\s*$(.*?)(?=^#|\Z)", re.MULTILINE | re.DOTALL)
 
@@ -50,12 +49,13 @@ class Tree:
     _places: dict[str, Place]
 
     @classmethod
-    def read(cls, root: Path, draft: str | None = None) -> Self:
+    def read(cls, root: Path, draft: Path | None = None) -> Self:
         """Read the tree below a folder.
 
         Args:
             root: the folder.
-            draft: the name of a draft that is added to it; its README then says which version this is, and what is new.
+            draft: the folder of a draft that is added to it; its README then says which version this is, and what is
+                new.
 
         Raises:
             ReleaseError: it is no tree of the protocol, or one of its files cannot be read or has problems.
@@ -107,11 +107,13 @@ class Tree:
         return Place(known.file, line_of((self.root / known.file).read_text("utf-8"), split_pointer(pointer)))
 
 
-def _draft_folder(root: Path, draft: str) -> Path:
-    folder = root / "spec" / DRAFTS / draft
-    if not (folder / "README.md").is_file():
-        raise ReleaseError(f"{folder}: no draft; it has to have a README.md")
-    return folder
+def _draft_folder(root: Path, draft: Path) -> Path:
+    if not (draft / "README.md").is_file():
+        raise ReleaseError(f"{draft}: no draft; it has to have a README.md")
+    folder, top = draft.resolve(), root.resolve()
+    if not folder.is_relative_to(top):
+        raise ReleaseError(f"{draft}: outside of the tree {root}; a draft is a folder below spec/drafts/")
+    return root / folder.relative_to(top)
 
 
 def _spec(root: Path, added: list[Path]) -> tuple[Spec, list[Found]]:

@@ -211,7 +211,7 @@ def draft(workshop: Workshop, version: str = "1.1") -> None:
 def test_draft_is_judged_as_if_it_were_part_of_the_tree(workshop: Workshop) -> None:
     draft(workshop)
     assert invoke(workshop).output.endswith("nothing differs\n")
-    result = invoke(workshop, "--draft", "hint", "-v")
+    result = invoke(workshop, "--draft", str(workshop.root / "spec" / "drafts" / "hint"), "-v")
     assert result.exit_code == 0, result.output
     found = {line.split()[1]: line.split()[2] for line in result.output.splitlines()[:-1]}
     assert found == {
@@ -220,14 +220,37 @@ def test_draft_is_judged_as_if_it_were_part_of_the_tree(workshop: Workshop) -> N
     }
 
 
+def test_file_name_does_not_end_the_property_of_an_annotation(workshop: Workshop) -> None:
+    draft(workshop)
+    folder = workshop.root / "spec" / "drafts" / "hint"
+    folder = folder.rename(folder.with_name("hint,line=7"))
+    result = invoke(workshop, "--draft", str(folder), "--format", "github")
+    assert "::notice file=spec/drafts/hint%2Cline=7/04-handshake.md,line=3,title=" in result.output
+
+
 def test_draft_for_too_small_a_version_is_refused(workshop: Workshop) -> None:
     draft(workshop, "1.0.1")
-    result = invoke(workshop, "--draft", "hint")
+    result = invoke(workshop, "--draft", str(workshop.root / "spec" / "drafts" / "hint"))
     assert result.exit_code == 1
     assert "needs version 1.1" in result.output
 
 
 def test_draft_that_is_not_there_is_named(workshop: Workshop) -> None:
-    result = invoke(workshop, "--draft", "nothing")
+    result = invoke(workshop, "--draft", str(workshop.root / "nothing"))
     assert result.exit_code == 2
-    assert "spec/drafts/nothing: no draft" in result.stderr
+    assert "nothing' does not exist" in result.stderr
+
+
+def test_folder_that_is_no_draft_of_the_tree_is_refused(workshop: Workshop, tmp_path_factory: Any) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    for said in ("no draft; it has to have a README.md", "outside of the tree"):
+        result = invoke(workshop, "--draft", str(elsewhere))
+        assert result.exit_code == 2
+        assert f"{elsewhere}: {said}" in result.stderr
+        (elsewhere / "README.md").write_text("# Hints: protocol 1.1\n", "utf-8")
+
+
+def test_draft_may_be_named_from_where_one_stands(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    draft(workshop)
+    monkeypatch.chdir(workshop.root / "spec" / "drafts")
+    assert invoke(workshop, "--draft", "hint").exit_code == 0

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 from workshop import Workshop
@@ -175,6 +176,19 @@ def test_release_is_written_once(workshop: Workshop) -> None:
     assert path.read_text("utf-8") == workshop.before.to_json()
     with pytest.raises(ReleaseError, match="released already; a release is never edited"):
         frozen(workshop)
+
+
+def test_release_is_written_as_a_whole_or_not_at_all(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(path: Path, text: str, *_: Any, **__: Any) -> None:
+        path.write_bytes(text[:1000].encode())
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "write_text", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            frozen(workshop)
+    assert list((workshop.root / "spec" / "releases").iterdir()) == []
+    frozen(workshop)
 
 
 def test_release_of_another_version_is_refused(workshop: Workshop) -> None:
