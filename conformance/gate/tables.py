@@ -38,7 +38,7 @@ OTHERS: dict[str, tuple[str, ...]] = {
 }
 """Further columns that a table has to have, since the rules speak about them."""
 
-KINDS = ("member", "action", "error code", "profile", "schema")
+KINDS = ("member", "action", "error code", "channel", "profile", "schema")
 """What names are reserved for."""
 
 Row = dict[str, str]

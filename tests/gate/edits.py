@@ -143,6 +143,14 @@ ONE_MORE_CODE = text(
 )
 NO_CODE = text("09-errors.md", row("reserved_channel", "no", "only the server publishes on this channel"), "")
 NO_BATCH = text("12-profiles.md", "| `batch` | [Batch](15-batch.md) | | |\n", "")
+
+
+def other_channel(workshop: Workshop) -> None:
+    """Call the channel of service discovery by another name, in every row of the table of messages."""
+    path = workshop.root / "spec" / "19-messages.md"
+    path.write_text(path.read_text("utf-8").replace("| `service_discovery` |", "| `discovery` |"), "utf-8")
+
+
 CONNECTION_ID = {"description": "Chosen by the client.", "type": "string", "minLength": 1, "maxLength": 128}
 PRESENCE = (
     text(

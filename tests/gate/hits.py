@@ -20,6 +20,7 @@ from edits import (
     members,
     moved,
     new_schema,
+    other_channel,
     requirement,
     reserve,
     row,
@@ -52,6 +53,9 @@ HITS = [
         "members/connect:client.name",
         before=[schema("connect", lambda d: members(d, "client")["name"].update(deprecated=True))],
     ),
+    Hit("removed-unannounced", [other_channel], "tables/messages/service_discovery"),
+    Hit("removed-unannounced", [moved("client-message", "any-client-message")], "schemas/client-message#"),
+    Hit("name-reused", [reserve("channel", "system")], "tables/reserved/channel/system"),
     Hit("verification-changed", [OTHER_REASON], "requirements/SYS-003", NOBODY, before=[EXCLUDED]),
     Hit(
         "openness-changed",

@@ -269,8 +269,8 @@ def test_number_that_is_no_version_is_said_with_its_file(tmp_path: Path, file: s
 def test_reserved_name_of_an_unknown_kind_is_refused(tmp_path: Path) -> None:
     workshop = Workshop(tmp_path, vectors=("batch",))
     mark = "| kind | name | place | since |\n|---|---|---|---|\n"
-    workshop.replace("spec/14-versioning.md", mark, f"{mark}| channel | `x` | | 2.0 |\n")
-    with pytest.raises(ReleaseError, match=r"14-versioning\.md:\d+: there is no kind channel of reserved names"):
+    workshop.replace("spec/14-versioning.md", mark, f"{mark}| door | `x` | | 2.0 |\n")
+    with pytest.raises(ReleaseError, match=r"14-versioning\.md:\d+: there is no kind door of reserved names"):
         Tree.read(tmp_path)
 
 

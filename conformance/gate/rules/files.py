@@ -95,6 +95,8 @@ def check(pair: Pair) -> Iterator[Finding]:
             yield from _kept(name, old, pair.new.schemas[name])
         elif (elsewhere := _same_content(pair, old)) is not None:
             yield Finding(ID_MOVED, pointer, f"{name} is called {elsewhere} now", before=name, after=elsewhere)
+            if not is_reserved(pair.new, "schema", name):
+                yield Finding(REMOVED_UNANNOUNCED, pointer, f"{name} is not reserved, and is called {elsewhere} now")
         else:
             yield Finding(SCHEMA_DELETED, pointer, f"the schema {name} was deleted")
             if old.get("deprecated") is not True or not is_reserved(pair.new, "schema", name):

@@ -80,6 +80,15 @@ def check(pair: Pair) -> Iterator[Finding]:
     """Compare the rows of both tables of messages."""
     for table in ("envelopes", "messages"):
         yield from _compare(pair, table, pair.old.tables[table], pair.new.tables[table])
+    before, after = (_channels(release) for release in (pair.old, pair.new))
+    for channel in sorted(before - after):
+        if not is_reserved(pair.new, "channel", channel):
+            what = f"the channel {channel} went, and its name is not reserved in chapter 14"
+            yield Finding(REMOVED_UNANNOUNCED, f"tables/messages/{channel}", what)
+
+
+def _channels(release: Release) -> set[str]:
+    return {row["channel"] for row in release.tables["messages"].values()}
 
 
 def _compare(pair: Pair, table: str, old: Table, new: Table) -> Iterator[Finding]:
@@ -135,8 +144,7 @@ def is_announced(release: Release, name: str) -> bool:
 
 def _new(pair: Pair, table: str, key: str, row: Row) -> Finding:
     """Judge a new row: what the server sends where old clients listen, they hear."""
-    heard = {each["channel"] for each in pair.old.tables["messages"].values()}
-    is_event = row["from"] == "server" and (table == "envelopes" or row["channel"] in heard)
+    is_event = row["from"] == "server" and (table == "envelopes" or row["channel"] in _channels(pair.old))
     is_old_profile = not row.get("profile") or row["profile"] in pair.old.tables["profiles"]
     rule = EVENT_ADDED if is_event and is_old_profile else ACTION_ADDED
     return Finding(rule, f"tables/{table}/{key}", f"{row['message']} is new", after=" | ".join(row.values()))

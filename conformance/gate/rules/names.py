@@ -72,6 +72,7 @@ def _is_used(release: Release, kind: str, name: str, place: str) -> bool:
     tables = {
         "action": ("messages", "message"),
         "error code": ("error-codes", "code"),
+        "channel": ("messages", "channel"),
         "profile": ("profiles", "profile"),
     }
     if kind in tables:
