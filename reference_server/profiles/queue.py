@@ -10,7 +10,7 @@ import asyncio
 import enum
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
@@ -58,6 +58,9 @@ _REASONS: Final = {
 }
 
 
+_Group = list[tuple[Operation, asyncio.Future[Any]]]
+
+
 class _RefusedError(Exception):
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(detail)
@@ -79,7 +82,7 @@ class QueueManager:
         self._room = max_frame_bytes - ENVELOPE_BYTES
         self._store: JobStore
         self._thread: ThreadPoolExecutor
-        self._waiting: list[tuple[Operation, asyncio.Future[Any]]] = []
+        self._waiting: _Group = []
         self._worker: asyncio.Task[None] | None = None
         self._alarm: asyncio.TimerHandle | None = None
         self._leasing: set[int] = set()  # sessions that may hold leases
@@ -173,22 +176,30 @@ class QueueManager:
         return outcome
 
     async def _work(self) -> None:
-        loop = asyncio.get_running_loop()
         try:
             while self._waiting:
                 group, self._waiting = self._waiting, []
-                operations = [operation for operation, _ in group]
-                try:
-                    now = int(time.time() * 1000)
-                    result = await loop.run_in_executor(self._thread, self._store.perform, operations, now)
-                except Exception as error:  # noqa: BLE001 - a full disk, say; each handler fails with it
-                    _log.error("the jobs of %s could not be changed: %s", self.state or "memory", error)
-                    result = Result(outcomes=[error] * len(group))
-                self._report(result, [outcome for _, outcome in group])
+                await self._perform(group)
         finally:
             self._worker = None
 
-    def _report(self, result: Result, outcomes: list[asyncio.Future[Any]]) -> None:
+    async def _perform(self, group: _Group) -> None:
+        """Run operations together; where that fails, each by itself, so that none fails with another."""
+        operations, outcomes = zip(*group, strict=True)
+        now = int(time.time() * 1000)
+        loop = asyncio.get_running_loop()
+        try:
+            result = await loop.run_in_executor(self._thread, self._store.perform, operations, now)
+        except Exception as error:  # noqa: BLE001 - a full disk, say; the handler fails with it
+            if len(group) > 1:
+                for each in group:
+                    await self._perform([each])
+                return
+            _log.error("the jobs of %s could not be changed: %s", self.state or "memory", error)
+            result = Result(outcomes=[error])
+        self._report(result, outcomes)
+
+    def _report(self, result: Result, outcomes: Iterable[asyncio.Future[Any]]) -> None:
         for app_id, queue in sorted(result.due):
             self._announce(app_id, EVENTS + queue, {"type": "job_available", "queue": queue})
         for outcome, found in zip(outcomes, result.outcomes, strict=True):

@@ -95,6 +95,33 @@ def test_disk_that_fails_fails_the_request_and_not_the_server(monkeypatch, caplo
         assert ask(client, "enqueue", job={"id": "a"})["status"] == "ok"
 
 
+def test_request_that_fails_does_not_fail_those_beside_it(monkeypatch):
+    perform, enqueue, groups = JobStore.perform, JobStore.enqueue, []
+
+    def slow(self, operations, now):
+        groups.append(len(operations))
+        time.sleep(0.1)
+        return perform(self, operations, now)
+
+    def fail_one(self, queue, job, room):
+        if job["id"] == "bad":
+            raise ValueError("not foreseen")
+        return enqueue(self, queue, job, room)
+
+    with serving() as run:
+        monkeypatch.setattr(JobStore, "perform", slow)
+        monkeypatch.setattr(JobStore, "enqueue", fail_one)
+        names = ["first", "good", "bad", "better"]
+        clients = [run.client(name) for name in names]
+        for client, name in zip(clients, names, strict=True):
+            client.send(message("request", "queue_manager", {"action": "enqueue", "queue": "q", "job": {"id": name}}))
+        answers = [client.receive() for client in clients]
+        assert code_of(answers.pop(2)) == "handler_failed"
+        assert [answer["payload"]["status"] for answer in answers] == ["ok"] * 3
+        assert [job["id"] for job in ask(clients[0], "dequeue", count=9)["jobs"]] == ["first", "good", "better"]
+    assert max(groups) > 1
+
+
 def test_batch_of_jobs_is_enqueued_in_order():
     with running(profiles=("batch", "queue")) as run:
         client = run.client("a")
