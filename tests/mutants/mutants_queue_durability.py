@@ -1,0 +1,62 @@
+"""Mistakes about jobs that outlive the server (chapter QUE)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mutation import around, mutant
+from tricks import change_acknowledgement
+
+from reference_server.profiles import queue
+from reference_server.profiles.jobs import JobStore
+from reference_server.profiles.state_file import open_memory
+
+
+@mutant("QUE-028")
+def not_stated() -> None:
+    """The acknowledgement does not say whether the server is durable."""
+    change_acknowledgement(lambda payload: payload.pop("queue"))
+
+
+@mutant("QUE-029")
+def in_memory() -> None:
+    """The jobs are in memory, whatever the acknowledgement says."""
+
+    @around(queue, "open_file")
+    def in_memory_after_all(_original: Any, _path: Any) -> Any:
+        return open_memory()
+
+
+@mutant("QUE-029/late")
+def committed_later() -> None:
+    """What was acknowledged is committed every tenth time."""
+    count = 0
+
+    @around(JobStore, "perform")
+    def perform(original: Any, self: JobStore, *arguments: Any) -> Any:
+        nonlocal count
+        run, count = self._sql, count + 1
+
+        def sql(text: str, *values: Any) -> Any:
+            is_open = self._database.in_transaction
+            if (text.startswith("BEGIN") and is_open) or (text == "COMMIT" and count % 10):
+                text, values = "SELECT 1", ()
+            return run(text, *values)
+
+        self._sql = sql
+        try:
+            return original(self, *arguments)
+        finally:
+            self._sql = run
+
+
+@mutant("QUE-029/leases")
+def leases_survive() -> None:
+    """A job that was leased when the server ended stays leased for its time."""
+
+    @around(JobStore, "__init__")
+    def init(_original: Any, self: JobStore, database: Any) -> None:
+        self._database = database
+        self._sql = database.execute
+        self._now = 0
+        self._due = set()
