@@ -54,7 +54,7 @@ def many_in_flight(scene: ClientScene) -> None:
     """Hundreds of requests in flight (with --soak ten thousand) have ids of their own, and each gets its response."""
     end = scene.connect()
     number = VERY_MANY if scene.settings.soak_seconds else MANY
-    asked = [scene.driver.begin("send_request", channel="numbers", payload=n) for n in range(number)]
+    asked = [scene.driver.begin("send_request", channel="numbers", payload=n, timeout_ms=60_000) for n in range(number)]
     requests = [end.take("request", "numbers") for _ in asked]
     end.send(*(end.response(request, {"n": request["payload"]}) for request in reversed(requests)))
     for n, each in enumerate(asked):
