@@ -102,11 +102,20 @@ def chapter_files(folder: Path) -> list[Path]:
 
 
 def read_chapter(path: Path) -> Chapter:
-    """Read one Markdown file. Raises SpecError when it cannot be read."""
+    """Read one Markdown file. Raises SpecError when it cannot be read, or hides something in a comment."""
     try:
-        return Chapter(path, list(blocks(path.read_text(encoding="utf-8"))))
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise SpecError(f"{path}: cannot be read ({error})") from error
+    if text.startswith("\ufeff"):
+        raise SpecError(f"{path}:1: begins with a byte order mark; save it without")
+    chapter = Chapter(path, list(blocks(text)))
+    for block in chapter.blocks:
+        if block.kind is not Kind.FENCE and block.prose.count("<!--") != block.prose.count("-->"):
+            raise SpecError(
+                f"{path}:{block.line}: a comment has to end in its paragraph; what is inside would still count"
+            )
+    return chapter
 
 
 def blocks(markdown: str) -> Iterator[Block]:

@@ -58,7 +58,7 @@ class Release:
         """
         try:
             content = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ReleaseError(f"{name}: not JSON ({error})") from None
         wrong = schemas.problem("tools/release", content)
         if wrong:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import zip_longest
 
 from conformance.spec_blocks import Block, Chapter, Kind, SpecError
 
@@ -38,8 +39,37 @@ OTHERS: dict[str, tuple[str, ...]] = {
 }
 """Further columns that a table has to have, since the rules speak about them."""
 
-KINDS = ("member", "action", "error code", "channel", "profile", "schema")
-"""What names are reserved for."""
+FREE: dict[str, tuple[str, ...]] = {
+    "precedence": ("checked", "error"),
+    "states": ("what the server does",),
+    "profiles": ("reserves for the server", "adds to `system`"),
+    "responder": ("takes", "does"),
+    "reserved": ("since",),
+}
+"""Columns that a table may have besides. No rule would see a change of any other one."""
+
+WORDS: dict[tuple[str, str], tuple[str, ...]] = {
+    ("error-codes", "fatal"): ("yes", "no"),
+    ("limits", "bound"): ("at least", "at most"),
+    ("limits", "kept by"): ("server", "client"),
+    ("limits", "as"): ("sender", "receiver"),
+    ("envelopes", "from"): ("client", "server"),
+    ("messages", "from"): ("client", "server"),
+    ("messages", "type"): ("request", "response", "notification", "subscribe", "unsubscribe", "publish"),
+    ("reserved", "kind"): ("member", "action", "error code", "channel", "profile", "schema"),
+}
+"""Cells that have one of a few words."""
+
+FORMS: dict[tuple[str, str], tuple[re.Pattern[str], str]] = {
+    ("messages", "channel"): (
+        re.compile(r"[^\s`,]+|`[^\s`]+:` and a name"),
+        "any, a name, or a beginning `x:` and a name",
+    ),
+    ("limits", "value"): (re.compile(r"[0-9]+"), "a number in digits"),
+    ("error-codes", "code"): (re.compile(r"[a-z_]+"), "one code"),
+    ("profiles", "chapter"): (re.compile(r"[^\s/]+\.md"), "a link to a chapter"),
+}
+"""Cells of a form, with its name."""
 
 Row = dict[str, str]
 Table = dict[str, Row]
@@ -93,7 +123,7 @@ def _with_profile(found: Found, profiles: dict[str, str]) -> Found:
 
 
 def _marked(chapter: Chapter) -> Iterator[tuple[str, Block]]:
-    for block, following in zip(chapter.blocks, [*chapter.blocks[1:], None], strict=True):
+    for block, following in zip_longest(chapter.blocks, chapter.blocks[1:]):
         found = _MARK.fullmatch(block.text.strip()) if block.kind is Kind.PARAGRAPH else None
         if not found:
             continue
@@ -111,17 +141,34 @@ def _rows(chapter: Chapter, table: str, block: Block) -> Iterator[Found]:
     missing = [column for column in (*needed, *OTHERS.get(table, ())) if column not in columns]
     if missing:
         raise SpecError(f"{chapter.path}:{block.line}: the table {table} lacks the column {missing[0]}; add it")
+    known = {*needed, *OTHERS.get(table, ()), *FREE.get(table, ())}
+    further = next((column for column in columns if column not in known), None)
+    if further is not None:
+        raise SpecError(
+            f"{chapter.path}:{block.line}: the table {table} has a column {further!r} that no rule of the gate sees; "
+            "say it in a requirement"
+        )
     for number, line in enumerate(block.lines[2:], start=block.line + 2):
         cells = _cells(line)
         if len(cells) != len(columns):
             raise SpecError(
-                f"{chapter.path}:{number}: a row of {len(cells)} cells in a table of {len(columns)} columns"
+                f"{chapter.path}:{number}: a row of {len(cells)} cells in the table {table} of {len(columns)} columns"
             )
         row = dict(zip(columns, cells, strict=True))
-        if table == "reserved" and row["kind"] not in KINDS:
-            where = f"{chapter.path}:{number}"
-            raise SpecError(f"{where}: there is no kind {row['kind']} of reserved names; use {', '.join(KINDS)}")
+        for column, cell in row.items():
+            wanted = _wanted(table, column, cell)
+            if wanted:
+                raise SpecError(f"{chapter.path}:{number}: {column} of a row of {table} is {cell!r}; write {wanted}")
         yield Found(table, key_of(table, row), row, chapter, number)
+
+
+def _wanted(table: str, column: str, cell: str) -> str | None:
+    """Return what a cell has to be, if it is something else."""
+    words = WORDS.get((table, column))
+    if words:
+        return None if cell in words else " or ".join(words)
+    form, name = FORMS.get((table, column), (None, ""))
+    return name if form and not form.fullmatch(cell) else None
 
 
 def _cells(line: str) -> list[str]:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
-from conformance.gate.places import line_of, split_pointer
+import jsonschema_rs
+
+from conformance.gate.places import join_pointer, line_of, split_pointer
+from conformance.gate.reading import read_object, read_text, schema_problem
 from conformance.gate.release import Release, ReleaseError
 from conformance.gate.tables import Found, Table, read_tables
 from conformance.gate.version import Version
+from conformance.gate.views import Views
 from conformance.schemas import SUFFIX
 from conformance.spec_blocks import SpecError, chapter_files, read_chapter
 from conformance.spec_check import text_problems
@@ -73,7 +76,7 @@ class Tree:
             version=_version((added or [root / "spec"])[0] / "README.md"),
             tables=tables,
             requirements={found.id: found for found in spec.requirements()},
-            schemas={name: _schema(path) for name, path in files.items()},
+            schemas=_schemas(list(files.values())),
             vectors={id_: vector for id_, (vector, _) in vectors.items()},
         )
         places = {
@@ -82,6 +85,7 @@ class Tree:
         places |= {f"tables/{found.table}/{found.key}": _at(root, found.chapter.path, found.line) for found in rows}
         places |= {f"vectors/{id_}": place for id_, (_, place) in vectors.items()}
         places |= {f"schemas/{name}": _at(root, path) for name, path in files.items()}
+        _refuse_dangling(release, places)
         return cls(root, release, _changes([root / CHANGELOG, *(folder / "README.md" for folder in added)]), places)
 
     def locate(self, pointer: str) -> Place:
@@ -107,6 +111,29 @@ class Tree:
         return Place(known.file, line_of((self.root / known.file).read_text("utf-8"), split_pointer(pointer)))
 
 
+def _refuse_dangling(release: Release, places: dict[str, Place]) -> None:
+    """Raise ReleaseError where a schema or a table refers to what is not there."""
+    views = Views(release)
+    for name in release.schemas:
+        views.receiver(name)
+    for table, columns in {"envelopes": ("schema",), "messages": ("payload", "answer")}.items():
+        for key, row in release.tables[table].items():
+            where = places[f"tables/{table}/{key}"]
+            for column in columns:
+                _view(views, row.get(column), f"{where}: {column}")
+            profile = row.get("profile")
+            if profile and profile not in release.tables["profiles"]:
+                raise ReleaseError(f"{where}: the profile {profile} is not in the table of profiles")
+
+
+def _view(views: Views, reference: str | None, where: str) -> None:
+    if reference:
+        try:
+            views.receiver(reference)
+        except ReleaseError as error:
+            raise ReleaseError(f"{where} {reference!r} names no schema ({error})") from None
+
+
 def _draft_folder(root: Path, draft: Path) -> Path:
     if not (draft / "README.md").is_file():
         raise ReleaseError(f"{draft}: no draft; it has to have a README.md")
@@ -124,7 +151,8 @@ def _spec(root: Path, added: list[Path]) -> tuple[Spec, list[Found]]:
         spec = replace(spec, chapters=[*spec.chapters, *chapters], statements=[*spec.statements, *found])
         problems = text_problems(spec)
         if problems:
-            raise ReleaseError(f"{problems[0]}; {len(problems)} problems in all, ipc-conformance spec check lists them")
+            further = f" (and {len(problems) - 1} more; ipc-conformance spec check lists them)" if problems[1:] else ""
+            raise ReleaseError(f"{problems[0]}{further}")
         return spec, read_tables(spec.chapters)
     except SpecError as error:
         raise ReleaseError(str(error)) from None
@@ -136,7 +164,7 @@ def _found(root: Path, added: list[Path], pattern: str) -> list[Path]:
 
 
 def _version(path: Path) -> Version:
-    found = _TITLE.match(path.read_text("utf-8"))
+    found = _TITLE.match(read_text(path))
     if not found:
         raise ReleaseError(f"{path}:1: the title does not end with the version of the protocol, such as 1.1")
     return _parsed(path, found[1])
@@ -151,16 +179,16 @@ def _parsed(path: Path, version: str) -> Version:
 
 def _changes(paths: list[Path]) -> dict[Version, str]:
     """Return what files say of each version of the protocol, under headings such as ``Protocol 1.1``."""
-    texts = [(path, path.read_text("utf-8")) for path in paths if path.is_file()]
+    texts = [(path, read_text(path)) for path in paths if path.is_file()]
     return {_parsed(path, version): said.strip() for path, text in texts for version, said in _SECTION.findall(text)}
 
 
 def _vectors(root: Path, paths: list[Path]) -> dict[str, tuple[Any, Place]]:
     found: dict[str, tuple[Any, Place]] = {}
     for path in paths:
-        text = path.read_text("utf-8")
+        text = read_text(path)
         lines = {name: number for number, line in enumerate(text.splitlines(), 1) for name in _ID.findall(line)}
-        for vector in _json(path)["vectors"]:
+        for vector in _listed(path):
             place = _at(root, path, lines.get(vector["id"], 1))
             if vector["id"] in found:
                 raise ReleaseError(f"{place}: the vector {vector['id']} is there twice; give one another name")
@@ -171,21 +199,56 @@ def _vectors(root: Path, paths: list[Path]) -> dict[str, tuple[Any, Place]]:
 _ID = re.compile(r'"id": "([^"]+)"')
 
 
-def _schema(path: Path) -> Any:
-    content = _json(path)
-    if not isinstance(content.get("$id"), str):
-        raise ReleaseError(f"{path}: no $id; every schema of the protocol has one")
-    return content
+def _listed(path: Path) -> list[Any]:
+    """Return the vectors of a file, each as complete as the rules about them need it."""
+    content = read_object(path)
+    error = next(_VECTORS.iter_errors(content), None)
+    if error is not None:
+        place = join_pointer(*error.instance_path) or "the root"
+        raise ReleaseError(f"{path}: {error.message[:200]} (at {place}); see schemas/tools/vectors{SUFFIX}")
+    return list(content["vectors"])
 
 
-def _json(path: Path) -> Any:
-    try:
-        content = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise ReleaseError(f"{path}: cannot be read ({error})") from None
-    if not isinstance(content, dict):
-        raise ReleaseError(f"{path}: not an object")
-    return content
+_TEXT = {"type": "string", "minLength": 1}
+_VECTOR = {
+    "type": "object",
+    "properties": {
+        **dict.fromkeys(("id", "description", "state", "profile", "connection_id"), _TEXT),
+        "requirements": {"type": "array", "items": _TEXT, "minItems": 1},
+        "body": {
+            "type": "object",
+            "properties": {"text": {"type": "string"}, "hex": {"type": "string", "pattern": "^([0-9a-fA-F]{2})*$"}},
+            "minProperties": 1,
+            "maxProperties": 1,
+            "additionalProperties": False,
+        },
+        "expect": {"type": "object"},
+    },
+    "required": ["id", "description", "requirements", "state", "body", "expect"],
+    "additionalProperties": False,
+}
+_VECTORS = jsonschema_rs.Draft202012Validator(
+    {"type": "object", "properties": {"vectors": {"type": "array", "items": _VECTOR}}, "required": ["vectors"]}
+)
+"""The form of a file of vectors: that of the schema tools/vectors, without the names that a tree may add to."""
+
+
+def _schemas(paths: list[Path]) -> dict[str, Any]:
+    """Read schemas, and see that each can be judged and that all that they refer to is there."""
+    found: dict[str, Any] = {}
+    places: dict[str, Path] = {}
+    for path in paths:
+        content, name = read_object(path), path.name.removesuffix(SUFFIX)
+        wrong = schema_problem(content)
+        if wrong:
+            raise ReleaseError(f"{path}: {wrong}")
+        if not isinstance(content.get("$id"), str):
+            raise ReleaseError(f"{path}: no $id; every schema of the protocol has one")
+        other = places.setdefault(content["$id"], path)
+        if other.name != path.name:
+            raise ReleaseError(f"{path}: has the $id of {other.name}; every schema has one of its own")
+        found[name] = content
+    return found
 
 
 def _at(root: Path, path: Path, line: int = 1) -> Place:

@@ -12,6 +12,7 @@ from typing import Any
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 
+from conformance.gate.reading import schema_problem
 from conformance.gate.release import Release, ReleaseError
 from conformance.schemas import SUFFIX, inlined, resource
 
@@ -23,6 +24,10 @@ class Views:
     """The schemas of a release by the names that the spec's tables use, such as ``queue-request#/$defs/enqueue``."""
 
     def __init__(self, release: Release) -> None:
+        for name, document in release.schemas.items():
+            wrong = schema_problem(document)
+            if wrong:
+                raise ReleaseError(f"version {release.version}: schemas/{name}{SUFFIX}: {wrong}")
         self._release = release
         self._registry: Registry[Any] = Registry().with_resources(
             (document["$id"], resource(document)) for document in release.schemas.values()
@@ -31,21 +36,19 @@ class Views:
     def receiver(self, reference: str) -> Any:
         """Return what a receiver has to take.
 
-        Raises ReleaseError when there is no such schema, or one that it refers to is missing.
+        Raises ReleaseError when there is no such schema, or what it refers to is missing or is itself.
         """
         name, _, pointer = reference.partition("#")
         if name not in self._release.schemas:
-            raise ReleaseError(
-                f"version {self._release.version}: there is no schemas/{name}{SUFFIX}, and a table names it"
-            )
+            raise ReleaseError(f"version {self._release.version} has no schemas/{name}{SUFFIX}")
         base = self._release.schemas[name]["$id"]
         try:
             found = self._registry.resolver().lookup(f"{base}#{pointer}")
             return inlined(found.contents, found.resolver)
-        except (Unresolvable, KeyError, RecursionError) as error:
-            raise ReleaseError(
-                f"version {self._release.version}: the schema {reference} cannot be resolved ({error})"
-            ) from None
+        except Unresolvable as error:
+            raise ReleaseError(f"schemas/{name}{SUFFIX}: a reference leads nowhere: {error.ref}") from None
+        except RecursionError:
+            raise ReleaseError(f"schemas/{name}{SUFFIX}: refers to itself, which no schema here may") from None
 
     def document(self, name: str) -> Any:
         """Return a schema as its file has it."""

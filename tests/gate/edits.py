@@ -115,14 +115,15 @@ def row(name: str, *cells: str) -> str:
     return f"| `{name}` | {' | '.join(cells)} |\n"
 
 
-def deprecate(name: str) -> Edit:
-    """Deprecate every requirement that names something in a code span."""
+def deprecate(*names: str) -> Edit:
+    """Deprecate every requirement that names one of these in a code span."""
 
     def edit(workshop: Workshop) -> None:
         for path in (workshop.root / "spec").glob("[0-9]*.md"):
             paragraphs = path.read_text("utf-8").split("\n\n")
             marked = [
-                _deprecated(each) if each.startswith("**[") and f"`{name}`" in each else each for each in paragraphs
+                _deprecated(each) if each.startswith("**[") and any(f"`{name}`" in each for name in names) else each
+                for each in paragraphs
             ]
             path.write_text("\n\n".join(marked), "utf-8")
 
@@ -142,7 +143,15 @@ ONE_MORE_CODE = text(
     "17-queue.md", "| `not_leased` | no |", "| `queue_full` | no | the queue is full |\n| `not_leased` | no |"
 )
 NO_CODE = text("09-errors.md", row("reserved_channel", "no", "only the server publishes on this channel"), "")
-NO_BATCH = text("12-profiles.md", "| `batch` | [Batch](15-batch.md) | | |\n", "")
+
+
+def no_batch(workshop: Workshop) -> None:
+    """Take the profile batch out of the tables."""
+    workshop.replace("spec/12-profiles.md", "| `batch` | [Batch](15-batch.md) | | |\n", "")
+    workshop.replace("spec/19-messages.md", BATCH_PROCESS, "")
+
+
+BATCH_PROCESS = "| any | `batch_process` | request | client | `batch-request` | `batch-response` | batch |\n"
 
 
 def other_channel(workshop: Workshop) -> None:

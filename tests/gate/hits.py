@@ -8,7 +8,6 @@ from edits import (
     DEPRECATED_TIME,
     EXCLUDED,
     GET_TIME,
-    NO_BATCH,
     NO_CODE,
     OLD_MEMBER,
     ONE_MORE_CODE,
@@ -16,10 +15,12 @@ from edits import (
     PRESENCE,
     WITHDRAWN,
     Hit,
+    deprecate,
     gone,
     members,
     moved,
     new_schema,
+    no_batch,
     other_channel,
     requirement,
     reserve,
@@ -95,9 +96,12 @@ HITS = [
     ),
     Hit(
         "removed-unannounced",
-        [text("12-profiles.md", "| `batch` | [Batch](15-batch.md) | | |\n", ""), reserve("profile", "batch")],
+        [no_batch, reserve("profile", "batch"), reserve("action", "batch_process")],
         "tables/profiles/batch",
-        before=[text("15-batch.md", "handler exactly once.\n", "handler exactly once.\n\n*Deprecated: 1.0.*\n")],
+        before=[
+            deprecate('"batch_process"'),
+            text("15-batch.md", "handler exactly once.\n", "handler exactly once.\n\n*Deprecated: 1.0.*\n"),
+        ],
     ),
     Hit(
         "requirement-withdrawn",
@@ -226,7 +230,7 @@ HITS = [
         "schemas/hello#",
         before=[new_schema("hello")],
     ),
-    Hit("removed-unannounced", [NO_BATCH], "tables/profiles/batch"),
+    Hit("removed-unannounced", [no_batch], "tables/messages/any/batch_process/client"),
     Hit(
         "removed-unannounced",
         [NO_CODE, reserve("error code", "reserved_channel")],
@@ -413,7 +417,7 @@ HITS = [
     ),
     Hit(
         "profile-removed",
-        [NO_BATCH],
+        [no_batch],
         "tables/profiles/batch",
     ),
     Hit("profile-added", PRESENCE, "tables/profiles/presence", NOBODY),

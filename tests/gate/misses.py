@@ -6,7 +6,6 @@ from edits import (
     ANCHORED,
     DEPRECATED_TIME,
     GET_TIME,
-    NO_BATCH,
     NO_CODE,
     OLD_MEMBER,
     ONE_MORE_CODE,
@@ -17,6 +16,7 @@ from edits import (
     members,
     moved,
     new_schema,
+    no_batch,
     other_channel,
     requirement,
     reserve,
@@ -81,8 +81,8 @@ MISSES = [
     ),
     Miss(
         "removed-unannounced",
-        [NO_BATCH, reserve("profile", "batch")],
-        before=[deprecate("batch")],
+        [no_batch, reserve("profile", "batch"), reserve("action", "batch_process")],
+        before=[deprecate("batch", '"batch_process"')],
     ),
     Miss(
         "removed-unannounced",

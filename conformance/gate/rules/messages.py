@@ -138,7 +138,8 @@ def _gone(pair: Pair, table: str, key: str, row: Row) -> Iterator[Finding]:
 
 def is_announced(release: Release, name: str) -> bool:
     """Tell whether the requirements that name it in a code span were deprecated or withdrawn, all of them."""
-    speaking = [rule for rule in release.requirements.values() if f"`{name}`" in rule.text]
+    spans = f"`{name}`", f'`"{name}"`'
+    speaking = [rule for rule in release.requirements.values() if any(span in rule.text for span in spans)]
     return bool(speaking) and not any(rule.is_active for rule in speaking)
 
 
