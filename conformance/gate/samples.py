@@ -145,7 +145,7 @@ def _strings(parts: Parts) -> Iterator[str]:
     for part in parts:
         for pattern in (part.get("pattern"), _pattern_of(part.get("not"))):
             if pattern is not None:
-                yield from _matching(pattern)
+                yield from strings_of(pattern)
     yield from ("x", "", "1.0", "é", "\x00", "x\n", "X y")
     for bound in _bounds(parts, "minLength", "maxLength"):
         yield "x" * bound
@@ -156,7 +156,7 @@ def _pattern_of(schema: Any) -> str | None:
 
 
 @cache
-def _matching(pattern: str) -> tuple[str, ...]:
+def strings_of(pattern: str) -> tuple[str, ...]:
     """Return a few strings that match a pattern, and that contain a match."""
     found: list[str] = []
     for strategy in (st.from_regex(pattern, fullmatch=True), st.from_regex(pattern)):

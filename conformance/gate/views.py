@@ -122,8 +122,17 @@ def _with_closed_values(schema: Any, whole: list[dict[str, Any]]) -> Any:
         if key in schema:
             result[key] = _with_closed_values(schema[key], whole)
     for key in _alternatives(schema):
-        result[key] = [closed(each, whole) for each in schema[key]]
+        others = {"properties": dict.fromkeys(_named(schema[key]), True), "additionalProperties": True}
+        beside = [*whole, others]
+        result[key] = [closed(each, beside) for each in schema[key]]
     return result
+
+
+def _named(alternatives: list[Any]) -> set[str]:
+    """Return what alternatives name together; who sends one of them may add what another one names."""
+    parts = [part for each in alternatives for part in in_place(each)]
+    deeper = {name for part in parts for key in _alternatives(part) for name in _named(part[key])}
+    return deeper | {name for part in parts for name in part.get("properties", {})}
 
 
 def _definitions(parts: list[dict[str, Any]], name: str) -> list[Any]:

@@ -369,11 +369,12 @@ HITS = [
     Hit(
         "limit-added",
         [
+            requirement("A server SHOULD take a name of eight characters."),
             text(
                 "10-limits.md",
                 "| items of a batch |",
-                "| length of a name | at least | 8 | characters | server | receiver | FRM-008 |\n| items of a batch |",
-            )
+                "| length of a name | at least | 8 | characters | server | receiver | SYS-008 |\n| items of a batch |",
+            ),
         ],
         "tables/limits/length of a name/at least",
         NOBODY,
@@ -652,7 +653,7 @@ HITS = [
         before=[schema("connect", lambda d: members(d, "client").update(default={"type": "string"}))],
     ),
     Hit(
-        "event-added",
+        "envelope-added",
         [
             text(
                 "19-messages.md",
@@ -661,6 +662,5 @@ HITS = [
             )
         ],
         "tables/envelopes/request/server",
-        RECEIVERS,
     ),
 ]

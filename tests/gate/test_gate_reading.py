@@ -72,8 +72,13 @@ def test_schema_that_the_gate_cannot_judge(workshop: Workshop, change: dict[str,
 
 
 def test_members_and_values_may_have_any_name() -> None:
-    names = {"format": True, "$id": {"type": "string"}, "x": {"enum": [{"format": 1}], "default": {"format": 1}}}
+    names = {"format": True, "pattern": {"type": "string"}, "x": {"enum": [{"format": 1}], "default": {"format": 1}}}
     assert schema_problem({"$id": "https://a.example/", "properties": names, "$defs": names}) is None
+
+
+@pytest.mark.parametrize("name", ["$ref", "$id", "$defs", "const", "enum"])
+def test_names_that_references_are_resolved_by(name: str) -> None:
+    assert f"a member called {name} (at /items)" in str(schema_problem({"items": {"properties": {name: True}}}))
 
 
 def test_id_that_two_files_have(workshop: Workshop) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from edits import Edit, Hit, Miss
+from evasions import EVASIONS
 from hits import HITS
 from jsonschema import Draft202012Validator
 from misses import MISSES
@@ -59,7 +60,7 @@ def name_of(each: Hit | Miss) -> str:
     return each.rule
 
 
-@pytest.mark.parametrize("hit", HITS, ids=name_of)
+@pytest.mark.parametrize("hit", [*HITS, *EVASIONS], ids=name_of)
 def test_rule_finds_what_it_is_about(hit: Hit, tmp_path: Path) -> None:
     workshop = made(tmp_path, hit.before, hit.edits)
     (first, *_) = workshop.before.vectors
@@ -72,7 +73,7 @@ def test_rule_finds_what_it_is_about(hit: Hit, tmp_path: Path) -> None:
         check_witness(each, workshop)
 
 
-@pytest.mark.parametrize("hit", [hit for hit in HITS if RULES[hit.rule].step < Step.NEVER], ids=name_of)
+@pytest.mark.parametrize("hit", [hit for hit in [*HITS, *EVASIONS] if RULES[hit.rule].step < Step.NEVER], ids=name_of)
 def test_version_that_is_large_enough_allows_it(hit: Hit, tmp_path: Path) -> None:
     workshop = made(tmp_path, hit.before, hit.edits)
     judgement = at(workshop, FIRST.after(RULES[hit.rule].step))
@@ -93,7 +94,7 @@ def test_member_is_found_once_and_not_again_in_the_whole_message(tmp_path: Path)
 
 
 def test_every_rule_has_both() -> None:
-    assert {hit.rule for hit in HITS} == set(RULES) - OF_THE_VERSION
+    assert {hit.rule for hit in [*HITS, *EVASIONS]} == set(RULES) - OF_THE_VERSION
     assert {miss.rule for miss in MISSES} == set(RULES) - OF_THE_VERSION
 
 

@@ -6,9 +6,20 @@ from collections.abc import Callable, Iterator
 
 from conformance.gate.finding import Finding, Rule
 from conformance.gate.pair import Pair
-from conformance.gate.rules import facts, files, members, messages, names, requirements, shapes, vectors, versions
+from conformance.gate.rules import (
+    facts,
+    files,
+    members,
+    messages,
+    names,
+    openness,
+    requirements,
+    shapes,
+    vectors,
+    versions,
+)
 
-_MODULES = (shapes, members, files, messages, facts, requirements, vectors, names, versions)
+_MODULES = (shapes, members, openness, files, messages, facts, requirements, vectors, names, versions)
 RULES: dict[str, Rule] = {rule.id: rule for module in _MODULES for rule in module.RULES}
 """Every rule by its id."""
 
@@ -16,5 +27,5 @@ RULES: dict[str, Rule] = {rule.id: rule for module in _MODULES for rule in modul
 def differences(pair: Pair, progress: Callable[[str], None]) -> Iterator[Finding]:
     """Find everything that differs, the version aside."""
     yield from shapes.check(pair, progress)
-    for module in (members, files, messages, facts, requirements, vectors, names):
+    for module in (members, openness, files, messages, facts, requirements, vectors, names):
         yield from module.check(pair)

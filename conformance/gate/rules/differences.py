@@ -7,13 +7,13 @@ from typing import Any
 
 from conformance.gate.pair import Pair, Part
 from conformance.gate.places import join_pointer, split_pointer
+from conformance.gate.reading import NAMED
 from conformance.gate.release import Release
 from conformance.schemas import SUFFIX
+from conformance.wire import same
 
 TEXTS = ("title", "description", "$comment", "examples")
 ANNOTATIONS = (*TEXTS, "default", "deprecated")
-NAMED = ("properties", "patternProperties", "$defs", "dependentSchemas")
-"""Keywords whose values are schemas by names that anybody may choose."""
 VALUES = ("const", "enum")
 IDENTIFIERS = ("$id", "$schema", "$anchor", "$dynamicAnchor")
 _MISSING = object()
@@ -52,7 +52,7 @@ def differences(before: Any, after: Any, pointer: str = "") -> Iterator[str]:
         for name in dict.fromkeys([*before, *after]):
             inside = f"{pointer}{join_pointer(name)}"
             yield from differences(before.get(name, _MISSING), after.get(name, _MISSING), inside)
-    elif before != after or isinstance(before, bool) != isinstance(after, bool):
+    elif not same(before, after):
         yield pointer
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 
 from conformance.gate.finding import BOTH, NOBODY, RECEIVERS, SENDERS, Direction, Finding, Rule
 from conformance.gate.pair import Pair
+from conformance.gate.release import Release
 from conformance.gate.rules.members import REMOVED_UNANNOUNCED
-from conformance.gate.rules.messages import PROFILE_MEMBER_MOVED, is_announced
+from conformance.gate.rules.messages import PROFILE_MEMBER_MOVED, is_announced, is_same_channel
 from conformance.gate.rules.names import is_reserved
 from conformance.gate.tables import Row
 from conformance.gate.version import Step
@@ -156,6 +158,8 @@ RULES = (
     TABLE_REWORDED,
 )
 
+_SPAN = re.compile(r"`([^`]+)`")
+
 Judge = Callable[[Pair, str, str, Row | None, Row | None], Iterator[Finding]]
 
 
@@ -167,6 +171,21 @@ def check(pair: Pair) -> Iterator[Finding]:
             before, after = old.get(key), new.get(key)
             if before != after:
                 yield from judge(pair, f"tables/{table}/{key}", key, before, after)
+    was, is_ = (_branches(release) for release in (pair.old, pair.new))
+    for code in was:
+        if code in is_ and was[code] != is_[code]:
+            what = f"{code} was listed in the schema as {was[code]}, and is as {is_[code]}"
+            yield Finding(FATALITY_FLIPPED, "schemas/error-code#", what, was[code], is_[code])
+
+
+def _branches(release: Release) -> dict[str, str]:
+    """Return for each error code the branch of the schema error-code that lists it: programs tell fatal ones by it."""
+    branches = release.schemas.get("error-code", {}).get("oneOf", [])
+    return {
+        code: f"{number}: {branch.get('title', 'untitled')}"
+        for number, branch in enumerate(branches)
+        for code in branch.get("enum", [])
+    }
 
 
 def _any_difference(rule: Rule, *, added: Rule | None = None) -> Judge:
@@ -185,18 +204,18 @@ def _any_difference(rule: Rule, *, added: Rule | None = None) -> Judge:
 def _difference(rule: Rule, pointer: str, key: str, old: Row, new: Row) -> Finding:
     changed = [column for column in dict.fromkeys([*old, *new]) if old.get(column) != new.get(column)]
     what = "; ".join(f"{column} was {old.get(column)!r}, and is {new.get(column)!r}" for column in changed)
-    is_wording = all(is_only_wording(old.get(column, ""), new.get(column, "")) for column in changed)
+    cells = [(old.get(column, ""), new.get(column, "")) for column in changed]
+    is_wording = all(" " in before and is_only_wording(before, after) for before, after in cells)
     return Finding(TABLE_REWORDED if is_wording else rule, pointer, f"{key}: {what}", _text(old), _text(new))
 
 
-def _limit(_: Pair, pointer: str, key: str, old: Row | None, new: Row | None) -> Iterator[Finding]:
-    if old is None or new is None:
-        rule = LIMIT_ADDED if old is None else LIMIT_CHANGED
-        yield Finding(rule, pointer, f"{key} {'is new' if old is None else 'is gone'}", _text(old), _text(new))
-        return
-    if any(old[column] != new[column] for column in ("unit", "kept by", "as")) or not (
-        old["value"].isdecimal() and new["value"].isdecimal()
-    ):
+def _limit(pair: Pair, pointer: str, key: str, old: Row | None, new: Row | None) -> Iterator[Finding]:
+    if old is None:
+        rule = LIMIT_ADDED if new and _is_limit_of_something_new(pair, new) else LIMIT_CHANGED
+        yield Finding(rule, pointer, f"{key} is new", after=_text(new))
+    elif new is None:
+        yield Finding(LIMIT_CHANGED, pointer, f"{key} is gone", before=_text(old))
+    elif any(old[column] != new[column] for column in ("unit", "kept by", "as")):
         yield _difference(LIMIT_CHANGED, pointer, key, old, new)
     elif old["value"] != new["value"]:
         is_tighter = (int(new["value"]) > int(old["value"])) == (old["bound"] == "at least")
@@ -205,6 +224,12 @@ def _limit(_: Pair, pointer: str, key: str, old: Row | None, new: Row | None) ->
         yield Finding(rule, pointer, what, old["value"], new["value"], breaks=_broken_by(old["as"], is_tighter))
     else:
         yield Finding(TABLE_REWORDED, pointer, f"{key}: another requirement states it", old["rule"], new["rule"])
+
+
+def _is_limit_of_something_new(pair: Pair, row: Row) -> bool:
+    """Tell whether the old version neither had a bound of that name nor the requirement that states the new one."""
+    bounded = {each["limit"] for each in pair.old.tables["limits"].values()}
+    return row["limit"] not in bounded and row["rule"] not in pair.old.requirements
 
 
 def _broken_by(role: str, is_tighter: bool) -> tuple[Direction, ...]:
@@ -231,6 +256,10 @@ def _error_code(pair: Pair, pointer: str, key: str, old: Row | None, new: Row | 
             is_of_new_profile = new["profile"] and new["profile"] not in pair.old.tables["profiles"]
             rule = PROFILE_EXTENDED if is_of_new_profile else ERROR_CODE_ADDED
             yield Finding(rule, pointer, f"the code {new['code']} is new", after=_text(new))
+            fatal = {row["fatal"] for row in pair.old.tables["error-codes"].values() if row["code"] == new["code"]}
+            if fatal and fatal != {new["fatal"]}:
+                what = f"{new['code']} is listed again with fatal {new['fatal']}, which it was not"
+                yield Finding(FATALITY_FLIPPED, pointer, what, after=new["fatal"])
     elif old is not None and new is not None:
         if old["fatal"] != new["fatal"]:
             what = f"{key}: fatal was {old['fatal']}, and is {new['fatal']}"
@@ -246,16 +275,53 @@ def _came_from_elsewhere(pair: Pair, code: str) -> bool:
 
 
 def _profile(pair: Pair, pointer: str, key: str, old: Row | None, new: Row | None) -> Iterator[Finding]:
-    if old is None:
+    if old is None and new is not None:
         yield Finding(PROFILE_ADDED, pointer, f"the profile {key} is new", after=_text(new))
-    elif new is None:
+        yield from _taken(pair, pointer, new)
+    elif new is None and old is not None:
         yield Finding(PROFILE_REMOVED, pointer, f"the profile {key} is gone", _text(old))
         if not is_announced(pair.old, key) or not is_reserved(pair.new, "profile", key):
             yield Finding(REMOVED_UNANNOUNCED, pointer, f"the profile {key} went without being deprecated and reserved")
-    elif {**old, "chapter": ""} != {**new, "chapter": ""}:
+    elif old is not None and new is not None:
+        if old["chapter"] != new["chapter"]:
+            yield _chapter(pair, pointer, old, new)
         for column in ("reserves for the server", "adds to `system`"):
             if old.get(column) != new.get(column):
                 yield _reservation(pair, pointer, column, old, new)
+
+
+def _taken(pair: Pair, pointer: str, new: Row) -> Iterator[Finding]:
+    """Find what a new profile takes that the old version had already."""
+    key, cell = new["profile"], new.get("reserves for the server", "")
+    rows = pair.old.tables["messages"].values()
+    channels = ({row["channel"] for row in rows} - {"any"}) | {
+        span
+        for row in pair.old.tables["profiles"].values()
+        for span in _SPAN.findall(row.get("reserves for the server", ""))
+    }
+    names = _SPAN.findall(cell)
+    taken = [name for name in names if any(is_same_channel(name, channel) for channel in channels)]
+    if cell and (taken or not names):
+        what = f"the new profile {key} reserves {', '.join(taken) or cell}, which is not new"
+        yield Finding(CHANNELS_RESERVED, pointer, what, after=cell)
+    actions = _code_spans(new.get("adds to `system`", "")) & {row["message"] for row in rows}
+    if actions:
+        what = f"the new profile {key} adds {', '.join(sorted(actions))}, which is not new"
+        yield Finding(CHANNELS_RESERVED, pointer, what, after=new["adds to `system`"])
+
+
+def _chapter(pair: Pair, pointer: str, old: Row, new: Row) -> Finding:
+    """Judge a profile with another chapter: the old one under another name, or one about something else."""
+    what = f"the chapter of the profile {new['profile']} was {old['chapter']}, and is {new['chapter']}"
+    before, after = (_families(release, row["chapter"]) for release, row in ((pair.old, old), (pair.new, new)))
+    rule = TABLE_REWORDED if before == after else PROFILE_MEMBER_MOVED
+    return Finding(rule, pointer, what, old["chapter"], new["chapter"])
+
+
+def _families(release: Release, chapter: str) -> set[str]:
+    """Return the families of the requirements in a chapter, such as FRM."""
+    sections = ((id_, rule.section.partition("#")[0]) for id_, rule in release.requirements.items())
+    return {id_.partition("-")[0] for id_, section in sections if f"{section}.md" == chapter}
 
 
 def _reservation(pair: Pair, pointer: str, column: str, old: Row, new: Row) -> Finding:

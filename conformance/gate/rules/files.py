@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
 from conformance.gate.finding import BOTH, NOBODY, Finding, Rule
 from conformance.gate.pair import Pair
-from conformance.gate.places import join_pointer, split_pointer
-from conformance.gate.rules.differences import TEXTS, differences, value_at, without_texts
+from conformance.gate.places import join_pointer
+from conformance.gate.reading import subschemas
+from conformance.gate.rules.differences import TEXTS, without_texts
 from conformance.gate.rules.members import DEPRECATION_CHANGED, REMOVED_UNANNOUNCED
 from conformance.gate.rules.names import is_reserved
 from conformance.gate.version import Step
-from conformance.wire import shorten
+from conformance.gate.wording import has_same_quantities
 
 SCHEMA_DELETED = Rule(
     "schema-deleted",
@@ -49,14 +51,14 @@ DIALECT_CHANGED = Rule(
     "a schema is written in another dialect of JSON Schema",
     "Keep $schema; validators that know only the old dialect would read the file wrongly or not at all.",
 )
-OPENNESS_CHANGED = Rule(
-    "openness-changed",
+SCHEMA_ADDED = Rule("schema-added", NOBODY, Step.MINOR, "a schema file is new", "Nothing; a new minor version says so.")
+SCHEMA_MEANING_CHANGED = Rule(
+    "schema-meaning-changed",
     BOTH,
     Step.MAJOR,
-    "an object that was open is closed, or the other way round",
-    "Leave it; name what is new as an optional member, and let receivers ignore what they do not know.",
+    "a title or description speaks of other numbers, units, names or conditions",
+    "Let the text say what it said; programs are written after it. Describe what is new at something new.",
 )
-SCHEMA_ADDED = Rule("schema-added", NOBODY, Step.MINOR, "a schema file is new", "Nothing; a new minor version says so.")
 SCHEMA_TEXT_CHANGED = Rule(
     "schema-text-changed",
     NOBODY,
@@ -70,21 +72,10 @@ RULES = (
     ANCHOR_MOVED,
     DEFINITION_REMOVED,
     DIALECT_CHANGED,
-    OPENNESS_CHANGED,
     SCHEMA_ADDED,
+    SCHEMA_MEANING_CHANGED,
     SCHEMA_TEXT_CHANGED,
 )
-
-
-ABOUT_FURTHER = (
-    "additionalProperties",
-    "unevaluatedProperties",
-    "patternProperties",
-    "propertyNames",
-    "minProperties",
-    "maxProperties",
-)
-"""Keywords about members that a schema does not name; leaving one out says the same as true."""
 
 
 def check(pair: Pair) -> Iterator[Finding]:
@@ -136,31 +127,19 @@ def _kept(name: str, old: Any, new: Any) -> Iterator[Finding]:
             yield Finding(
                 DEFINITION_REMOVED, f"schemas/{name}#{join_pointer('$defs', entry)}", f"{entry} of {name} is gone"
             )
-    yield from _openness(name, old, new)
     if old.get("deprecated") != new.get("deprecated"):
         what = f"the schema {name} is {'' if new.get('deprecated') else 'no longer '}deprecated"
         yield Finding(DEPRECATION_CHANGED, f"schemas/{name}#", what)
-    if _texts(old) != _texts(new):
+    yield from _said(name, _texts(old), _texts(new))
+
+
+def _said(name: str, before: dict[str, str], after: dict[str, str]) -> Iterator[Finding]:
+    for place, text in before.items():
+        if place in after and not has_same_quantities(text, after[place]):
+            what = f"{place} of {name} speaks of other numbers, units, names or conditions"
+            yield Finding(SCHEMA_MEANING_CHANGED, f"schemas/{name}#{place}", what, text, after[place])
+    if before != after:
         yield Finding(SCHEMA_TEXT_CHANGED, f"schemas/{name}#", f"titles or descriptions of {name} changed")
-
-
-def _openness(name: str, old: Any, new: Any) -> Iterator[Finding]:
-    """Find where further members are allowed now and were not, or the other way round, in objects that both have.
-
-    Containment does not see it: a sender's view is closed, whatever the schema says.
-    """
-    for pointer in differences(old, new):
-        tokens = split_pointer(pointer)
-        places = [place for place, token in enumerate(tokens) if token in ABOUT_FURTHER]
-        if not places:
-            continue
-        parent, keyword = tokens[: places[0]], tokens[places[0]]
-        if parent[-1:] == ["properties"] or value_at(old, parent) is None or value_at(new, parent) is None:
-            continue
-        before, after = (value_at(schema, parent).get(keyword, True) for schema in (old, new))
-        if before != after:
-            what = f"{keyword} of {name} was {shorten(before)}, and is {shorten(after)}"
-            yield Finding(OPENNESS_CHANGED, f"schemas/{name}#{join_pointer(*parent, keyword)}", what)
 
 
 def _anchors(schema: Any, pointer: str = "") -> Iterator[tuple[str, str]]:
@@ -171,13 +150,11 @@ def _anchors(schema: Any, pointer: str = "") -> Iterator[tuple[str, str]]:
         yield from _anchors(value, f"{pointer}{join_pointer(key)}")
 
 
-def _texts(schema: Any, pointer: str = "") -> dict[str, Any]:
+def _texts(schema: Any) -> dict[str, str]:
     """Return the texts of a schema by their places."""
-    found: dict[str, Any] = {}
-    inside = schema.items() if isinstance(schema, dict) else enumerate(schema) if isinstance(schema, list) else ()
-    for key, value in inside:
-        place = f"{pointer}{join_pointer(key)}"
-        if key in TEXTS and isinstance(value, str | list):
-            found[place] = value
-        found |= _texts(value, place)
-    return found
+    return {
+        f"{pointer}{join_pointer(keyword)}": value if isinstance(value, str) else json.dumps(value)
+        for pointer, each in subschemas(schema)
+        for keyword, value in each.items()
+        if keyword in TEXTS
+    }

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from conformance.gate.finding import BOTH, NOBODY, Finding, Rule
+from conformance.gate.finding import BOTH, NOBODY, SENDERS, Finding, Rule
 from conformance.gate.pair import Pair, Part
 from conformance.gate.rules.names import is_member_reserved
 from conformance.gate.version import Step
 from conformance.gate.views import ALTERNATIVES, in_place
+from conformance.wire import same
 
 MEMBER_REMOVED = Rule(
     "member-removed",
@@ -46,7 +47,14 @@ DEPRECATION_CHANGED = Rule(
     "a member or a schema is deprecated, or no longer so",
     "Nothing; a new minor version says so.",
 )
-RULES = (MEMBER_REMOVED, MEMBER_RENAMED, REMOVED_UNANNOUNCED, DEFAULT_CHANGED, DEPRECATION_CHANGED)
+NAME_CLAIMED = Rule(
+    "name-claimed",
+    SENDERS,
+    Step.MAJOR,
+    "an object to which senders add members of their own has a new one",
+    "Put it into an object that senders do not add to, or into a new one; the name may be in use for something else.",
+)
+RULES = (MEMBER_REMOVED, MEMBER_RENAMED, REMOVED_UNANNOUNCED, DEFAULT_CHANGED, DEPRECATION_CHANGED, NAME_CLAIMED)
 
 Members = dict[str, list[dict[str, Any]]]
 
@@ -58,10 +66,10 @@ def check(pair: Pair) -> Iterator[Finding]:
         if old.reference != new.reference or new.reference in seen:  # another schema has other members, by its own rule
             continue
         seen.add(new.reference)
-        before, after = (
-            _own(new, members(views.receiver(new.reference))) for views in (pair.old_views, pair.new_views)
-        )
+        schemas = [views.receiver(new.reference) for views in (pair.old_views, pair.new_views)]
+        before, after = (_own(new, members(schema)) for schema in schemas)
         yield from _gone(pair, new.reference, before, after)
+        yield from _claimed(new.reference, {"": [schemas[0]], **before}, after)
         for path in before:
             if path in after:
                 yield from _annotations(f"members/{new.reference}:{path}", path, before[path], after[path])
@@ -122,14 +130,44 @@ def _same_elsewhere(path: str, before: Members, after: Members) -> str | None:
     return next((other for other in added if after[other] == before[path]), None)
 
 
+def _claimed(reference: str, before: Members, after: Members) -> Iterator[Finding]:
+    for path in after:
+        parent = path.rpartition(".")[0]
+        if path not in before and any(_lets_senders_add(each) for each in _values(before, parent)):
+            what = f"{path} of {reference} is new, and senders of the old version may use the name for something else"
+            yield Finding(NAME_CLAIMED, f"members/{reference}:{path}", what, after=path)
+
+
+def _values(found: Members, path: str) -> list[Any]:
+    """Return the schemas of what is at a path, such as ``jobs[]``, which are those of the items of ``jobs``."""
+    if not path.endswith("[]"):
+        return list(found.get(path, []))
+    arrays = _values(found, path.removesuffix("[]"))
+    parts = [part for each in arrays for part in _parts(each)]
+    return [items for part in parts for items in (part.get("items"), *part.get("prefixItems", []))]
+
+
+def _lets_senders_add(schema: Any) -> bool:
+    return any(part.get("additionalProperties") is True for part in _parts(schema))
+
+
+def _annotated(schema: Any) -> Iterator[dict[str, Any]]:
+    """Find the schemas that speak about a value, and about the items in it."""
+    for part in _parts(schema):
+        yield part
+        for items in (part.get("items"), *part.get("prefixItems", [])):
+            yield from _annotated(items)
+
+
 def _annotations(
     pointer: str, path: str, before: list[dict[str, Any]], after: list[dict[str, Any]]
 ) -> Iterator[Finding]:
-    defaults = [[each["default"] for each in schemas if "default" in each] for schemas in (before, after)]
-    if defaults[0] != defaults[1]:
+    parts = [[part for each in schemas for part in _annotated(each)] for schemas in (before, after)]
+    defaults = [[each["default"] for each in found if "default" in each] for found in parts]
+    if not same(*defaults):
         old, new = (repr(each[0]) if each else "nothing in particular" for each in defaults)
         what = f"{path} that is left out meant {old}, and means {new} now"
         yield Finding(DEFAULT_CHANGED, pointer, what, before=old, after=new)
-    marks = [any(each.get("deprecated") is True for each in schemas) for schemas in (before, after)]
+    marks = [any(each.get("deprecated") is True for each in found) for found in parts]
     if marks[0] != marks[1]:
         yield Finding(DEPRECATION_CHANGED, pointer, f"{path} is {'' if marks[1] else 'no longer '}deprecated")

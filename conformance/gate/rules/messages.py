@@ -57,6 +57,13 @@ CHANNEL_MOVED = Rule(
 ACTION_ADDED = Rule(
     "action-added", NOBODY, Step.MINOR, "a message or action is new", "Nothing; a new minor version says so."
 )
+ENVELOPE_ADDED = Rule(
+    "envelope-added",
+    BOTH,
+    Step.MAJOR,
+    "there is a new kind of whole message",
+    "Send it as a request, a notification or a publication; the envelope is closed for good.",
+)
 EVENT_ADDED = Rule(
     "event-added",
     RECEIVERS,
@@ -72,6 +79,7 @@ RULES = (
     PROFILE_MEMBER_MOVED,
     CHANNEL_MOVED,
     ACTION_ADDED,
+    ENVELOPE_ADDED,
     EVENT_ADDED,
 )
 
@@ -144,8 +152,29 @@ def is_announced(release: Release, name: str) -> bool:
 
 
 def _new(pair: Pair, table: str, key: str, row: Row) -> Finding:
-    """Judge a new row: what the server sends where old clients listen, they hear."""
-    is_event = row["from"] == "server" and (table == "envelopes" or row["channel"] in _channels(pair.old))
-    is_old_profile = not row.get("profile") or row["profile"] in pair.old.tables["profiles"]
-    rule = EVENT_ADDED if is_event and is_old_profile else ACTION_ADDED
+    """Judge a new row: whether the old version knew an answer to it already, and whether an old client hears it."""
+    rule = ENVELOPE_ADDED if table == "envelopes" else _rule_of_new(pair, row)
     return Finding(rule, f"tables/{table}/{key}", f"{row['message']} is new", after=" | ".join(row.values()))
+
+
+def _rule_of_new(pair: Pair, row: Row) -> Rule:
+    near = [each for each in pair.old.tables["messages"].values() if is_same_channel(row["channel"], each["channel"])]
+    is_of_new_profile = bool(row["profile"]) and row["profile"] not in pair.old.tables["profiles"]
+    if any((each["message"], each["from"]) == (row["message"], row["from"]) for each in near):
+        return PAYLOAD_SWAPPED
+    listening = [each for each in near if each["channel"] != "any" or row["channel"] == "any"]
+    if row["from"] == "server":
+        return EVENT_ADDED if listening or not is_of_new_profile else ACTION_ADDED
+    owners = {each["profile"] for each in listening if each["channel"] not in ("system", "any")}
+    return PROFILE_MEMBER_MOVED if owners and row["profile"] not in owners else ACTION_ADDED
+
+
+def is_same_channel(one: str, other: str) -> bool:
+    """Tell whether two cells of channels may mean the same one: any, a name, or a beginning such as `queue:`."""
+    if "any" in (one, other):
+        return True
+    names = [(cell.split("`")[1] if "`" in cell else cell, "`" in cell or cell.endswith(":")) for cell in (one, other)]
+    (name, is_beginning), (second, is_second_beginning) = names
+    if is_beginning or is_second_beginning:
+        return (is_beginning and second.startswith(name)) or (is_second_beginning and name.startswith(second))
+    return name == second

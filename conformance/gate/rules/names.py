@@ -11,6 +11,7 @@ from conformance.gate.places import split_pointer
 from conformance.gate.release import Release
 from conformance.gate.rules.differences import reachable, value_at
 from conformance.gate.version import Step
+from conformance.gate.views import in_place
 
 NAME_REUSED = Rule(
     "name-reused",
@@ -86,4 +87,4 @@ def _is_used(release: Release, kind: str, name: str, place: str) -> bool:
 def _properties(schema: Any, place: str) -> dict[str, Any]:
     """Return the members of the object at a place such as ``connect#/properties/client``."""
     found = value_at(schema, split_pointer(place.partition("#")[2]))
-    return dict(found.get("properties", {})) if isinstance(found, dict) else {}
+    return {name: value for part in in_place(found) for name, value in part.get("properties", {}).items()}

@@ -223,9 +223,12 @@ def _added(pair: Pair, new: Requirement) -> Iterator[Finding]:
 
 def _is_about_something_new(pair: Pair, rule: Requirement) -> bool:
     """Tell whether a requirement names something that the old version did not have, or is of a new profile."""
-    chapter = f"{rule.section.partition('#')[0]}.md"
-    profiles = {row["chapter"] for row in pair.new.tables["profiles"].values()}
-    if chapter in profiles - {row["chapter"] for row in pair.old.tables["profiles"].values()}:
+    chapter = rule.section.partition("#")[0]
+    profiles = {name: row["chapter"].removesuffix(".md") for name, row in pair.new.tables["profiles"].items()}
+    is_of_new_profile = chapter in {each for name, each in profiles.items() if name not in pair.old.tables["profiles"]}
+    if is_of_new_profile and not any(
+        old.section.partition("#")[0] == chapter for old in pair.old.requirements.values()
+    ):
         return True
     spans = {word.strip('"') for span in _SPAN.findall(rule.text) for word in (span, *re.split(r"[^\w:-]+", span))}
     return bool(spans & pair.added_names())

@@ -112,13 +112,13 @@ def _judge_definition(tokens: list[str], old: Any) -> Rule:
 
 
 def _judge_list(pair: Pair, name: str) -> Rule:
-    """Judge a schema that offers others as alternatives, each of which may still say what it said."""
+    """Judge a schema that offers others as alternatives: each may still say what it said, and new ones stand apart."""
     before, after = (_alternatives(views, name) for views in (pair.old_views, pair.new_views))
     kept = bool(before) and all(
         other in after and contains(after[other], schema).holds and contains(schema, after[other]).holds
         for other, schema in before.items()
     )
-    if not kept:
+    if not kept or not contains(pair.new_views.receiver(name), pair.old_views.receiver(name)).holds:
         return UNSEEN_CHANGED
     return SHAPE_REWRITTEN if before.keys() == after.keys() else SHAPE_EXTENDED
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
 from conformance.gate.finding import BOTH, NOBODY, Finding, Rule
 from conformance.gate.pair import Pair
 from conformance.gate.version import Step
-from conformance.wire import shorten
+from conformance.wire import BadBody, decode, same, shorten
 
 VECTOR_EDITED = Rule(
     "vector-edited",
@@ -53,16 +54,16 @@ _SITUATION = ("body", "state", "profile", "connection_id")
 
 def check(pair: Pair) -> Iterator[Finding]:
     """Compare the vectors by their names."""
-    known = {_situation(vector): vector for vector in pair.old.vectors.values()}
+    known = {_meaning(vector): vector for vector in pair.old.vectors.values()}
     for id_, old in pair.old.vectors.items():
         new, pointer = pair.new.vectors.get(id_), f"vectors/{id_}"
         if new is None:
             yield Finding(VECTOR_DELETED, pointer, f"{id_} is gone", before=shorten(old))
-        elif old != new:
+        elif not same(old, new):
             yield from _kept(pointer, old, new)
     for id_, new in pair.new.vectors.items():
         if id_ not in pair.old.vectors:
-            yield _added(new, known.get(_situation(new)))
+            yield _added(new, known.get(_meaning(new)))
 
 
 def _kept(pointer: str, old: Any, new: Any) -> Iterator[Finding]:
@@ -70,7 +71,7 @@ def _kept(pointer: str, old: Any, new: Any) -> Iterator[Finding]:
         parts = [{name: vector.get(name) for name in _SITUATION} for vector in (old, new)]
         before, after = map(shorten, parts)
         yield Finding(VECTOR_EDITED, pointer, f"{new['id']} sends something else", before, after)
-    if old["expect"] != new["expect"]:
+    if not same(old["expect"], new["expect"]):
         before, after = (shorten(vector["expect"]) for vector in (old, new))
         yield Finding(VECTOR_VERDICT_FLIPPED, pointer, f"{new['id']} has another outcome", before, after)
     if any(old[name] != new[name] for name in ("description", "requirements")):
@@ -79,7 +80,7 @@ def _kept(pointer: str, old: Any, new: Any) -> Iterator[Finding]:
 
 def _added(new: Any, twin: Any) -> Finding:
     pointer = f"vectors/{new['id']}"
-    if twin is not None and twin["expect"] != new["expect"]:
+    if twin is not None and not same(twin["expect"], new["expect"]):
         before, after = (shorten(vector["expect"]) for vector in (twin, new))
         return Finding(VECTOR_CONTRADICTED, pointer, f"{new['id']} contradicts {twin['id']}", before, after)
     return Finding(VECTOR_ADDED, pointer, f"{new['id']} is new")
@@ -87,6 +88,15 @@ def _added(new: Any, twin: Any) -> Finding:
 
 def _situation(vector: Any) -> tuple[Any, ...]:
     return (_octets(vector), vector["state"], vector.get("profile"), vector.get("connection_id"))
+
+
+def _meaning(vector: Any) -> tuple[Any, ...]:
+    """Return what decides about the outcome: the situation, with the message in place of its octets if it is one."""
+    try:
+        message = json.dumps(decode(bytes.fromhex(_octets(vector))), sort_keys=True)
+    except BadBody:  # or ambiguous, so that the octets matter
+        message = _octets(vector)
+    return (message, *_situation(vector)[1:])
 
 
 def _octets(vector: Any) -> str:
