@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 from rich.console import Console
 
 from conformance.gate import output, waivers
@@ -26,6 +27,9 @@ REFUSED, UNREADABLE = 1, 2
 _tree = click.option(
     "--tree", "root", type=FOLDER, default=".", help="The working tree, the present folder by default."
 )
+_waiver_file = click.option(
+    "--waivers", "waiver_file", type=FILE, help="Waivers (TOML); spec/waivers.toml when it exists."
+)
 
 
 @click.group(invoke_without_command=True)
@@ -36,7 +40,7 @@ _tree = click.option(
 @click.option(
     "--draft", type=FOLDER, metavar="DIR", help="Judge the tree with this draft added to it, such as spec/drafts/NAME."
 )
-@click.option("--waivers", "waiver_file", type=FILE, help="Waivers (TOML); spec/waivers.toml when it exists.")
+@_waiver_file
 @click.option(
     "--format", "form", type=click.Choice(["text", "json", "github"]), default="text", help="What goes to stdout."
 )
@@ -71,6 +75,7 @@ def gate(
               2 when something cannot be read.
     """
     if context.invoked_subcommand:
+        _refuse_options_before(context, context.invoked_subcommand)
         return
     if explain is not None:
         click.echo(_explained(explain), nl=False)
@@ -90,13 +95,14 @@ def gate(
 @gate.command()
 @click.argument("version")
 @_tree
-def freeze(version: str, root: Path) -> None:
+@_waiver_file
+def freeze(version: str, root: Path, waiver_file: Path | None) -> None:
     """Write spec/releases/VERSION.json, the promise that later versions are compared with.
 
     VERSION is that of the tree. The gate has to accept it, and a released file is never written again.
     """
     with _unreadable_is_status_2(), _progress() as progress:
-        path = freeze_release(root, version, _waivers(root, None), progress)
+        path = freeze_release(root, version, _waivers(root, waiver_file), progress)
     click.echo(f"{path}: released; commit it")
 
 
@@ -106,6 +112,16 @@ def rules() -> None:
     for rule in RULES.values():
         needs = "no version" if rule.step is Step.NEVER else str(rule.step)
         click.echo(f"{rule.id:<24} {needs:<11} {' and '.join(rule.breaks) or 'nobody':<22} {rule.title}")
+
+
+def _refuse_options_before(context: click.Context, command: str) -> None:
+    """Refuse options before a subcommand, since it would not see them."""
+    for option in context.command.params:
+        if context.get_parameter_source(option.name or "") is not ParameterSource.DEFAULT:
+            raise click.UsageError(
+                f"{option.opts[-1]} stands before {command}, which does not see it; write options behind {command}, "
+                f"ipc-conformance gate {command} --help lists them"
+            )
 
 
 def _explained(rule: str) -> str:

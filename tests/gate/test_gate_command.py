@@ -12,7 +12,9 @@ from click.testing import CliRunner, Result
 from workshop import Workshop
 
 from conformance import schemas
+from conformance.gate.tree import Tree
 from conformance.gate_command import gate
+from conformance.requirements import to_json
 
 NARROWED = (
     "schemas/connect.schema.json",
@@ -254,3 +256,28 @@ def test_draft_may_be_named_from_where_one_stands(workshop: Workshop, monkeypatc
     draft(workshop)
     monkeypatch.chdir(workshop.root / "spec" / "drafts")
     assert invoke(workshop, "--draft", "hint").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    "options",
+    [["--tree", "."], ["--waivers", "x.toml"], ["--json", "x.json"], ["--explain", "action-added"], ["-v"]],
+    ids=lambda options: str(options[0]),
+)
+@pytest.mark.parametrize("command", [["freeze", "1.0"], ["rules"]], ids=lambda command: str(command[0]))
+def test_option_before_a_subcommand_is_refused(options: list[str], command: list[str]) -> None:
+    result = CliRunner().invoke(gate, [*options, *command])
+    assert result.exit_code == 2
+    assert f"stands before {command[0]}, which does not see it" in result.stderr
+
+
+def test_release_is_made_with_the_waivers_that_one_names(workshop: Workshop) -> None:
+    workshop.replace(*REWORDED)
+    workshop.call_it("1.0.1", "- SUB-005 reads better.")
+    waive(workshop)
+    usual = workshop.root / "spec" / "waivers.toml"
+    elsewhere = usual.rename(workshop.root / "mine.toml")
+    with (workshop.root / "spec" / "requirements.json").open("w", encoding="utf-8", newline="\n") as lock:
+        lock.write(to_json(Tree.read(workshop.root).release.requirements.values()))
+    assert "the gate refuses 1.0.1" in invoke(workshop, "freeze", "1.0.1").stderr
+    result = invoke(workshop, "freeze", "1.0.1", "--waivers", str(elsewhere))
+    assert result.exit_code == 0, result.stderr
