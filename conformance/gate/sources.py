@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import http.client
 import io
+import os
 import subprocess
 import tempfile
+import threading
 import urllib.error
 import urllib.request
 import zipfile
+from concurrent.futures import Future
 from pathlib import Path
 
 from conformance.gate.release import FOLDER, Release, ReleaseError
@@ -16,7 +20,10 @@ from conformance.gate.version import Version
 
 _GIT = "git:"
 _HOSTED = ("https://", "http://")
-_SECONDS = 20
+_NAMES = "name a release, git:REF, a folder or file, or the address of a hosted file"
+_SECONDS = 30
+"""For all of a hosted file."""
+_CUT_OFF = "cut off: the server announced more than it sent; try again"
 _MOST_OCTETS = 64 * 1024 * 1024
 _PARTS = ("spec", "schemas", "CHANGELOG.md")
 
@@ -33,10 +40,7 @@ def released(root: Path) -> dict[Version, Path]:
 
 
 def read_release(path: Path) -> Release:
-    """Read a release's file.
-
-    Raises ReleaseError when it cannot be read, was changed, or is named after another version.
-    """
+    """Read a release's file, whatever its name. Raises ReleaseError when it cannot be read, or was changed."""
     try:
         text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -56,16 +60,32 @@ def resolve(against: str | None, root: Path) -> tuple[Release, str]:
     """
     if against is None:
         return _latest(root)
+    if not against.strip():
+        raise ReleaseError(f"--against is empty; {_NAMES}, or leave it away to compare with the latest release")
     if against.startswith(_GIT):
         return _git(root, against.removeprefix(_GIT)), against
-    if against.startswith(_HOSTED):
-        return Release.from_json(_fetch(against), against), against
+    if against.lower().startswith(_HOSTED):
+        return _hosted(against), against
+    version = _as_version(against)
+    if version and version in released(root):  # before any file that happens to have the same name
+        return _read_named(version, released(root)[version]), f"release {version}"
     path = Path(against)
     if path.is_dir():
         return Tree.read(path).release, str(path)
     if path.is_file():
         return read_release(path), str(path)
-    return _named(against, root)
+    have = ", ".join(map(str, released(root))) or "none"
+    raise ReleaseError(
+        f"--against {against}: no such release, folder or file; the releases of this tree are {have}, "
+        "a git revision is written git:REF"
+    )
+
+
+def _as_version(text: str) -> Version | None:
+    try:
+        return Version.parse(text)
+    except ValueError:
+        return None
 
 
 def _latest(root: Path) -> tuple[Release, str]:
@@ -79,21 +99,6 @@ def _latest(root: Path) -> tuple[Release, str]:
     return _read_named(version, path), f"release {version}"
 
 
-def _named(against: str, root: Path) -> tuple[Release, str]:
-    files = released(root)
-    try:
-        version = Version.parse(against)
-    except ValueError:
-        version = None
-    if version not in files:
-        have = ", ".join(map(str, files)) or "none"
-        raise ReleaseError(
-            f"--against {against}: no such release, folder or file; the releases of this tree are {have}, "
-            "a git revision is written git:REF"
-        )
-    return _read_named(version, files[version]), f"release {version}"
-
-
 def _read_named(version: Version, path: Path) -> Release:
     release = read_release(path)
     if release.version != version:
@@ -103,39 +108,78 @@ def _read_named(version: Version, path: Path) -> Release:
 
 def _git(root: Path, revision: str) -> Release:
     """Read the tree at a revision, without touching the working tree."""
-    top = Path(_run_git(root, "rev-parse", "--show-toplevel").decode().strip())
-    inside = f"{revision}:{_run_git(root, 'rev-parse', '--show-prefix').decode().strip()}"
-    known = _run_git(top, "ls-tree", "--name-only", inside).decode().split("\n")
-    archive = _run_git(top, "archive", "--format=zip", inside, *(part for part in _PARTS if part in known))
+    name = f"{_GIT}{revision}"
+    if not revision.strip() or revision.startswith("-"):
+        raise ReleaseError(f"--against {name}: no revision; write git:REF, such as git:origin/main")
+    _run_git(root, name, "rev-parse", "--verify", "--quiet", f"{revision}^{{tree}}")
+    known = _run_git(root, name, "ls-tree", "--name-only", revision, *_PARTS).decode().splitlines()
+    if not {"spec", "schemas"} <= set(known):
+        raise ReleaseError(f"{name}: no tree of the protocol in {root} at that revision; commit it, or name another")
+    archive = _run_git(root, name, "archive", "--format=zip", revision, *known)
     with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(io.BytesIO(archive)) as packed:
         packed.extractall(folder)
         try:
             return Tree.read(Path(folder)).release
         except ReleaseError as error:
-            raise ReleaseError(f"{_GIT}{revision}: {str(error).replace(folder, '.')}") from None
+            raise ReleaseError(f"{name}: {str(error).replace(folder, '.')}") from None
 
 
-def _run_git(root: Path, *arguments: str) -> bytes:
+def _run_git(root: Path, name: str, *arguments: str) -> bytes:
     command = ["git", "-C", str(root), *arguments]
+    english = os.environ | {"LC_ALL": "C"}
     try:
-        done = subprocess.run(command, capture_output=True, check=False, stdin=subprocess.DEVNULL)  # noqa: S603
+        done = subprocess.run(command, capture_output=True, check=False, stdin=subprocess.DEVNULL, env=english)  # noqa: S603
     except OSError as error:
-        raise ReleaseError(f"git cannot be run ({error})") from None
+        raise ReleaseError(f"{name}: git cannot be run ({error})") from None
     if done.returncode:
-        said = done.stderr.decode(errors="replace").strip().splitlines() or ["no reason given"]
-        raise ReleaseError(f"git {' '.join(arguments[:2])}: {said[-1]}")
+        raise ReleaseError(f"{name}: {_complaint(done.stderr.decode(errors='replace'))}")
     return done.stdout
+
+
+def _complaint(said: str) -> str:
+    """Return why git failed, and the command that it advises, in a line; it says nothing of an unknown revision."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    if not lines:
+        return "no such revision; fetch it, or name another"
+    reason = next((line for line in lines if line.startswith("fatal:")), lines[-1]).removeprefix("fatal: ")
+    advice = [f"; git advises: {line}" for line in lines if line.startswith("git ")]
+    return f"git says: {reason}{''.join(advice[:1])}"
+
+
+def _hosted(address: str) -> Release:
+    """Fetch a release's file, within a time that holds for all of it, however slowly the server talks."""
+    fetched: Future[str] = Future()
+    threading.Thread(target=_fulfil, args=(fetched, address), daemon=True).start()
+    try:
+        text = fetched.result(_SECONDS)
+    except TimeoutError:
+        raise ReleaseError(f"{address}: cannot be fetched (not there after {_SECONDS} seconds)") from None
+    return Release.from_json(text, address)
+
+
+def _fulfil(fetched: Future[str], address: str) -> None:
+    try:
+        fetched.set_result(_fetch(address))
+    except BaseException as error:  # noqa: BLE001 - handed on to the thread that waits
+        fetched.set_exception(error)
 
 
 def _fetch(address: str) -> str:
     try:
         with urllib.request.urlopen(address, timeout=_SECONDS) as answer:  # noqa: S310 - http and https alone
-            octets = answer.read(_MOST_OCTETS + 1)
-        if len(octets) > _MOST_OCTETS:
-            raise ReleaseError(f"{address}: longer than {_MOST_OCTETS} octets, so no release")
-        return str(octets.decode("utf-8"))
+            octets, missing = answer.read(_MOST_OCTETS + 1), answer.length
+        text = str(octets.decode("utf-8"))
     except urllib.error.HTTPError as error:
         error.close()
         raise ReleaseError(f"{address}: cannot be fetched ({error})") from None
-    except (OSError, UnicodeDecodeError) as error:
+    except http.client.IncompleteRead:
+        raise ReleaseError(f"{address}: {_CUT_OFF}") from None
+    except http.client.HTTPException as error:
+        raise ReleaseError(f"{address}: cannot be fetched ({type(error).__name__}: {error})") from None
+    except (OSError, ValueError) as error:
         raise ReleaseError(f"{address}: cannot be fetched ({error})") from None
+    if len(octets) > _MOST_OCTETS:
+        raise ReleaseError(f"{address}: longer than {_MOST_OCTETS} octets, so no release")
+    if missing:
+        raise ReleaseError(f"{address}: {_CUT_OFF}")
+    return text

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -14,6 +17,7 @@ from typing import Any
 import pytest
 from workshop import Workshop
 
+from conformance.gate import sources
 from conformance.gate.freeze import freeze
 from conformance.gate.release import Release, ReleaseError
 from conformance.gate.sources import resolve
@@ -102,6 +106,7 @@ def test_release_is_found_by_name_file_folder_address_and_by_itself(workshop: Wo
         str(path): str(path),
         str(workshop.root): str(workshop.root),
         f"{hosted}/spec/releases/1.0.json": f"{hosted}/spec/releases/1.0.json",
+        f"{hosted.upper()}/spec/releases/1.0.json": f"{hosted.upper()}/spec/releases/1.0.json",
     }.items():
         found, called = resolve(against, workshop.root)
         assert (found.to_json(), called) == (expected, name)
@@ -124,8 +129,55 @@ def test_git_revision_is_read_without_touching_the_tree(tmp_path: Path, place: s
     found, name = resolve("git:HEAD", root)
     assert (str(found.version), name) == ("1.0", "git:HEAD")
     assert str(Tree.read(root).release.version) == "1.1"
-    with pytest.raises(ReleaseError, match=r"^git ls-tree --name-only: .*no-such-branch"):
-        resolve("git:no-such-branch", root)
+
+
+@pytest.fixture
+def repository(workshop: Workshop) -> Workshop:
+    """A tree that is a repository of git."""
+    git(workshop.root, "init", "-q")
+    git(workshop.root, "add", ".")
+    git(workshop.root, "commit", "-qm", "first")
+    return workshop
+
+
+@pytest.mark.parametrize(
+    ("revision", "said"),
+    [
+        ("no-such-branch", "git:no-such-branch: no such revision; fetch it, or name another"),
+        ("HEAD~1", "git:HEAD~1: no such revision; fetch it, or name another"),
+        ("@{upstream}", "git:@{upstream}: git says: no upstream configured for branch"),
+        ("--help", "--against git:--help: no revision; write git:REF, such as git:origin/main"),
+        ("", "--against git:: no revision; write git:REF, such as git:origin/main"),
+    ],
+    ids=["branch", "shallow", "upstream", "option", "empty"],
+)
+def test_revision_that_git_does_not_know_is_said(repository: Workshop, revision: str, said: str) -> None:
+    with pytest.raises(ReleaseError) as error:
+        resolve(f"git:{revision}", repository.root)
+    assert str(error.value).startswith(said)
+
+
+def test_folder_that_is_no_repository_or_of_somebody_else_is_said(
+    repository: Workshop, tmp_path_factory: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    with pytest.raises(ReleaseError) as error:
+        resolve("git:HEAD", repository.root)
+    assert str(error.value) == (
+        f"git:HEAD: git says: detected dubious ownership in repository at '{repository.root}'; "
+        f"git advises: git config --global --add safe.directory {repository.root}"
+    )
+    monkeypatch.delenv("GIT_TEST_ASSUME_DIFFERENT_OWNER")
+    with pytest.raises(ReleaseError, match=r"^git:HEAD: git says: not a git repository"):
+        resolve("git:HEAD", tmp_path_factory.mktemp("elsewhere"))
+
+
+def test_tree_that_was_not_committed_yet_is_said(repository: Workshop) -> None:
+    later = repository.root / "later"
+    later.mkdir()
+    Workshop(later, vectors=("batch",))
+    with pytest.raises(ReleaseError, match=r"^git:HEAD: no tree of the protocol in .*later at that revision"):
+        resolve("git:HEAD", later)
 
 
 def test_git_revision_that_is_no_tree_is_said(tmp_path: Path) -> None:
@@ -150,6 +202,105 @@ def test_what_is_not_there_is_said(workshop: Workshop, hosted: str) -> None:
         with pytest.raises(ReleaseError) as error:
             resolve(against, workshop.root)
         assert said in str(error.value)
+
+
+@pytest.mark.parametrize("against", ["", " "], ids=["empty", "space"])
+def test_comparison_with_nothing_is_refused(workshop: Workshop, against: str) -> None:
+    frozen(workshop)
+    with pytest.raises(ReleaseError, match=r"^--against is empty; name a release, git:REF"):
+        resolve(against, workshop.root)
+
+
+@pytest.mark.parametrize("is_folder", [False, True], ids=["file", "folder"])
+def test_release_of_the_tree_comes_before_a_file_of_its_name(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch, is_folder: bool
+) -> None:
+    frozen(workshop)
+    here = workshop.root / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    Path("1.0").mkdir() if is_folder else Path("1.0").write_text("no release")
+    assert resolve("1.0", workshop.root)[1] == "release 1.0"
+
+
+def test_file_of_a_release_may_have_any_name(workshop: Workshop) -> None:
+    path = frozen(workshop)
+    copy = workshop.root / "7.7.json"
+    copy.write_text(path.read_text("utf-8"), "utf-8")
+    assert str(resolve(str(copy), workshop.root)[0].version) == "1.0"
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("http://127.0.0.1:abc/x", "cannot be fetched (InvalidURL: nonnumeric port: 'abc')"),
+        ("http://[::1/x", "cannot be fetched (Invalid IPv6 URL)"),
+        ("http://a b/x", "cannot be fetched (InvalidURL: URL can't contain control characters"),
+        ("http://127.0.0.1\u00e9/x", "cannot be fetched ("),
+    ],
+    ids=["port", "bracket", "space", "letter"],
+)
+def test_address_that_is_none_is_said(workshop: Workshop, address: str, said: str) -> None:
+    with pytest.raises(ReleaseError) as error:
+        resolve(address, workshop.root)
+    assert str(error.value).startswith(f"{address}: {said}")
+
+
+@pytest.fixture
+def answering() -> Iterator[Callable[[bytes, float], str]]:
+    """Makes servers that write these octets to the first connection, each after so many seconds, and hang up."""
+    servers = []
+
+    def make(octets: bytes, pause: float = 0) -> str:
+        server = socket.create_server(("127.0.0.1", 0))
+        servers.append(server)
+        threading.Thread(target=answer, args=(server, octets, pause), daemon=True).start()
+        return f"http://127.0.0.1:{server.getsockname()[1]}/1.0.json"
+
+    def answer(server: socket.socket, octets: bytes, pause: float) -> None:
+        connection, _ = server.accept()
+        with connection, suppress(OSError):
+            connection.recv(4096)
+            for part in (octets[n : n + 1] for n in range(len(octets))) if pause else (octets,):
+                connection.sendall(part)
+                time.sleep(pause)
+
+    yield make
+    for server in servers:
+        server.close()
+
+
+OK = b"HTTP/1.1 200 OK\r\n"
+
+
+@pytest.mark.parametrize(
+    ("octets", "said"),
+    [
+        (b"hello\r\n", "cannot be fetched (BadStatusLine: hello"),
+        (OK + b"X: " + b"x" * 70_000 + b"\r\n\r\n{}", "cannot be fetched (LineTooLong: "),
+        (OK + b"Content-Length: 99\r\n\r\n{}", "cut off: the server announced more than it sent"),
+        (OK + b"Transfer-Encoding: chunked\r\n\r\n9\r\n{}", "cut off: the server announced more than it sent"),
+        (OK + b"\r\n\xff", "cannot be fetched ('utf-8' codec can't decode"),
+    ],
+    ids=["status", "header", "length", "chunk", "text"],
+)
+def test_answer_that_is_none_is_said(
+    workshop: Workshop, answering: Callable[..., str], octets: bytes, said: str
+) -> None:
+    address = answering(octets)
+    with pytest.raises(ReleaseError) as error:
+        resolve(address, workshop.root)
+    assert str(error.value).startswith(f"{address}: {said}")
+
+
+@pytest.mark.parametrize("octets", [OK * 99, OK + b"\r\n" + b"{" * 999], ids=["header", "body"])
+def test_server_that_talks_slowly_is_given_up(
+    workshop: Workshop, answering: Callable[..., str], octets: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sources, "_SECONDS", 0.5)
+    address = answering(octets, 0.02)
+    with pytest.raises(ReleaseError, match=r": cannot be fetched \(not there after 0\.5 seconds\)$"):
+        resolve(address, workshop.root)
 
 
 def test_file_under_another_name_is_refused(workshop: Workshop) -> None:
