@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import click
 from click.core import ParameterSource
+from hypothesis.configuration import set_hypothesis_home_dir
 from rich.console import Console
 
 from conformance.gate import output, waivers
@@ -23,7 +26,7 @@ from conformance.gate.version import Step
 
 FILE = click.Path(dir_okay=False, path_type=Path)
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
-REFUSED, UNREADABLE = 1, 2
+REFUSED, UNREADABLE, INTERRUPTED = 1, 2, 130
 _tree = click.option(
     "--tree", "root", type=FOLDER, default=".", help="The working tree, the present folder by default."
 )
@@ -72,7 +75,8 @@ def gate(
     \b
     Exits with 0 when the tree's version allows every difference,
               1 when it does not, or a waiver is stale or has ended,
-              2 when something cannot be read.
+              2 when something cannot be read, or the use was wrong,
+              130 when it was interrupted.
     """
     if context.invoked_subcommand:
         _refuse_options_before(context, context.invoked_subcommand)
@@ -80,7 +84,7 @@ def gate(
     if explain is not None:
         click.echo(_explained(explain), nl=False)
         return
-    with _unreadable_is_status_2(), _progress() as progress:
+    with _ended_in_a_line(), _nothing_left(), _progress() as progress:
         tree = Tree.read(root, draft)
         old, name = resolve(against, root)
         judgement = judge(old, tree, _waivers(root, waiver_file), progress=progress)
@@ -101,7 +105,7 @@ def freeze(version: str, root: Path, waiver_file: Path | None) -> None:
 
     VERSION is that of the tree. The gate has to accept it, and a released file is never written again.
     """
-    with _unreadable_is_status_2(), _progress() as progress:
+    with _ended_in_a_line(), _nothing_left(), _progress() as progress:
         path = freeze_release(root, version, _waivers(root, waiver_file), progress)
     click.echo(f"{path}: released; commit it")
 
@@ -160,12 +164,34 @@ def _write(path: Path | None, content: str) -> None:
 
 
 @contextmanager
-def _unreadable_is_status_2() -> Iterator[None]:
+def _ended_in_a_line() -> Iterator[None]:
+    """End with a line and a status of their own when something cannot be read, and at Ctrl-C and SIGTERM."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
     except ReleaseError as error:
         click.echo(str(error), err=True)
         sys.exit(UNREADABLE)
+    except KeyboardInterrupt:
+        click.echo("interrupted", err=True)
+        sys.exit(INTERRUPTED)
+
+
+@contextmanager
+def _nothing_left() -> Iterator[None]:
+    """Let Hypothesis keep its tables in a folder that goes away, unless the present one has a ``.hypothesis``.
+
+    It writes them even without a database of examples; without any folder it would have to make them for each search.
+    """
+    if Path(".hypothesis").is_dir():
+        yield
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        set_hypothesis_home_dir(folder)
+        try:
+            yield
+        finally:
+            set_hypothesis_home_dir(None)
 
 
 @contextmanager

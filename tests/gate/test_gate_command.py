@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
+import socket
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -281,3 +285,28 @@ def test_release_is_made_with_the_waivers_that_one_names(workshop: Workshop) -> 
     assert "the gate refuses 1.0.1" in invoke(workshop, "freeze", "1.0.1").stderr
     result = invoke(workshop, "freeze", "1.0.1", "--waivers", str(elsewhere))
     assert result.exit_code == 0, result.stderr
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])
+def test_interruption_has_a_line_and_a_status_of_its_own(workshop: Workshop, sent: signal.Signals) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        command = [sys.executable, "-m", "conformance", "gate", "--tree", str(workshop.root), "--against", address]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+            connection, _ = silent.accept()
+            running.send_signal(sent)
+            output, errors = running.communicate(timeout=20)
+            connection.close()
+    assert (running.returncode, output, errors) == (130, "", "interrupted\n")
+
+
+def test_nothing_is_left_where_one_stands(workshop: Workshop, tmp_path_factory: Any) -> None:
+    here = tmp_path_factory.mktemp("here")
+    command = [sys.executable, "-m", "conformance", "gate", "--tree", str(narrowed(workshop).root)]
+    assert subprocess.run(command, cwd=here, capture_output=True, check=False).returncode == 1
+    assert list(here.iterdir()) == []
+
+
+@pytest.mark.parametrize("option", ["--against", "--draft"])
+def test_option_that_is_empty_is_refused(workshop: Workshop, option: str) -> None:
+    assert invoke(workshop, option, "").exit_code == 2
