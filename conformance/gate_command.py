@@ -19,6 +19,7 @@ from conformance.gate import output, waivers
 from conformance.gate.freeze import freeze as freeze_release
 from conformance.gate.judge import Judgement, judge
 from conformance.gate.release import ReleaseError
+from conformance.gate.rule_names import rule_named
 from conformance.gate.rules import RULES
 from conformance.gate.sources import resolve
 from conformance.gate.tree import Tree
@@ -106,8 +107,11 @@ def freeze(version: str, root: Path, waiver_file: Path | None) -> None:
     VERSION is that of the tree. The gate has to accept it, and a released file is never written again.
     """
     with _ended_in_a_line(), _nothing_left(), _progress() as progress:
-        path = freeze_release(root, version, _waivers(root, waiver_file), progress)
+        waived = _waivers(root, waiver_file)
+        path = freeze_release(root, version, waived, progress)
     click.echo(f"{path}: released; commit it")
+    if waived:
+        click.echo(f"{waived[0].file}: its waivers were for this release and are stale now; remove them")
 
 
 @gate.command()
@@ -129,9 +133,10 @@ def _refuse_options_before(context: click.Context, command: str) -> None:
 
 
 def _explained(rule: str) -> str:
-    if rule not in RULES:
-        raise click.UsageError(f"there is no rule {rule!r}; ipc-conformance gate rules lists them")
-    return RULES[rule].page
+    try:
+        return rule_named(rule).page
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
 
 
 def _waivers(root: Path, file: Path | None) -> list[waivers.Waiver]:

@@ -25,7 +25,7 @@ class Judgement:
         new: the version of the tree.
         refused: what the tree's version does not allow, or none does.
         accepted: the other differences.
-        waived: differences that would be refused, with their waivers.
+        waived: differences that would be refused, with their waivers, none of which has ended.
         problems: what is wrong with the waivers.
     """
 
@@ -73,8 +73,10 @@ def judge(
     new = tree.release.version
     judgement = Judgement(old.version, new)
     step = old.version.step_to(new) if new >= old.version else Step.NONE
+    today = today or datetime.date.today()
+    current = [each for each in waived if not each.has_ended(today)]
     for finding in findings:
-        waiver = next((each for each in waived if each.covers(finding)), None)
+        waiver = next((each for each in current if each.covers(finding)), None)
         if finding.needs <= step:
             judgement.accepted.append(finding)
         elif waiver:
@@ -82,5 +84,5 @@ def judge(
         else:
             judgement.refused.append(finding)
     would_be_refused = [*judgement.refused, *(finding for finding, _ in judgement.waived)]
-    judgement.problems.extend(waivers.problems(waived, would_be_refused, today or datetime.date.today()))
+    judgement.problems.extend(waivers.problems(waived, would_be_refused, today))
     return judgement

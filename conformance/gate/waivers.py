@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import datetime
+import json
+import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from conformance.files import read_toml
+from conformance import schemas
 from conformance.gate.finding import Finding
-from conformance.gate.rules import RULES
+from conformance.gate.rule_names import rule_named
 
 NAME = "waivers.toml"
 
@@ -23,38 +26,73 @@ class Waiver:
         pointer: the finding's pointer.
         reason: why it is safe.
         expires: the last day on which it holds.
+        file: the file that it stands in, for messages.
     """
 
     rule: str
     pointer: str
     reason: str
     expires: datetime.date
+    file: str = NAME
 
     def covers(self, finding: Finding) -> bool:
         """Tell whether it is about this finding."""
         return (self.rule, self.pointer) == (finding.rule.id, finding.pointer)
 
+    def has_ended(self, today: datetime.date) -> bool:
+        """Tell whether its last day is over."""
+        return self.expires < today
+
 
 def read(path: Path) -> list[Waiver]:
     """Read a file of waivers (TOML; schema ``tools/waivers``).
 
-    Raises ValueError when it cannot be read, breaks its schema, names a rule that does not exist, or waives one thing
-    twice.
+    Raises ValueError when it cannot be read, breaks its schema, names a rule or a day that does not exist, or waives
+    one thing twice; the text names the file and the entry.
     """
-    content = read_toml(path, "tools/waivers", "waivers")
-    try:
-        found = [
-            Waiver(**{**entry, "expires": datetime.date.fromisoformat(entry["expires"])})
-            for entry in content.get("waiver", [])
-        ]
-    except ValueError as error:
-        raise ValueError(f"waivers {path}: {error}") from None
-    for number, waiver in enumerate(found):
-        if waiver.rule not in RULES:
-            raise ValueError(f"waivers {path}: there is no rule {waiver.rule!r}; ipc-conformance gate rules lists them")
-        if any((other.rule, other.pointer) == (waiver.rule, waiver.pointer) for other in found[:number]):
-            raise ValueError(f"waivers {path}: {waiver.rule} of {waiver.pointer} is waived twice")
+    content = _content(path)
+    wrong = next(schemas.validator("tools/waivers").iter_errors(content), None)
+    if wrong:
+        raise ValueError(f"{path}: {_place(content, *wrong.absolute_path)}: {wrong.message}")
+    found: list[Waiver] = []
+    for number, entry in enumerate(content.get("waiver", [])):
+        try:
+            found.append(_waiver(entry, path, found))
+        except ValueError as error:
+            raise ValueError(f"{path}: {_place(content, 'waiver', number)}: {error}") from None
     return found
+
+
+def _content(path: Path) -> dict[str, Any]:
+    """Return what a file says, its dates as texts."""
+    try:
+        content: dict[str, Any] = json.loads(json.dumps(tomllib.loads(path.read_text("utf-8")), default=str))
+    except FileNotFoundError:
+        raise ValueError(f"{path}: no such file of waivers") from None
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path}: cannot be read ({error})") from None
+    return content
+
+
+def _place(content: dict[str, Any], *path: str | int) -> str:
+    """Name an entry by its number, counted from 1, and by what it waives; and a member of it."""
+    if len(path) < 2:
+        return "waivers"
+    _, number, *member = path
+    entry = content["waiver"][number]
+    waives = f" ({entry.get('rule')} at {entry.get('pointer')})" if isinstance(entry, dict) else ""
+    return f"waiver {int(number) + 1}{waives}{''.join(f', {name}' for name in member)}"
+
+
+def _waiver(entry: dict[str, str], path: Path, others: list[Waiver]) -> Waiver:
+    rule = rule_named(entry["rule"]).id
+    if any((other.rule, other.pointer) == (rule, entry["pointer"]) for other in others):
+        raise ValueError("this is waived twice; remove one")
+    try:
+        expires = datetime.date.fromisoformat(entry["expires"])
+    except ValueError as error:
+        raise ValueError(f"{entry['expires']!r} is no day ({error})") from None
+    return Waiver(rule, entry["pointer"], entry["reason"], expires, str(path))
 
 
 def problems(waivers: Iterable[Waiver], findings: Iterable[Finding], today: datetime.date) -> list[str]:
@@ -62,9 +100,9 @@ def problems(waivers: Iterable[Waiver], findings: Iterable[Finding], today: date
     found = list(findings)
     texts = []
     for waiver in waivers:
-        name = f"the waiver of {waiver.rule} at {waiver.pointer}"
+        name = f"{waiver.file}: the waiver of {waiver.rule} at {waiver.pointer}"
         if not any(waiver.covers(finding) for finding in found):
             texts.append(f"{name} is stale: there is no such finding; remove it")
-        elif waiver.expires < today:
+        elif waiver.has_ended(today):
             texts.append(f"{name} ended on {waiver.expires}; mend the finding, or give it another day and say why")
     return texts

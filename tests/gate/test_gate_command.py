@@ -114,8 +114,12 @@ def waive(workshop: Workshop, **changes: str) -> None:
         "reason": "'further' became 'additional', which says the same.",
         "expires": "2999-12-31",
     } | changes
-    lines = [f'{name} = "{value}"' for name, value in entry.items()]
-    (workshop.root / "spec" / "waivers.toml").write_text("\n".join(["[[waiver]]", *lines, ""]), "utf-8")
+    write_waivers(workshop, "\n".join(f'{name} = "{value}"' for name, value in entry.items()))
+
+
+def write_waivers(workshop: Workshop, *entries: str) -> None:
+    text = "\n".join(f"[[waiver]]\n{entry}\n" for entry in entries)
+    (workshop.root / "spec" / "waivers.toml").write_text(text, "utf-8")
 
 
 def test_waived_finding_is_accepted_with_its_reason(workshop: Workshop) -> None:
@@ -143,34 +147,94 @@ def test_waiver_that_is_stale_or_has_ended_fails(workshop: Workshop, changes: di
     waive(workshop, **changes)
     result = invoke(workshop)
     assert result.exit_code == 1
-    assert said in result.output
+    assert f"{workshop.root}/spec/waivers.toml: the waiver of requirement-changed at {said}" in result.output
+    assert "refused  requirement-changed" in result.output
+    assert "waived  " not in result.output
+
+
+def test_ended_waiver_fails_the_case_of_its_finding(workshop: Workshop) -> None:
+    workshop.replace(*REWORDED)
+    workshop.call_it("1.0.1", "- SUB-005 reads better.")
+    waive(workshop, expires="2020-02-29")
+    file = workshop.root / "gate.xml"
+    invoke(workshop, "--junit", str(file))
+    suite = ET.parse(file).getroot()  # noqa: S314 - written by the test itself
+    failed = [case.get("classname") for case in suite if case.find("failure") is not None]
+    assert failed == ["requirement-changed", "waivers"]
+    assert suite.get("failures") == "2"
+
+
+WAIVER = """rule = "requirement-changed"
+pointer = "requirements/SUB-005"
+reason = "'further' became 'additional', which says the same."
+expires = 2999-12-31"""
+
+
+def test_day_may_be_a_date_of_toml(workshop: Workshop) -> None:
+    workshop.replace(*REWORDED)
+    workshop.call_it("1.0.1", "- SUB-005 reads better.")
+    write_waivers(workshop, WAIVER)
+    assert invoke(workshop).exit_code == 0
+
+
+FIRST = "waiver 1 (requirement-changed at requirements/SUB-005)"
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("old", "new", "said"),
     [
-        ({"rule": "no-such-rule"}, "there is no rule 'no-such-rule'"),
-        ({"reason": "short"}, "'short' is too short"),
-        ({"expires": "soon"}, "'soon' does not match"),
-        ({"expires": "2027-02-30"}, "day is out of range"),
+        (
+            "requirement-changed",
+            "requirement-change",
+            "'requirement-change'; do you mean requirement-changed?",
+        ),
+        ("'further' became 'additional', which says the same.", "short", f"{FIRST}, reason: 'short' is too short"),
+        ("2999-12-31", '"soon"', f"{FIRST}, expires: 'soon' does not match"),
+        ("2999-12-31", '"2027-02-30"', f"{FIRST}: '2027-02-30' is no day (day is out of range for month)"),
+        ("2999-12-31", "2027-02-30", "cannot be read (Invalid date or datetime (at line 5, column 11))"),
+        ("2999-12-31", "2027-02-20T10:00:00", f"{FIRST}, expires: '2027-02-20 10:00:00' is too long"),
+        ("expires", "ends", f"{FIRST}: "),
     ],
-    ids=["rule", "reason", "date", "day"],
+    ids=["rule", "reason", "text", "day", "date", "time", "member"],
 )
-def test_broken_waivers_are_refused_in_a_line(workshop: Workshop, changes: dict[str, str], said: str) -> None:
-    waive(workshop, **changes)
+def test_broken_waiver_is_refused_in_a_line(workshop: Workshop, old: str, new: str, said: str) -> None:
+    write_waivers(workshop, WAIVER.replace(old, new))
     result = invoke(workshop)
     assert result.exit_code == 2
     assert len(result.stderr.splitlines()) == 1
+    assert result.stderr.startswith(f"{workshop.root}/spec/waivers.toml: ")
     assert said in result.stderr
+
+
+def test_broken_waiver_is_named_by_its_number(workshop: Workshop) -> None:
+    write_waivers(workshop, WAIVER, WAIVER)
+    assert "waivers.toml: waiver 2 (requirement-changed at requirements/SUB-005): this" in invoke(workshop).stderr
+    write_waivers(workshop, WAIVER, "")
+    assert "waivers.toml: waiver 2 (None at None): 'rule' is a required property" in invoke(workshop).stderr
+    (workshop.root / "spec" / "waivers.toml").write_text("waiver = [1]", "utf-8")
+    assert "waivers.toml: waiver 1: 1 is not of type 'object'" in invoke(workshop).stderr
+    (workshop.root / "spec" / "waivers.toml").write_text("waivers = []", "utf-8")
+    assert "waivers.toml: waivers: Additional properties are not allowed" in invoke(workshop).stderr
+
+
+def test_file_of_waivers_that_is_not_there_is_named(workshop: Workshop) -> None:
+    result = invoke(workshop, "--waivers", "nowhere.toml")
+    assert (result.exit_code, result.stderr) == (2, "nowhere.toml: no such file of waivers\n")
 
 
 def test_rules_are_listed_and_an_unknown_one_says_how() -> None:
     listed = CliRunner().invoke(gate, ["rules"])
     assert listed.exit_code == 0
     assert any(line.startswith("senders-broken ") for line in listed.output.splitlines())
-    unknown = CliRunner().invoke(gate, ["--explain", "nothing"])
-    assert unknown.exit_code == 2
-    assert "gate rules" in unknown.output
+    for rule, said in {
+        "quux": "'quux'; ipc",
+        "action-add": "do you mean action-added?",
+        "Action-Added": "mean action-added?",
+    }.items():
+        unknown = CliRunner().invoke(gate, ["--explain", rule])
+        assert unknown.exit_code == 2
+        assert said in unknown.output
+        assert "gate rules" in unknown.output
 
 
 def test_folder_that_is_no_tree_is_named(tmp_path: Path) -> None:
@@ -285,6 +349,10 @@ def test_release_is_made_with_the_waivers_that_one_names(workshop: Workshop) -> 
     assert "the gate refuses 1.0.1" in invoke(workshop, "freeze", "1.0.1").stderr
     result = invoke(workshop, "freeze", "1.0.1", "--waivers", str(elsewhere))
     assert result.exit_code == 0, result.stderr
+    assert result.output.splitlines()[1:] == [
+        f"{elsewhere}: its waivers were for this release and are stale now; remove them"
+    ]
+    assert "is stale" in invoke(workshop, "--waivers", str(elsewhere)).output
 
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])
