@@ -14,6 +14,8 @@ from conformance.gate.tree import Place, Tree
 from conformance.gate.version import Step
 
 _LONGEST = 500
+_MENDED_IN_PLACE = ("changelog-missing", "since-wrong", "version-back")
+"""Rules that no version allows to break, and that none is needed to keep."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +54,10 @@ def _whole(item: Item, judgement: Judgement) -> Iterator[str]:
     yield f"  {finding.what}"
     if finding.directions:
         yield f"  breaks   {' and '.join(finding.directions)} of {judgement.old}"
-    needs = "no version allows it" if finding.needs is Step.NEVER else f"version {judgement.old.after(finding.needs)}"
-    yield f"  needs    {needs}"
+    if finding.needs is not Step.NEVER:
+        yield f"  needs    version {judgement.old.after(finding.needs)}"
+    elif finding.rule.id not in _MENDED_IN_PLACE:
+        yield "  needs    no version allows it"
     for label, value in (("before", finding.before), ("after", finding.after)):
         if value is not None:
             yield f"  {label:<8} {_short(value)}"

@@ -378,3 +378,19 @@ def test_nothing_is_left_where_one_stands(workshop: Workshop, tmp_path_factory: 
 @pytest.mark.parametrize("option", ["--against", "--draft"])
 def test_option_that_is_empty_is_refused(workshop: Workshop, option: str) -> None:
     assert invoke(workshop, option, "").exit_code == 2
+
+
+def test_missing_line_of_the_changelog_is_no_matter_of_versions(workshop: Workshop) -> None:
+    workshop.replace(*NARROWED)
+    lines = invoke(workshop).output.splitlines()
+    (missing,) = (number for number, line in enumerate(lines) if line.startswith("refused  changelog-missing"))
+    told = lines[missing + 1 : lines.index("", missing)]
+    assert told[0] == "  protocol 1.0 was released already"
+    assert [line.split()[0] for line in told[1:]] == ["pointer", "do", "more"]
+    assert "was released already, take the next one" in told[2]
+
+
+def test_what_no_version_allows_says_so(workshop: Workshop) -> None:
+    workshop.replace(*REWORDED)
+    workshop.call_it("1.1", "- SUB-005 reads better.")
+    assert "  needs    no version allows it" in invoke(workshop).output.splitlines()

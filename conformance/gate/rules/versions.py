@@ -20,7 +20,8 @@ CHANGELOG_MISSING = Rule(
     NOBODY,
     Step.NEVER,
     "the changelog does not speak of a change",
-    "Write it under the heading '### Protocol VERSION' of CHANGELOG.md, and name each requirement by its id.",
+    "Write it under the heading '### Protocol VERSION' of CHANGELOG.md, and name each requirement by its id; "
+    "where VERSION was released already, take the next one, also in the title of spec/README.md.",
 )
 RULES = (VERSION_BACK, CHANGELOG_MISSING)
 
