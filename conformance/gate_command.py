@@ -46,13 +46,24 @@ _waiver_file = click.option(
 )
 @_waiver_file
 @click.option(
-    "--format", "form", type=click.Choice(["text", "json", "github"]), default="text", help="What goes to stdout."
+    *("--format", "form"),
+    type=click.Choice(["text", "json", "github"]),
+    default="text",
+    help="What goes to stdout: text for people, JSON, or the workflow commands that GitHub makes annotations of.",
 )
 @click.option(
-    "--json", "json_file", type=FILE, metavar="FILE", help="Write the judgement as JSON (tools/gate.schema.json)."
+    *("--json", "json_file"),
+    type=FILE,
+    metavar="FILE",
+    help="Write the judgement into a file as JSON (tools/gate.schema.json), whatever goes to stdout.",
 )
-@click.option("--junit", "junit_file", type=FILE, metavar="FILE", help="Write a JUnit XML file.")
-@click.option("-v", "--verbose", is_flag=True, help="List accepted differences too.")
+@click.option(
+    *("--junit", "junit_file"),
+    type=FILE,
+    metavar="FILE",
+    help="Write it into a file as JUnit XML too; that never goes to stdout.",
+)
+@click.option("-v", "--verbose", is_flag=True, help="List accepted differences too, as text or annotations.")
 @click.option("--explain", metavar="RULE", help="Print what a rule is about, and end.")
 @click.pass_context
 def gate(
@@ -85,14 +96,19 @@ def gate(
     if explain is not None:
         click.echo(_explained(explain), nl=False)
         return
-    with _ended_in_a_line(), _nothing_left(), _progress() as progress:
-        tree = Tree.read(root, draft)
-        old, name = resolve(against, root)
-        judgement = judge(old, tree, _waivers(root, waiver_file), progress=progress)
-    found = output.items(judgement, tree)
-    _write(json_file, json.dumps(output.as_json(judgement, found, name), indent=1) + "\n")
-    _write(junit_file, output.as_junit(judgement, found))
-    _print(form, judgement, found, name, is_verbose=verbose)
+    if json_file and junit_file and json_file.resolve() == junit_file.resolve():
+        raise click.UsageError("--json and --junit name one file; give each its own")
+    with _ended_in_a_line(form):
+        for file in (json_file, junit_file):  # which must not keep an older judgement when there is none
+            _write(file, "")
+        with _nothing_left(), _progress() as progress:
+            tree = Tree.read(root, draft)
+            old, name = resolve(against, root)
+            judgement = judge(old, tree, _waivers(root, waiver_file), progress=progress)
+        found = output.items(judgement, tree)
+        _write(json_file, json.dumps(output.as_json(judgement, found, name), indent=1) + "\n")
+        _write(junit_file, output.as_junit(judgement, found))
+        _print(form, judgement, found, name, is_verbose=verbose)
     if not judgement.is_accepted:
         sys.exit(REFUSED)
 
@@ -153,8 +169,8 @@ def _print(form: str, judgement: Judgement, found: list[output.Item], name: str,
     if form == "json":
         click.echo(json.dumps(output.as_json(judgement, found, name), indent=1))
         return
-    lines = output.text(judgement, found, name, is_verbose=is_verbose)
-    for line in output.as_annotations(judgement, found) if form == "github" else lines:
+    shown = output.as_annotations if form == "github" else output.text
+    for line in shown(judgement, found, name, is_verbose=is_verbose):
         click.echo(line)
 
 
@@ -164,18 +180,19 @@ def _write(path: Path | None, content: str) -> None:
     try:
         path.write_text(content, "utf-8", newline="\n")
     except OSError as error:
-        click.echo(f"{path}: cannot be written ({error})", err=True)
-        sys.exit(UNREADABLE)
+        raise ReleaseError(f"{path}: cannot be written ({error})") from None
 
 
 @contextmanager
-def _ended_in_a_line() -> Iterator[None]:
+def _ended_in_a_line(form: str = "text") -> Iterator[None]:
     """End with a line and a status of their own when something cannot be read, and at Ctrl-C and SIGTERM."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
     except ReleaseError as error:
-        click.echo(str(error), err=True)
+        click.echo(output.plain(str(error)), err=True)
+        if form == "github":
+            click.echo(output.as_error(str(error)))
         sys.exit(UNREADABLE)
     except KeyboardInterrupt:
         click.echo("interrupted", err=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -20,37 +21,69 @@ _MENDED_IN_PLACE = ("changelog-missing", "since-wrong", "version-back")
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A finding with what became of it and where it is."""
+    """A finding with what became of it.
+
+    Attributes:
+        finding: the finding.
+        verdict: refused, waived or accepted.
+        place: where it is, relative to the tree.
+        file: its file as seen from the present folder.
+        reason: that of its waiver.
+    """
 
     finding: Finding
     verdict: str
     place: Place
+    file: str
     reason: str | None = None
+
+    @property
+    def told(self) -> str:
+        """What differs, and why that is waived."""
+        return plain(f"{self.finding.what}: {self.reason}" if self.reason else self.finding.what)
 
 
 def items(judgement: Judgement, tree: Tree) -> list[Item]:
     """Return the findings of a judgement, the refused ones first."""
-    found = [Item(each, "refused", tree.locate(each.pointer)) for each in judgement.refused]
-    found += [Item(each, "waived", tree.locate(each.pointer), waiver.reason) for each, waiver in judgement.waived]
-    return found + [Item(each, "accepted", tree.locate(each.pointer)) for each in judgement.accepted]
+    found: list[tuple[str, Finding, str | None]] = [("refused", each, None) for each in judgement.refused]
+    found += [("waived", each, waiver.reason) for each, waiver in judgement.waived]
+    found += [("accepted", each, None) for each in judgement.accepted]
+    places = [tree.locate(finding.pointer) for _, finding, _ in found]
+    return [
+        Item(finding, verdict, place, _seen_from_here(tree.root / place.file), reason)
+        for (verdict, finding, reason), place in zip(found, places, strict=True)
+    ]
+
+
+def _seen_from_here(path: Path) -> str:
+    here = Path.cwd()
+    return (path.relative_to(here) if path.is_relative_to(here) else path).as_posix()
+
+
+def plain(said: str) -> str:
+    """Write what cannot be printed as escapes, so that nothing from a tree begins a line or moves the cursor."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in said)
 
 
 def text(judgement: Judgement, found: list[Item], against: str, *, is_verbose: bool) -> Iterator[str]:
-    """Give the lines for people: refused findings whole, the others a line each when asked for."""
+    """Give the lines for people: refused findings whole, the others a line each, accepted ones when asked for."""
     for item in found:
         if item.verdict == "refused":
             yield from (*_whole(item, judgement), "")
-        elif item.verdict == "waived":
-            yield f"waived   {item.finding.rule.id}  {item.place}  {item.finding.what}: {item.reason}"
-        elif is_verbose:
-            yield f"accepted {item.finding.rule.id}  {item.place}  {item.finding.what}"
-    yield from judgement.problems
-    yield _verdict(judgement, against)
+        elif item.verdict == "waived" or is_verbose:
+            yield plain(f"{item.verdict:<8} {item.finding.rule.id}  {item.file}:{item.place.line}  {item.told}")
+    yield from map(plain, judgement.problems)
+    yield verdict(judgement, against)
 
 
-def _whole(item: Item, judgement: Judgement) -> Iterator[str]:
+def _whole(item: Item, judgement: Judgement) -> list[str]:
+    """Return the lines about a refused finding."""
+    return [plain(line) for line in _lines(item, judgement)]
+
+
+def _lines(item: Item, judgement: Judgement) -> Iterator[str]:
     finding = item.finding
-    yield f"refused  {finding.rule.id}  {item.place}"
+    yield f"refused  {finding.rule.id}  {item.file}:{item.place.line}"
     yield f"  {finding.what}"
     if finding.directions:
         yield f"  breaks   {' and '.join(finding.directions)} of {judgement.old}"
@@ -73,9 +106,10 @@ def _whole(item: Item, judgement: Judgement) -> Iterator[str]:
     yield f"  more     ipc-conformance gate --explain {finding.rule.id}"
 
 
-def _verdict(judgement: Judgement, against: str) -> str:
+def verdict(judgement: Judgement, against: str) -> str:
+    """Return the judgement in a line."""
     numbers = f"{len(judgement.refused)} refused, {len(judgement.accepted)} accepted, {len(judgement.waived)} waived"
-    compared = f"{judgement.new} against {against} ({judgement.old})"
+    compared = plain(f"{judgement.new} against {against} ({judgement.old})")
     if not (judgement.refused or judgement.accepted or judgement.waived or judgement.problems):
         return f"accepted: {compared}: nothing differs"
     if judgement.is_accepted:
@@ -129,7 +163,7 @@ def as_junit(judgement: Judgement, found: list[Item]) -> str:
         name = f"{item.finding.rule.id} {item.finding.pointer}"
         case = ET.SubElement(suite, "testcase", classname=item.finding.rule.id, name=_printable(name))
         if item.verdict == "refused":
-            failure = ET.SubElement(case, "failure", message=_printable(item.finding.what))
+            failure = ET.SubElement(case, "failure", message=_printable(item.told))
             failure.text = _printable("\n".join(_whole(item, judgement)))
     waivers = ET.SubElement(suite, "testcase", classname="waivers", name="waivers")
     if judgement.problems:
@@ -137,15 +171,26 @@ def as_junit(judgement: Judgement, found: list[Item]) -> str:
     return f'<?xml version="1.0" encoding="utf-8"?>\n{ET.tostring(suite, encoding="unicode")}\n'
 
 
-def as_annotations(judgement: Judgement, found: list[Item]) -> Iterator[str]:
-    """Give the workflow commands that put refused findings beside their lines on GitHub."""
+def as_annotations(judgement: Judgement, found: list[Item], against: str, *, is_verbose: bool) -> Iterator[str]:
+    """Give the workflow commands that put findings beside their lines on GitHub, and the verdict behind them."""
     for item in found:
-        kind = {"refused": "error", "waived": "warning", "accepted": "notice"}[item.verdict]
-        said = "\n".join(_whole(item, judgement)) if item.verdict == "refused" else item.finding.what
-        file, title = _escaped(item.place.file, ":,"), _escaped(item.finding.rule.id, ":,")
-        yield f"::{kind} file={file},line={item.place.line},title={title}::{_escaped(said)}"
-    for problem in judgement.problems:
-        yield f"::error title=waivers::{_escaped(problem)}"
+        file, title = _escaped(item.file, ":,"), _escaped(item.finding.rule.id, ":,")
+        place = f"file={file},line={item.place.line},title={title}"
+        if item.verdict == "refused":
+            lines = "\n".join(_whole(item, judgement))
+            yield f"::error {place}::{_escaped(lines)}"
+        elif item.verdict == "waived":
+            yield f"::warning {place}::{_escaped(f'waived: {item.told}')}"
+        elif is_verbose:
+            yield f"::notice {place}::{_escaped(item.told)}"
+    yield from map(as_error, judgement.problems)
+    said = _escaped(verdict(judgement, against))
+    yield f"::notice::{said}" if judgement.is_accepted else f"::error::{said}"
+
+
+def as_error(said: str) -> str:
+    """Return the workflow command that shows an error without a place on GitHub."""
+    return f"::error::{_escaped(plain(said))}"
 
 
 def _escaped(said: str, further: str = "") -> str:

@@ -29,8 +29,9 @@ REWORDED = ("spec/07-publish-subscribe.md", "as having no further effect", "as h
 
 
 @pytest.fixture
-def workshop(tmp_path: Path) -> Workshop:
-    """A tree whose release 1.0 is frozen."""
+def workshop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workshop:
+    """A tree whose release 1.0 is frozen, and that one stands in."""
+    monkeypatch.chdir(tmp_path)
     made = Workshop(tmp_path, vectors=("batch",))
     assert invoke(made, "freeze", "1.0").exit_code == 0
     return made
@@ -102,16 +103,92 @@ def test_junit_has_a_failure_for_each_refusal(workshop: Workshop) -> None:
 
 def test_annotations_stand_at_the_line_and_are_escaped(workshop: Workshop) -> None:
     result = invoke(narrowed(workshop), "--format", "github")
-    (line,) = result.output.splitlines()
+    line, verdict = result.output.splitlines()
     assert line.startswith("::error file=schemas/connect.schema.json,line=20,title=senders-broken::refused")
     assert "%0A" in line
+    assert verdict.startswith("::error::refused: 1.1 against release 1.0 (1.0): 1 refused, 0 accepted")
+
+
+def test_annotations_tell_what_is_accepted_only_when_asked(workshop: Workshop) -> None:
+    narrowed(workshop, "2.0")
+    verdict = "::notice::accepted: 2.0 against release 1.0 (1.0): 0 refused, 1 accepted, 0 waived"
+    assert invoke(workshop, "--format", "github").output.splitlines() == [verdict]
+    line, last = invoke(workshop, "--format", "github", "-v").output.splitlines()
+    assert line.startswith("::notice file=schemas/connect.schema.json,line=20,title=senders-broken::connect")
+    assert last == verdict
+
+
+def test_annotations_tell_why_something_is_waived_and_which_waiver_is_wrong(workshop: Workshop) -> None:
+    workshop.replace(*REWORDED)
+    workshop.call_it("1.0.1", "- SUB-005 reads better.")
+    waive(workshop)
+    waived, _ = invoke(workshop, "--format", "github").output.splitlines()
+    assert waived.startswith("::warning file=spec/07-publish-subscribe.md,line=")
+    assert waived.endswith("title=requirement-changed::waived: SUB-005 says something else: " + REASON)
+    waive(workshop, pointer="requirements/SUB-006")
+    problem = invoke(workshop, "--format", "github").output.splitlines()[1]
+    assert problem.startswith(f"::error::{workshop.root}/spec/waivers.toml: the waiver of requirement-changed at ")
+
+
+def test_annotation_says_what_cannot_be_read_too(workshop: Workshop) -> None:
+    result = invoke(workshop, "--format", "github", "--against", "nowhere")
+    assert result.exit_code == 2
+    assert result.stdout == f"::error::{result.stderr}"
+
+
+def test_files_are_named_as_seen_from_where_one_stands(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    narrowed(workshop)
+    monkeypatch.chdir(workshop.root.parent)
+    for root in (workshop.root.name, str(workshop.root)):
+        place = f"{workshop.root.name}/schemas/connect.schema.json"
+        text, annotations, content = (
+            CliRunner().invoke(gate, ["--tree", root, "--format", form]).output for form in ("text", "github", "json")
+        )
+        assert text.startswith(f"refused  senders-broken  {place}:20\n")
+        assert annotations.startswith(f"::error file={place},line=20,")
+        assert json.loads(content)["findings"][0]["file"] == "schemas/connect.schema.json"
+    monkeypatch.chdir(workshop.root / "spec")
+    assert invoke(workshop).output.startswith(f"refused  senders-broken  {workshop.root}/schemas/connect.schema.json:")
+
+
+@pytest.mark.parametrize("form", ["text", "github"])
+def test_nothing_from_a_tree_begins_a_line(workshop: Workshop, form: str) -> None:
+    workshop.replace("schemas/pong.schema.json", '"const": "pong"', '"const": "pong\\n::error::\\u001b[2J\\u2028"')
+    workshop.call_it("1.1", "- The pong is another.")
+    result = invoke(workshop, "--format", form)
+    assert "::error::\\x1b[2J\\u2028" in result.output
+    assert not [line for line in result.output.splitlines()[:-1] if line.startswith("::error::")]
+    assert "\x1b" not in result.output
+
+
+def test_nothing_from_a_tree_begins_a_line_of_an_error(workshop: Workshop) -> None:
+    result = invoke(workshop, "--against", "x\n::error::y\x1b")
+    assert result.stderr.startswith("--against x\\n::error::y\\x1b: no such release")
+
+
+def test_two_results_in_one_file_are_refused(workshop: Workshop) -> None:
+    result = invoke(workshop, "--json", "gate", "--junit", str(workshop.root / "gate"))
+    assert result.exit_code == 2
+    assert "--json and --junit name one file; give each its own" in result.stderr
+
+
+def test_older_results_do_not_stay_where_nothing_was_judged(workshop: Workshop) -> None:
+    options = ("--json", "gate.json", "--junit", "gate.xml")
+    assert invoke(workshop, *options).exit_code == 0
+    files = [workshop.root / name for name in ("gate.json", "gate.xml")]
+    assert all(file.stat().st_size for file in files)
+    assert invoke(workshop, *options, "--against", "nowhere").exit_code == 2
+    assert not any(file.stat().st_size for file in files)
+
+
+REASON = "'further' became 'additional', which says the same."
 
 
 def waive(workshop: Workshop, **changes: str) -> None:
     entry = {
         "rule": "requirement-changed",
         "pointer": "requirements/SUB-005",
-        "reason": "'further' became 'additional', which says the same.",
+        "reason": REASON,
         "expires": "2999-12-31",
     } | changes
     write_waivers(workshop, "\n".join(f'{name} = "{value}"' for name, value in entry.items()))
@@ -188,7 +265,7 @@ FIRST = "waiver 1 (requirement-changed at requirements/SUB-005)"
             "requirement-change",
             "'requirement-change'; do you mean requirement-changed?",
         ),
-        ("'further' became 'additional', which says the same.", "short", f"{FIRST}, reason: 'short' is too short"),
+        (REASON, "short", f"{FIRST}, reason: 'short' is too short"),
         ("2999-12-31", '"soon"', f"{FIRST}, expires: 'soon' does not match"),
         ("2999-12-31", '"2027-02-30"', f"{FIRST}: '2027-02-30' is no day (day is out of range for month)"),
         ("2999-12-31", "2027-02-30", "cannot be read (Invalid date or datetime (at line 5, column 11))"),
@@ -294,7 +371,7 @@ def test_file_name_does_not_end_the_property_of_an_annotation(workshop: Workshop
     draft(workshop)
     folder = workshop.root / "spec" / "drafts" / "hint"
     folder = folder.rename(folder.with_name("hint,line=7"))
-    result = invoke(workshop, "--draft", str(folder), "--format", "github")
+    result = invoke(workshop, "--draft", str(folder), "--format", "github", "-v")
     assert "::notice file=spec/drafts/hint%2Cline=7/04-handshake.md,line=3,title=" in result.output
 
 
