@@ -152,13 +152,17 @@ def test_files_are_named_as_seen_from_where_one_stands(workshop: Workshop, monke
 
 
 @pytest.mark.parametrize("form", ["text", "github"])
-def test_nothing_from_a_tree_begins_a_line(workshop: Workshop, form: str) -> None:
-    workshop.replace("schemas/pong.schema.json", '"const": "pong"', '"const": "pong\\n::error::\\u001b[2J\\u2028"')
-    workshop.call_it("1.1", "- The pong is another.")
+def test_nothing_from_a_tree_begins_a_line_or_moves_the_cursor(workshop: Workshop, form: str) -> None:
+    odd = '"\\n::error::\\u001b[2J\\u2028": {'
+    workshop.replace(NARROWED[0], '"token": {', odd)
+    workshop.remove("spec/releases/1.0.json")
+    assert invoke(workshop, "freeze", "1.0").exit_code == 0
+    workshop.replace(NARROWED[0], odd, '"token": {')
+    workshop.call_it("1.1", "- The token has a name again.")
     result = invoke(workshop, "--format", form)
-    assert "::error::\\x1b[2J\\u2028" in result.output
-    assert not [line for line in result.output.splitlines()[:-1] if line.startswith("::error::")]
-    assert "\x1b" not in result.output
+    assert "\\n::error::\\x1b[2J\\u2028 of connect is now " in result.output
+    assert not [line for line in result.output.split("\n")[:-2] if line.startswith("::error::")]
+    assert not {"\x1b", "\u2028"} & set(result.output)
 
 
 def test_nothing_from_a_tree_begins_a_line_of_an_error(workshop: Workshop) -> None:
