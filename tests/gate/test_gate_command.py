@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime
 import json
+import re
 import signal
 import socket
 import subprocess
@@ -13,10 +15,12 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from click.testing import CliRunner, Result
-from workshop import Workshop
+from workshop import ROOT, Workshop
 
 from conformance import schemas
+from conformance.gate.judge import judge
 from conformance.gate.tree import Tree
+from conformance.gate.waivers import read
 from conformance.gate_command import gate
 from conformance.requirements import to_json
 
@@ -256,6 +260,18 @@ def test_day_may_be_a_date_of_toml(workshop: Workshop) -> None:
     workshop.call_it("1.0.1", "- SUB-005 reads better.")
     write_waivers(workshop, WAIVER)
     assert invoke(workshop).exit_code == 0
+
+
+def test_waiver_of_the_tutorial_is_enough(workshop: Workshop) -> None:
+    page = (ROOT / "docs" / "changing-the-protocol.md").read_text("utf-8")
+    (content,) = re.findall(r"^```toml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    file = workshop.root / "spec" / "waivers.toml"
+    file.write_text(content, "utf-8")
+    workshop.replace(*REWORDED)
+    workshop.call_it("1.0.1", "- SUB-005 reads better.")
+    judgement = judge(workshop.before, Tree.read(workshop.root), read(file), datetime.date(2027, 1, 1))
+    assert judgement.is_accepted
+    assert len(judgement.waived) == 1
 
 
 FIRST = "waiver 1 (requirement-changed at requirements/SUB-005)"
