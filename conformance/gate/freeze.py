@@ -73,5 +73,5 @@ def _refuse_unready(root: Path, tree: Tree, waived: Sequence[Waiver], progress: 
     if not judgement.is_accepted:
         count = len(judgement.refused) + len(judgement.problems)
         raise ReleaseError(
-            f"{root}: the gate refuses {version} against {name} ({count} findings); run ipc-conformance gate"
+            f"{root}: the gate refuses {version} against {name} (findings: {count}); run ipc-conformance gate"
         )

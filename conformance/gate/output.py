@@ -109,6 +109,8 @@ def _lines(item: Item, judgement: Judgement) -> Iterator[str]:
 def verdict(judgement: Judgement, against: str) -> str:
     """Return the judgement in a line."""
     numbers = f"{len(judgement.refused)} refused, {len(judgement.accepted)} accepted, {len(judgement.waived)} waived"
+    if judgement.problems:
+        numbers += f", waivers to mend: {len(judgement.problems)}"
     compared = plain(f"{judgement.new} against {against} ({judgement.old})")
     if not (judgement.refused or judgement.accepted or judgement.waived or judgement.problems):
         return f"accepted: {compared}: nothing differs"

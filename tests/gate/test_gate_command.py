@@ -235,6 +235,7 @@ def test_waiver_that_is_stale_or_has_ended_fails(workshop: Workshop, changes: di
     assert f"{workshop.root}/spec/waivers.toml: the waiver of requirement-changed at {said}" in result.output
     assert "refused  requirement-changed" in result.output
     assert "waived  " not in result.output
+    assert result.output.endswith("1 refused, 0 accepted, 0 waived, waivers to mend: 1\n")
 
 
 def test_ended_waiver_fails_the_case_of_its_finding(workshop: Workshop) -> None:
