@@ -141,7 +141,7 @@ def rules() -> None:
 def _refuse_options_before(context: click.Context, command: str) -> None:
     """Refuse options before a subcommand, since it would not see them."""
     for option in context.command.params:
-        if context.get_parameter_source(option.name or "") is not ParameterSource.DEFAULT:
+        if context.get_parameter_source(option.name or "") is ParameterSource.COMMANDLINE:
             raise click.UsageError(
                 f"{option.opts[-1]} stands before {command}, which does not see it; write options behind {command}, "
                 f"ipc-conformance gate {command} --help lists them"

@@ -148,27 +148,28 @@ def _complaint(said: str) -> str:
 
 def _hosted(address: str) -> Release:
     """Fetch a release's file, within a time that holds for all of it, however slowly the server talks."""
-    fetched: Future[str] = Future()
+    fetched: Future[bytes] = Future()
     threading.Thread(target=_fulfil, args=(fetched, address), daemon=True).start()
     try:
-        text = fetched.result(_SECONDS)
+        text = fetched.result(_SECONDS).decode("utf-8")
     except TimeoutError:
         raise ReleaseError(f"{address}: cannot be fetched (not there after {_SECONDS} seconds)") from None
+    except UnicodeDecodeError as error:
+        raise ReleaseError(f"{address}: not JSON ({error})") from None
     return Release.from_json(text, address)
 
 
-def _fulfil(fetched: Future[str], address: str) -> None:
+def _fulfil(fetched: Future[bytes], address: str) -> None:
     try:
         fetched.set_result(_fetch(address))
     except BaseException as error:  # noqa: BLE001 - handed on to the thread that waits
         fetched.set_exception(error)
 
 
-def _fetch(address: str) -> str:
+def _fetch(address: str) -> bytes:
     try:
         with urllib.request.urlopen(address, timeout=_SECONDS) as answer:  # noqa: S310 - http and https alone
-            octets, missing = answer.read(_MOST_OCTETS + 1), answer.length
-        text = str(octets.decode("utf-8"))
+            octets, missing = bytes(answer.read(_MOST_OCTETS + 1)), answer.length
     except urllib.error.HTTPError as error:
         error.close()
         raise ReleaseError(f"{address}: cannot be fetched ({error})") from None
@@ -182,4 +183,4 @@ def _fetch(address: str) -> str:
         raise ReleaseError(f"{address}: longer than {_MOST_OCTETS} octets, so no release")
     if missing:
         raise ReleaseError(f"{address}: {_CUT_OFF}")
-    return text
+    return octets

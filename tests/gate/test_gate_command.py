@@ -488,6 +488,13 @@ def test_missing_line_of_the_changelog_is_no_matter_of_versions(workshop: Worksh
     assert "was released already, take the next one" in told[2]
 
 
+def test_earlier_version_is_no_matter_of_versions(workshop: Workshop) -> None:
+    workshop.call_it("0.9", "- It is earlier.")
+    lines = invoke(workshop).output.splitlines()
+    assert lines[0].startswith("refused  version-back")
+    assert not [line for line in lines if line.startswith("  needs")]
+
+
 def test_what_no_version_allows_says_so(workshop: Workshop) -> None:
     workshop.replace(*REWORDED)
     workshop.call_it("1.1", "- SUB-005 reads better.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 import threading
@@ -160,6 +161,8 @@ def test_revision_that_git_does_not_know_is_said(repository: Workshop, revision:
 def test_folder_that_is_no_repository_or_of_somebody_else_is_said(
     repository: Workshop, tmp_path_factory: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
     monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
     with pytest.raises(ReleaseError) as error:
         resolve("git:HEAD", repository.root)
@@ -280,9 +283,10 @@ OK = b"HTTP/1.1 200 OK\r\n"
         (OK + b"X: " + b"x" * 70_000 + b"\r\n\r\n{}", "cannot be fetched (LineTooLong: "),
         (OK + b"Content-Length: 99\r\n\r\n{}", "cut off: the server announced more than it sent"),
         (OK + b"Transfer-Encoding: chunked\r\n\r\n9\r\n{}", "cut off: the server announced more than it sent"),
-        (OK + b"\r\n\xff", "cannot be fetched ('utf-8' codec can't decode"),
+        (OK + b"Content-Length: 99\r\n\r\n\xc3", "cut off: the server announced more than it sent"),
+        (OK + b"\r\n\xff", "not JSON ('utf-8' codec can't decode"),
     ],
-    ids=["status", "header", "length", "chunk", "text"],
+    ids=["status", "header", "length", "chunk", "character", "text"],
 )
 def test_answer_that_is_none_is_said(
     workshop: Workshop, answering: Callable[..., str], octets: bytes, said: str
