@@ -124,7 +124,7 @@ def build(role: Role, results: Mapping[str, Any], mutants: Sequence[Mapping[str,
     """
     cases = [each for each in all_cases().values() if each.role == role]
     verdicts = {target: _worst(content["results"]) for target, content in results.items()}
-    rules = [rule for rule in load().values() if rule.is_active and rule.binds(role)]
+    rules = [rule for rule in load().values() if rule.is_in_force and rule.binds(role)]
     entries = [Evidence(rule, [each.id for each in cases if rule.id in each.requirements]) for rule in rules]
     for entry in entries:
         entry.verdicts = {target: found.get(entry.rule.id, NOT_EXECUTED) for target, found in verdicts.items()}
@@ -172,8 +172,8 @@ def _strangers(cases: Iterable[Case]) -> Iterable[str]:
     known = load()
     for case in cases:
         for rule in case.requirements:
-            if rule not in known or not known[rule].is_active:
-                yield f"case {case.id} names {rule}, which is no active requirement"
+            if rule not in known or not known[rule].is_in_force:
+                yield f"case {case.id} names {rule}, which is no requirement in force"
 
 
 def _unused_vectors(cases: Iterable[Case]) -> Iterable[str]:

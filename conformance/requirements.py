@@ -43,6 +43,11 @@ class Requirement:
         return self.status == "active"
 
     @property
+    def is_in_force(self) -> bool:
+        """Whether peers have to fulfil it, be it on its way out or not."""
+        return self.status != "withdrawn"
+
+    @property
     def is_must(self) -> bool:
         """Whether going against it takes conformance away."""
         return self.level == "must"

@@ -57,6 +57,13 @@ HITS = [
     Hit("removed-unannounced", [other_channel], "tables/messages/service_discovery"),
     Hit("removed-unannounced", [moved("client-message", "any-client-message")], "schemas/client-message#"),
     Hit("name-reused", [reserve("channel", "system")], "tables/reserved/channel/system"),
+    Hit(
+        "unexplained",
+        [schema("common", lambda d: d["$defs"]["unused"].update(default=2))],
+        "schemas/common#/$defs/unused/default",
+        before=[schema("common", lambda d: d["$defs"].update(unused={"default": 1}))],
+    ),
+    Hit("shape-rewritten", [ANCHORED], "schemas/job#/$defs/id", NOBODY),
     Hit("verification-changed", [OTHER_REASON], "requirements/SYS-003", NOBODY, before=[EXCLUDED]),
     Hit(
         "openness-changed",

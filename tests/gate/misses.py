@@ -50,6 +50,8 @@ MISSES = [
             )
         ],
     ),
+    Miss("unexplained", [ANCHORED]),
+    Miss("unexplained", [schema("job", lambda d: d["properties"]["attempts"].update(default=1))]),
     Miss("name-claimed", [schema("connect", lambda d: d["properties"].update(locale={"type": "string"}))]),
     Miss("openness-changed", [schema("job", lambda d: d.update(additionalProperties={}))]),
     Miss("openness-changed", [schema("connect", lambda d: d["properties"].update(locale={"type": "string"}))]),

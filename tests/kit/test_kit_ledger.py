@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -120,10 +121,21 @@ def test_strange_requirements_unused_vectors_and_unused_schemas_are_problems(mon
     monkeypatch.setattr(ledger, "all_cases", lambda: cases)
     monkeypatch.setattr(schemas, "wire_schemas", lambda: ["envelope", "telegram"])
     assert ledger.build("server", {}, []).problems == [
-        "case made/up names XYZ-001, which is no active requirement",
+        "case made/up names XYZ-001, which is no requirement in force",
         "1 golden vectors are sent by no case",
         "the schema telegram is used by no chapter and by no other schema",
     ]
+
+
+@pytest.mark.parametrize(("status", "is_counted"), [("deprecated", True), ("withdrawn", False)])
+def test_requirement_binds_until_it_is_withdrawn(
+    status: Any, *, is_counted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rules = load() | {MUST: replace(load()[MUST], status=status)}
+    monkeypatch.setattr(ledger, "load", lambda: rules)
+    built = ledger.build("server", {}, [])
+    assert any(each.rule.id == MUST for each in built.entries) == is_counted
+    assert any(f"names {MUST}" in each for each in built.problems) != is_counted
 
 
 def test_must_without_a_case_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:

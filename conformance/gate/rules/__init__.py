@@ -14,18 +14,20 @@ from conformance.gate.rules import (
     names,
     openness,
     requirements,
+    rest,
     shapes,
     vectors,
     versions,
 )
 
-_MODULES = (shapes, members, openness, files, messages, facts, requirements, vectors, names, versions)
+_MODULES = (shapes, members, openness, files, messages, facts, requirements, vectors, names, rest, versions)
 RULES: dict[str, Rule] = {rule.id: rule for module in _MODULES for rule in module.RULES}
 """Every rule by its id."""
 
 
 def differences(pair: Pair, progress: Callable[[str], None]) -> Iterator[Finding]:
     """Find everything that differs, the version aside."""
-    yield from shapes.check(pair, progress)
+    found = list(shapes.check(pair, progress))
     for module in (members, openness, files, messages, facts, requirements, vectors, names):
-        yield from module.check(pair)
+        found += module.check(pair)
+    yield from (*found, *rest.check(pair, found))

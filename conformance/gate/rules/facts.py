@@ -173,9 +173,9 @@ def check(pair: Pair) -> Iterator[Finding]:
                 yield from judge(pair, f"tables/{table}/{key}", key, before, after)
     was, is_ = (_branches(release) for release in (pair.old, pair.new))
     for code in was:
-        if code in is_ and was[code] != is_[code]:
-            what = f"{code} was listed in the schema as {was[code]}, and is as {is_[code]}"
-            yield Finding(FATALITY_FLIPPED, "schemas/error-code#", what, was[code], is_[code])
+        if was[code] != is_.get(code) and any(row["code"] == code for row in pair.new.tables["error-codes"].values()):
+            what = f"{code} was listed in the schema as {was[code]}, and is as {is_.get(code, 'nothing')}"
+            yield Finding(FATALITY_FLIPPED, "schemas/error-code#", what, was[code], is_.get(code))
 
 
 def _branches(release: Release) -> dict[str, str]:

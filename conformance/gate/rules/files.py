@@ -13,6 +13,7 @@ from conformance.gate.reading import subschemas
 from conformance.gate.rules.differences import TEXTS, without_texts
 from conformance.gate.rules.members import DEPRECATION_CHANGED, REMOVED_UNANNOUNCED
 from conformance.gate.rules.names import is_reserved
+from conformance.gate.rules.shapes import SHAPE_REWRITTEN
 from conformance.gate.version import Step
 from conformance.gate.wording import has_same_quantities
 
@@ -122,6 +123,9 @@ def _kept(name: str, old: Any, new: Any) -> Iterator[Finding]:
         if anchors.get(anchor) != place:
             what = f"the anchor {anchor} of {name} {'is at another place' if anchor in anchors else 'is gone'}"
             yield Finding(ANCHOR_MOVED, f"schemas/{name}#{place}", what, before=place, after=anchors.get(anchor))
+    for anchor, place in anchors.items():
+        if anchor not in dict(_anchors(old)):
+            yield Finding(SHAPE_REWRITTEN, f"schemas/{name}#{place}", f"{name} has a new anchor {anchor}")
     for entry in old.get("$defs", {}):
         if entry not in new.get("$defs", {}):
             yield Finding(

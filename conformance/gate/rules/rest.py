@@ -1,0 +1,63 @@
+"""What differs and no other rule has said a word about: the net below them all."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from collections.abc import Set as AbstractSet
+from typing import Any
+
+from conformance.gate.finding import BOTH, Finding, Rule
+from conformance.gate.pair import Pair
+from conformance.gate.release import Release
+from conformance.gate.rules.differences import TEXTS, differences
+from conformance.gate.version import Step
+from conformance.wire import same, shorten
+
+UNEXPLAINED = Rule(
+    "unexplained",
+    BOTH,
+    Step.MAJOR,
+    "something differs that no other rule speaks about",
+    "Take it back, or waive this and say why nobody is broken; better still, give the gate a rule for it.",
+)
+RULES = (UNEXPLAINED,)
+
+_ANNOTATIONS = ("default", "deprecated")
+
+
+def check(pair: Pair, findings: Collection[Finding]) -> Iterator[Finding]:
+    """Compare whole things, and find those that differ although no finding names them."""
+    named = {place for each in findings for place in (each.pointer, *each.also)}
+    rules = {each.rule.id for each in findings}
+    old, new = (dict(_things(release)) for release in (pair.old, pair.new))
+    for pointer in dict.fromkeys([*old, *new]):
+        if not same(old.get(pointer), new.get(pointer)) and pointer not in named:
+            before, after = (shorten(things.get(pointer)) for things in (old, new))
+            yield Finding(UNEXPLAINED, pointer, f"{pointer} differs in a way that no rule knows", before, after)
+    for name in sorted(pair.old.schemas.keys() & pair.new.schemas.keys()):
+        yield from _schema(pair, name, named, rules)
+
+
+def _things(release: Release) -> Iterator[tuple[str, Any]]:
+    for id_, requirement in release.requirements.items():
+        yield f"requirements/{id_}", requirement.text
+    for table, rows in release.tables.items():
+        yield from ((f"tables/{table}/{key}", row) for key, row in rows.items())
+    for id_, vector in release.vectors.items():
+        yield f"vectors/{id_}", vector
+
+
+def _schema(pair: Pair, name: str, named: AbstractSet[str], rules: AbstractSet[str]) -> Iterator[Finding]:
+    """Find what differs in a schema: a keyword with none of its finding, or an annotation with none of any."""
+    file = f"schemas/{name}#"
+    is_named = any(each.startswith(file) for each in named)
+    for pointer in differences(pair.old.schemas[name], pair.new.schemas[name]):
+        keyword = pointer.rpartition("/")[2]
+        if keyword in TEXTS:
+            explained = not rules.isdisjoint({"schema-text-changed", "schema-meaning-changed"})
+        elif keyword in _ANNOTATIONS:
+            explained = is_named or not rules.isdisjoint({"default-changed", "deprecation-changed"})
+        else:
+            explained = is_named
+        if not explained:
+            yield Finding(UNEXPLAINED, f"{file}{pointer}", f"{pointer} of {name} differs in a way that no rule knows")
