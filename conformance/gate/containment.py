@@ -20,8 +20,8 @@ from jsonschema import Draft202012Validator
 from conformance.gate.samples import all_of, branches, samples, validator
 
 EXAMPLES = 1000
+"""Examples that Hypothesis tries for one question."""
 _THOROUGH = settings(
-    max_examples=EXAMPLES,
     database=None,
     derandomize=True,
     deadline=None,
@@ -45,14 +45,14 @@ class Answer:
     reason: str = ""
 
 
-def contains(outer: Any, inner: Any, further: Iterable[Any] = (), *, at_length: bool = True) -> Answer:
+def contains(outer: Any, inner: Any, further: Iterable[Any] = (), *, examples: int = EXAMPLES) -> Answer:
     """Tell whether ``outer`` accepts all that ``inner`` accepts.
 
     Args:
         outer: a schema without references.
         inner: another.
         further: values to try besides those that the schemas suggest.
-        at_length: let Hypothesis look where neither those nor a proof decide it.
+        examples: how many Hypothesis shall try where neither those nor a proof decide it.
     """
     if outer == inner:
         return Answer(holds=True)
@@ -67,8 +67,8 @@ def contains(outer: Any, inner: Any, further: Iterable[Any] = (), *, at_length: 
         return Answer(holds=True)
     if difference is not None:
         search.among(samples(difference))
-    if at_length and not search.found:
-        search.at_length()
+    if examples and not search.found:
+        search.at_length(examples)
     if search.found:
         return search.answer()
     said = "jsonschema-rs says that it is not" if proof == "no" else "jsonschema-rs cannot decide it"
@@ -105,10 +105,11 @@ class _Search:
         """Try some values."""
         self.found += [value for value in values if self.is_witness(value)]
 
-    def at_length(self) -> None:
+    def at_length(self, examples: int) -> None:
         """Let Hypothesis look."""
+        thorough = settings(_THOROUGH, max_examples=examples)
         try:
-            self.found.append(find(strategy(self._schema), self.is_witness, settings=_THOROUGH))
+            self.found.append(find(strategy(self._schema), self.is_witness, settings=thorough))
         except HypothesisException:
             return
 

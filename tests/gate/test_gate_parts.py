@@ -192,7 +192,7 @@ def test_combination_of_edges_is_found_at_length() -> None:
     names = [f"m{number}" for number in range(4)]
     inner = {"type": "object", "required": names, "properties": {name: {"enum": [0, 1]} for name in names}}
     outer = inner | {"not": {"properties": {name: {"const": int(name in ("m1", "m3"))} for name in names}}}
-    assert not contains(outer, inner, at_length=False).holds
+    assert not contains(outer, inner, examples=0).holds
     assert contains(outer, inner).values == ({"m0": 0, "m1": 1, "m2": 0, "m3": 1},)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from typing import Any
 
-from conformance.gate.containment import Answer, contains
+from conformance.gate.containment import EXAMPLES, Answer, contains
 from conformance.gate.finding import BOTH, NOBODY, RECEIVERS, SENDERS, Finding, Rule, Witness
 from conformance.gate.pair import Pair, Part
 from conformance.gate.places import split_pointer
@@ -82,7 +82,9 @@ def check(pair: Pair, progress: Progress) -> Iterator[Finding]:
         progress(f"{new.title}: looking for a message that one side refuses")
         places = places or (f"tables/{new.table}/{new.key}",)
         known = {rule for rule, same in grouped if same == places}
-        for finding in _judge(pair, old, new, known):
+        open_questions = sum(rule is UNDECIDED for rule, _ in grouped)
+        examples = 0 if known else EXAMPLES // (1 + open_questions)  # so that many of them do not take for ever
+        for finding in _judge(pair, old, new, known, examples):
             grouped[finding.rule, places].append((new, finding))
     for (_, places), found in grouped.items():
         yield _merged(places, found)
@@ -142,7 +144,7 @@ def _merged(places: tuple[str, ...], found: list[tuple[Part, Finding]]) -> Findi
     return replace(first, pointer=places[0], also=(*further, *places[1:]), breaks=breaks)
 
 
-def _judge(pair: Pair, old: Part, new: Part, known: Collection[Rule]) -> Iterator[Finding]:
+def _judge(pair: Pair, old: Part, new: Part, known: Collection[Rule], examples: int) -> Iterator[Finding]:
     """Judge a part of a message.
 
     Args:
@@ -151,17 +153,18 @@ def _judge(pair: Pair, old: Part, new: Part, known: Collection[Rule]) -> Iterato
         new: the part in the new one.
         known: what the same difference was found to be in other messages. What it did not do there, and a quick look
             does not show here, is not searched for at length again.
+        examples: how many to try where it is not clear otherwise.
     """
     receivers = pair.old_views.receiver(old.reference), pair.new_views.receiver(new.reference)
     senders = pair.sender(pair.old_views, old), pair.sender(pair.new_views, new)
-    examples = pair.examples(new.column)
-    forth = contains(receivers[1], senders[0], examples, at_length=not known)
-    back = contains(receivers[0], senders[1], examples, at_length=not known)
+    further = pair.examples(new.column)
+    forth = contains(receivers[1], senders[0], further, examples=examples)
+    back = contains(receivers[0], senders[1], further, examples=examples)
     broken = [*_broken(pair, new, SENDERS_BROKEN, forth, known), *_broken(pair, new, RECEIVERS_BROKEN, back, known)]
     yield from broken
     if forth.holds and back.holds:
         views = ((one, other) for a, b in (receivers, senders) for one, other in ((a, b), (b, a)))
-        same = all(contains(one, other, at_length=False).holds for one, other in views)
+        same = all(contains(one, other, examples=0).holds for one, other in views)
         rule = SHAPE_REWRITTEN if same else SHAPE_EXTENDED
         yield Finding(rule, "", f"{new.title}: {rule.title}")
 
