@@ -201,13 +201,7 @@ def _ended_in_a_line(form: str = "text") -> Iterator[None]:
 
 @contextmanager
 def _nothing_left() -> Iterator[None]:
-    """Let Hypothesis keep its tables in a folder that goes away, unless the present one has a ``.hypothesis``.
-
-    It writes them even without a database of examples; without any folder it would have to make them for each search.
-    """
-    if Path(".hypothesis").is_dir():
-        yield
-        return
+    """Let Hypothesis keep its tables in a folder that goes away; it writes them even without a database of examples."""
     with tempfile.TemporaryDirectory() as folder:
         set_hypothesis_home_dir(folder)
         try:
