@@ -92,7 +92,7 @@ class Tree:
         """Return where a finding's pointer leads: to the thing itself, or to the file it would stand in."""
         kind, _, rest = pointer.partition("/")
         if kind in ("schemas", "members"):
-            return self._schema_place(rest if kind == "schemas" else rest.rpartition(":")[0])
+            return self._schema_place(rest if kind == "schemas" else rest.partition(":")[0])
         if pointer in self._places:
             return self._places[pointer]
         if kind == "vectors":

@@ -255,6 +255,7 @@ def test_broken_table_is_said_with_its_line(tmp_path: Path, old: str, new: str, 
         ("vectors/batch/no-such-vector", "schemas/vectors/batch.json:1"),
         ("schemas/gone#/properties/x", "schemas/gone.schema.json:1"),
         ("members/job#/$defs/id:x", "schemas/job.schema.json:"),
+        ("members/job:a:b", "schemas/job.schema.json:"),
     ],
 )
 def test_finding_about_what_is_not_there_leads_to_where_it_would_be(tmp_path: Path, pointer: str, place: str) -> None:
