@@ -7,7 +7,9 @@ import os
 import re
 import signal
 import socket
+import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 from xml.etree import ElementTree
 
@@ -15,6 +17,7 @@ import pytest
 from kit_commands import invoke, mini, new_marker, nothing_left, run_kit, run_on, started
 
 from conformance import baseline, schemas, wire
+from conformance.__main__ import main as program
 from conformance.catalogue import all_cases, select
 from conformance.run_command import Choice
 from conformance.runner import CaseResult
@@ -24,6 +27,20 @@ from conformance.verdicts import Verdict
 ANYBODY = ("run", "--server", "127.0.0.1:1")
 TIME = ("--case", "system/get-time", "--case", "system/ping")
 KNOWN = '[[known]]\nverdict = "fail"\nmessage = "breaks its schema"\nreason = "no clock"\ncases = ["system/get-time"]\n'
+
+
+def test_interruption_while_loading_ends_in_a_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Loading(ModuleType):
+        def __getattr__(self, _: str) -> Any:
+            raise KeyboardInterrupt
+
+    monkeypatch.setitem(sys.modules, "conformance.cli", Loading("conformance.cli"))
+    with pytest.raises(SystemExit) as ended:
+        program()
+    assert ended.value.code == 130
+    assert capsys.readouterr().err == "interrupted\n"
 
 
 def test_list_names_the_chosen_cases_and_their_number() -> None:
