@@ -16,6 +16,11 @@ from referencing.jsonschema import DRAFT202012
 
 SUFFIX = ".schema.json"
 BASE = "https://ipc-framework.example/schemas/1/"
+NAMED = ("properties", "patternProperties", "$defs", "dependentSchemas")
+"""Keywords whose values are schemas by names that anybody may choose."""
+_VALUES = ("const", "enum", "default", "examples")
+_IDLE = ("$ref", "$id", "$defs", "$schema", "title", "description")
+"""Keywords that play no part in validation once their schema is inlined."""
 
 
 def problem(schema: str, instance: Any) -> str | None:
@@ -72,11 +77,7 @@ def inlined(schema: Any, resolver: Resolver[Any]) -> Any:
         return [inlined(each, resolver) for each in schema]
     if not isinstance(schema, dict):
         return schema
-    rest = {
-        name: value if name in ("const", "enum") else inlined(value, resolver)
-        for name, value in schema.items()
-        if not _is_idle(name, value)
-    }
+    rest = {name: _keyword(name, value, resolver) for name, value in schema.items() if name not in _IDLE}
     if "$ref" not in schema:
         return rest
     found = resolver.lookup(schema["$ref"])
@@ -84,9 +85,12 @@ def inlined(schema: Any, resolver: Resolver[Any]) -> Any:
     return rest | {"allOf": [referred, *rest.get("allOf", [])]} if rest else referred
 
 
-def _is_idle(name: str, value: Any) -> bool:
-    """Tell whether a keyword plays no part in validation once its schema is inlined."""
-    return name in ("$ref", "$id", "$defs") or (name in ("$schema", "title", "description") and isinstance(value, str))
+def _keyword(name: str, value: Any, resolver: Resolver[Any]) -> Any:
+    if name in _VALUES:
+        return value
+    if name in NAMED:
+        return {key: inlined(each, resolver) for key, each in value.items()}
+    return inlined(value, resolver)
 
 
 def overlay(documents: Mapping[str, Any]) -> None:

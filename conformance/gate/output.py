@@ -15,7 +15,7 @@ from conformance.gate.tree import Place, Tree
 from conformance.gate.version import Step
 
 _LONGEST = 500
-_MENDED_IN_PLACE = ("changelog-missing", "since-wrong", "version-back")
+_MENDED_IN_PLACE = ("changelog-missing", "place-unknown", "since-wrong", "version-back")
 """Rules that no version allows to break, and that none is needed to keep."""
 
 

@@ -12,6 +12,9 @@ from conformance.gate.release import Release
 from conformance.gate.tables import Row
 from conformance.gate.views import Views, closed
 
+PARTS = {"envelopes": ("schema",), "messages": ("payload", "answer")}
+"""The tables of messages, with the columns that name schemas."""
+ENVELOPE = "envelope"
 CONNECTION_ID = "common#/$defs/connection_id"
 
 
@@ -52,8 +55,11 @@ class Pair:
         self.old_views, self.new_views = Views(old), Views(new)
 
     def parts(self) -> Iterator[tuple[Part, Part]]:
-        """Find the parts of messages that both versions have."""
-        for table, columns in (("envelopes", ("schema",)), ("messages", ("payload", "answer"))):
+        """Find the parts of messages that both versions have, and the envelope that all messages have."""
+        if ENVELOPE in self.old.schemas and ENVELOPE in self.new.schemas:
+            row = {"message": "any message", "schema": ENVELOPE}
+            yield (Part("envelopes", ENVELOPE, "schema", row),) * 2
+        for table, columns in PARTS.items():
             old, new = self.old.tables[table], self.new.tables[table]
             for key, row in old.items():
                 for column in columns:

@@ -12,9 +12,8 @@ import jsonschema_rs
 
 from conformance.gate.places import join_pointer
 from conformance.gate.release import ReleaseError
+from conformance.schemas import NAMED
 
-NAMED = ("properties", "patternProperties", "$defs", "dependentSchemas")
-"""Keywords whose values are schemas by names that anybody may choose."""
 _NESTED = (
     *("additionalProperties", "unevaluatedProperties", "propertyNames", "items", "prefixItems", "unevaluatedItems"),
     *("contains", "allOf", "anyOf", "oneOf", "not", "if", "then", "else"),
@@ -26,8 +25,6 @@ _PLAIN = (
     *("exclusiveMinimum", "exclusiveMaximum", "multipleOf"),
 )
 _OF_ROOTS = ("$schema", "$id")
-_UNREADABLE = {"$ref", "$id", "$defs", "const", "enum"}
-"""Names of members that :func:`conformance.schemas.inlined` would take for keywords."""
 _KNOWN = {*NAMED, *_NESTED, *_PLAIN} - {"dependentSchemas"}
 
 
@@ -91,8 +88,6 @@ def schema_problem(schema: Any) -> str | None:
         for keyword in each:
             if keyword not in _KNOWN and (pointer or keyword not in _OF_ROOTS):
                 return f"the keyword {keyword} (at {pointer or 'the root'}) is none that the gate can judge{_ADVICE}"
-        for name in _UNREADABLE & {*each.get("properties", {})}:
-            return f"a member called {name} (at {pointer or 'the root'}) is none that the gate can judge"
         for pattern in [each.get("pattern"), *each.get("patternProperties", {})]:
             if pattern is not None and not _is_pattern(pattern):
                 return f"the pattern {pattern!r} (at {pointer or 'the root'}) is none that both validators read"

@@ -21,6 +21,7 @@ ANYTHING: tuple[Any, ...] = (None, True, False, 0, 1, -1, 1.5, "", "x", "1.0", [
 MOST = 400
 """Samples of one schema; beyond that a search costs more than it finds."""
 MOST_BRANCHES = 48
+_EXACT = 2**53
 LONGEST = 70_000
 """Characters of a string, elements of an array."""
 TYPES = ("null", "boolean", "integer", "number", "string", "array", "object")
@@ -189,13 +190,13 @@ def _numbers(parts: Parts) -> Iterator[float]:
         for name in ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"):
             if name in part:
                 bound = part[name]
-                yield from (bound, bound - 1, bound + 1, bound + 0.5)
+                yield from (bound, bound - 1, bound + 1, *([bound + 0.5] if abs(bound) < _EXACT else []))
     yield from (0, 1, -1, 1.5, 2, 10**6, -(10**6), 10**18)
 
 
 def _bounds(parts: Parts, *names: str) -> list[int]:
     """Return the lengths around each bound that the parts state."""
-    stated = {part[name] + delta for part in parts for name in names if name in part for delta in (0, -1, 1)}
+    stated = {int(part[name]) + delta for part in parts for name in names if name in part for delta in (0, -1, 1)}
     return sorted(length for length in stated if 0 <= length <= LONGEST)
 
 

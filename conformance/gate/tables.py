@@ -62,11 +62,12 @@ WORDS: dict[tuple[str, str], tuple[str, ...]] = {
 
 FORMS: dict[tuple[str, str], tuple[re.Pattern[str], str]] = {
     ("messages", "channel"): (
-        re.compile(r"[^\s`,]+|`[^\s`]+:` and a name"),
+        re.compile(r"[a-z_.]+(:[a-z_]+)?|`[a-z_.:]+:` and a name"),
         "any, a name, or a beginning `x:` and a name",
     ),
+    ("limits", "rule"): (re.compile(r"[A-Z]{3}-[0-9]{3}(, [A-Z]{3}-[0-9]{3})*"), "an id, or several with commas"),
     ("limits", "value"): (re.compile(r"[0-9]+"), "a number in digits"),
-    ("error-codes", "code"): (re.compile(r"[a-z_]+"), "one code"),
+    ("error-codes", "code"): (re.compile(r"[a-z_]+"), "one code of small letters and underscores"),
     ("profiles", "chapter"): (re.compile(r"[^\s/]+\.md"), "a link to a chapter"),
 }
 """Cells of a form, with its name."""
@@ -100,6 +101,7 @@ def read_tables(chapters: list[Chapter]) -> list[Found]:
     for name in KEYS:
         if not any(name == mark for _, mark, _ in marked):
             raise SpecError(f"no chapter has a table marked <!-- {name} -->; the gate compares it, so put it back")
+    _refuse_unmarked(chapters, [block for _, _, block in marked])
     rows = [found for chapter, name, block in marked for found in _rows(chapter, name, block)]
     profiles = {found.row["chapter"]: found.row["profile"] for found in rows if found.table == "profiles"}
     rows = [_with_profile(found, profiles) for found in rows]
@@ -112,6 +114,18 @@ def read_tables(chapters: list[Chapter]) -> list[Found]:
                 f"(see {other.chapter.path.name}:{other.line}); keep one"
             )
     return rows
+
+
+def _refuse_unmarked(chapters: list[Chapter], marked: list[Block]) -> None:
+    """Raise SpecError where a table looks like a marked one to people, and no rule would see it."""
+    columns = [_cells(block.lines[0]) for block in marked]
+    for chapter in chapters:
+        for block in chapter.blocks:
+            looks_marked = block.kind is Kind.TABLE and _cells(block.lines[0]) in columns
+            if looks_marked and not any(block is each for each in marked):
+                raise SpecError(
+                    f"{chapter.path}:{block.line}: a table with the columns of a marked one; mark it, or add its rows there"
+                )
 
 
 def _with_profile(found: Found, profiles: dict[str, str]) -> Found:
@@ -133,6 +147,11 @@ def _marked(chapter: Chapter) -> Iterator[tuple[str, Block]]:
         if following is None or following.kind is not Kind.TABLE:
             raise SpecError(f"{where}: no table stands below the mark {found[0]}; put one there")
         yield found[1], following
+        last = following.line + len(following.lines)
+        if any(each.line == last for each in chapter.blocks):
+            raise SpecError(
+                f"{chapter.path}:{last}: stands below the table {found[1]} like a row; begin it with |, or leave a line"
+            )
 
 
 def _rows(chapter: Chapter, table: str, block: Block) -> Iterator[Found]:

@@ -82,6 +82,15 @@ def in_place(schema: Any) -> Iterator[dict[str, Any]]:
             yield from in_place(each)
 
 
+def parts_of(schema: Any) -> Iterator[dict[str, Any]]:
+    """Find the schemas that may speak about a value: itself, what applies to it, and what alternatives offer."""
+    for part in in_place(schema):
+        yield part
+        for key in ALTERNATIVES:
+            for each in part.get(key, []):
+                yield from parts_of(each)
+
+
 def _is_open(parts: list[dict[str, Any]]) -> bool:
     """Tell whether each part that speaks of members says whether there may be others."""
     return all("additionalProperties" in part for part in parts if "properties" in part)

@@ -11,11 +11,12 @@ _IS_DEFINITE = {"a": False, "an": False, "the": True}
 _PHRASE = 3
 """Words behind an article among which a code span names what is meant, so that the article does not matter."""
 _WITHOUT_WEIGHT = {",", ";", ":", ".", "(", ")", '"', "*", "_", "—", "-"}
+_IDS = re.compile(r"\b[A-Z]{3}-[0-9]{3}\b")
 _QUANTITY = re.compile(
     r"`[^`]+`|[0-9]+(?:[.,][0-9]+)*"
     r"|\b(?:no|not|none|never|only|always|must|may|should|can|cannot|before|after|until|since|utc|local|percent"
     r"|(?:nano|micro|milli)?seconds?|minutes?|hours?|days?|(?:kilo|mega|giga|kibi|mebi|gibi)?(?:bytes?|bits?)|octets?"
-    r"|characters?|levels?)\b",
+    r"|characters?|levels?|larger|largest|smaller|smallest|greater|more|less|higher|lower|most|least|oldest|newest)\b",
     re.IGNORECASE,
 )
 
@@ -33,9 +34,12 @@ def is_only_wording(before: str, after: str) -> bool:
 
 
 def has_same_quantities(before: str, after: str) -> bool:
-    """Tell whether two texts name the same numbers, units, code spans and negations, as often as each other."""
-    counts = [Counter(each.lower().removesuffix("s") for each in _QUANTITY.findall(text)) for text in (before, after)]
-    return counts[0] == counts[1]
+    """Tell whether two texts name the same numbers, units, code spans, comparatives and negations, ids aside."""
+    return _quantities(before) == _quantities(after)
+
+
+def _quantities(text: str) -> Counter[str]:
+    return Counter(each.lower().removesuffix("s") for each in _QUANTITY.findall(_IDS.sub("", text)))
 
 
 def _read(sentence: str) -> tuple[str, dict[int, bool]]:

@@ -8,9 +8,9 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from edits import GET_TIME, PRESENCE, Edit, Hit, members, requirement, reserve, schema, text, vectors
+from edits import GET_TIME, PRESENCE, Edit, Hit, members, new_schema, requirement, reserve, schema, text, vectors
 
-from conformance.gate.finding import RECEIVERS, SENDERS
+from conformance.gate.finding import NOBODY, RECEIVERS, SENDERS
 
 BATCH_ROW = "| `batch` | [Batch](15-batch.md) | | |\n"
 ITEMS = "| items of a batch |"
@@ -107,6 +107,8 @@ EVASIONS = [
                 schema("connect", lambda d: d.update(allOf=[known_alone(d)])),
                 schema("connect", lambda d: d.update(allOf=[{"propertyNames": {"enum": [*d["properties"]]}}])),
                 schema("connect", lambda d: d.update(allOf=[{"maxProperties": 9}])),
+                schema("connect", lambda d: d.update(allOf=[{"maxProperties": 1000}])),
+                schema("connect", lambda d: d.update(allOf=[{"propertyNames": {"maxLength": 64}}])),
                 schema("connect", lambda d: d.update(allOf=[{"patternProperties": {"^x-": {"type": "string"}}}])),
                 schema("connect", lambda d: d.update(allOf=[{"patternProperties": {"^secret-": False}}])),
             ],
@@ -118,7 +120,14 @@ EVASIONS = [
     ),
     *hits(
         "name-claimed",
-        {"members/queue-request#/$defs/enqueue:job.tags": [schema("job", lambda d: d["properties"].update(tags=True))]},
+        {
+            "members/queue-request#/$defs/enqueue:job.tags": [
+                schema("job", lambda d: d["properties"].update(tags=True))
+            ],
+            "members/queue-request#/$defs/enqueue:job.data.trace": [
+                schema("job", lambda d: d["properties"].update(data={"properties": {"trace": True}}))
+            ],
+        },
         SENDERS,
     ),
     *hits(
@@ -208,14 +217,31 @@ EVASIONS = [
                 profile("the channel `queue_manager` | "),
                 profile("the channels that begin with `queue:em` | "),
                 profile(" | `ping`, `get_load`"),
-            ]
+                profile(" | `get_load` and `ping`"),
+                profile("the channels that begin with `service` | "),
+                profile("the channel `presence` and every one with an underscore | "),
+            ],
+            "tables/profiles/discovery": [
+                text("12-profiles.md", "`get_service_instances` |", "`get_service_instances`, `watch` and `ping` |")
+            ],
+            "tables/messages/presence/set/client": [message("`presence` | `set` | request | client | | `queue-ok` | ")],
+            "tables/messages/any/describe/client": [
+                message("any | `describe` | request | client | | `queue-ok` | queue")
+            ],
         },
     ),
     *hits(
         "limit-changed",
         {
             "tables/limits/length of a name/at least": [
-                limit("length of a name | at least | 8 | characters | server | receiver | FRM-008")
+                limit("length of a name | at least | 8 | characters | server | receiver | FRM-008"),
+                limit("length of a name | at least | 8 | characters | server | receiver | FRM-008, FRM-009"),
+            ],
+            "tables/limits/Items of a batch/at most": [
+                limit("Items of a batch | at most | 8 | items | server | receiver | FRM-008")
+            ],
+            "tables/limits/connections at the same time/at least": [
+                text("10-limits.md", "server | receiver | LIM-008 |", "server | receiver | LIM-016 |")
             ],
         },
     ),
@@ -234,6 +260,28 @@ EVASIONS = [
             requirement("A server that announces `batch` MUST refuse more than ten items."),
         ],
         "requirements/SYS-008",
+    ),
+    Hit(
+        "target-changed",
+        [text("12-profiles.md", BATCH_ROW, f"{BATCH_ROW}| `ping` | [System](11-system.md) | | |\n")],
+        "requirements/SYS-001",
+    ),
+    *hits(
+        "receivers-broken",
+        {
+            "schemas/common#/$defs/message_type/enum": [
+                schema("common", lambda d: d["$defs"]["message_type"]["enum"].append("stream"))
+            ]
+        },
+        RECEIVERS,
+    ),
+    Hit(
+        "unseen-changed",
+        [
+            new_schema("stream", properties={"message_type": {"const": "stream"}}, required=["message_type"]),
+            schema("client-message", lambda d: d["oneOf"].append({"$ref": "stream.schema.json"})),
+        ],
+        "schemas/client-message#/oneOf",
     ),
     Hit(
         "duty-added",
@@ -274,13 +322,35 @@ EVASIONS = [
     *hits(
         "schema-meaning-changed",
         {
-            "schemas/queue-request#/$defs/retry_job/properties/delay/description": [
+            "schemas/queue-request#/$defs/retry_job/properties/delay": [
                 schema(
                     "queue-request",
                     lambda d: members(d["$defs"]["retry_job"])["delay"].update(description="Seconds from now."),
                 )
             ]
         },
+    ),
+    Hit("place-unknown", [reserve("member", "token", "connect#/")], "tables/reserved/member/token/connect#/", NOBODY),
+    Hit(
+        "name-reused",
+        [
+            reserve("member", "locale", "connect#"),
+            schema("connect", lambda d: d.update(anyOf=[{"properties": {"locale": True}}, True])),
+        ],
+        "tables/reserved/member/locale/connect#",
+    ),
+    Hit(
+        "name-reused",
+        [
+            reserve("action", "watch"),
+            text("12-profiles.md", "`get_service_instances` |", "`get_service_instances` and `watch` |"),
+        ],
+        "tables/reserved/action/watch",
+    ),
+    Hit(
+        "name-reused",
+        [reserve("channel", "queue_manager")],
+        "tables/reserved/channel/queue_manager",
     ),
     Hit(
         "name-reused",

@@ -36,7 +36,7 @@ HITS = [
     Hit(
         "member-removed",
         [schema("envelope", lambda d: d["properties"].pop("reply_to"))],
-        "members/connect-message:reply_to",
+        "members/envelope:reply_to",
     ),
     Hit(
         "senders-broken",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from edits import (
     ANCHORED,
     DEPRECATED_TIME,
@@ -25,6 +27,22 @@ from edits import (
     vectors,
 )
 
+PURGE = "| `queue_manager` | `purge` | request | client | `queue-request#/$defs/purge` | | queue |\n"
+GEO = {"type": "object", "properties": {"lat": {"type": "number"}}, "additionalProperties": False}
+
+
+def detail_in_defs(document: Any) -> None:
+    """Move an open object into a definition."""
+    document["$defs"] = {"detail": document["properties"]["error"]}
+    document["properties"]["error"] = {"$ref": "#/$defs/detail"}
+
+
+def default_twice(document: Any) -> None:
+    """State a default where it is referred to as well."""
+    document["$defs"]["delay"] = members(document["$defs"]["retry_job"])["delay"]
+    members(document["$defs"]["retry_job"])["delay"] = {"$ref": "#/$defs/delay", "default": 0}
+
+
 MISSES = [
     Miss("member-removed", [text("19-messages.md", "| `pong` | |", "| `time` | |")]),
     Miss("member-removed", [new_schema("hello"), text("19-messages.md", "| `pong` | |", "| `hello` | |")]),
@@ -39,6 +57,11 @@ MISSES = [
     Miss(
         "unseen-changed",
         [
+            text(
+                "19-messages.md",
+                GET_TIME,
+                GET_TIME + PURGE,
+            ),
             schema(
                 "queue-request",
                 lambda d: (
@@ -47,11 +70,49 @@ MISSES = [
                     ),
                     d["oneOf"].append({"$ref": "#/$defs/purge"}),
                 ),
-            )
+            ),
         ],
     ),
     Miss("unexplained", [ANCHORED]),
     Miss("unexplained", [schema("job", lambda d: d["properties"]["attempts"].update(default=1))]),
+    Miss("openness-changed", [schema("queue-ok", lambda d: d["properties"].update(geo=GEO))]),
+    Miss("openness-changed", [schema("error", detail_in_defs)]),
+    Miss("default-changed", [schema("queue-request", default_twice)]),
+    Miss(
+        "fatality-flipped",
+        [schema("error-code", lambda d: d["oneOf"][0].update(title="Fatal: the connection ends."))],
+    ),
+    Miss(
+        "schema-meaning-changed",
+        [schema("pong", lambda d: d.update(description="The answer to the action ping (SYS-003, SYS-004)."))],
+    ),
+    Miss(
+        "unexplained",
+        [schema("services", lambda d: d["$defs"]["service"]["properties"].update(title={"type": "string"}))],
+    ),
+    Miss("unexplained", [schema("queue-request", lambda d: d["$defs"]["retry_job"].update(deprecated=True))]),
+    Miss(
+        "payload-swapped",
+        [
+            *PRESENCE,
+            text(
+                "19-messages.md",
+                GET_TIME,
+                f"{GET_TIME}| `presence` | `error` | response | server | `queue-error` | | presence |\n",
+            ),
+        ],
+    ),
+    Miss(
+        "channels-reserved",
+        [
+            text(
+                "12-profiles.md",
+                "| `batch` | [Batch](15-batch.md) | | |\n",
+                "| `batch` | [Batch](15-batch.md) | | |\n| `seen` | [Seen](20-seen.md) | `seen` | `get_seen` |\n",
+            )
+        ],
+    ),
+    Miss("place-unknown", [reserve("member", "token", "connect#")]),
     Miss("name-claimed", [schema("connect", lambda d: d["properties"].update(locale={"type": "string"}))]),
     Miss("openness-changed", [schema("job", lambda d: d.update(additionalProperties={}))]),
     Miss("openness-changed", [schema("connect", lambda d: d["properties"].update(locale={"type": "string"}))]),

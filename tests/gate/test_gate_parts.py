@@ -188,6 +188,12 @@ def test_what_is_neither_proved_nor_disproved_stays_open() -> None:
     assert "no example shows a difference" in answer.reason
 
 
+@pytest.mark.parametrize("bound", [{"maxLength": 4.0}, {"maximum": 10**400}, {"maxItems": 3.0, "items": {}}])
+def test_bounds_may_be_written_as_any_number(bound: dict[str, Any]) -> None:
+    outer = {keyword: value - 1 for keyword, value in bound.items() if keyword != "items"}
+    assert not contains({**bound, **outer}, bound, examples=0).holds
+
+
 def test_combination_of_edges_is_found_at_length() -> None:
     names = [f"m{number}" for number in range(4)]
     inner = {"type": "object", "required": names, "properties": {name: {"enum": [0, 1]} for name in names}}

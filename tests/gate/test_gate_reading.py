@@ -72,13 +72,15 @@ def test_schema_that_the_gate_cannot_judge(workshop: Workshop, change: dict[str,
 
 
 def test_members_and_values_may_have_any_name() -> None:
-    names = {"format": True, "pattern": {"type": "string"}, "x": {"enum": [{"format": 1}], "default": {"format": 1}}}
+    names = {
+        "format": True,
+        "$ref": True,
+        "$id": {"type": "string"},
+        "enum": True,
+        "pattern": {"type": "string"},
+        "x": {"enum": [{"format": 1}], "default": {"format": 1}},
+    }
     assert schema_problem({"$id": "https://a.example/", "properties": names, "$defs": names}) is None
-
-
-@pytest.mark.parametrize("name", ["$ref", "$id", "$defs", "const", "enum"])
-def test_names_that_references_are_resolved_by(name: str) -> None:
-    assert f"a member called {name} (at /items)" in str(schema_problem({"items": {"properties": {name: True}}}))
 
 
 def test_id_that_two_files_have(workshop: Workshop) -> None:
@@ -136,6 +138,19 @@ def test_text_that_is_no_plain_utf8(workshop: Workshop, file: str, beginning: by
 def test_chapter_that_is_empty(workshop: Workshop) -> None:
     (workshop.root / "spec" / "19-messages.md").write_text("", "utf-8")
     refused(workshop, "no chapter has a table marked <!-- envelopes -->")
+
+
+def test_row_without_its_first_mark(workshop: Workshop) -> None:
+    path = workshop.root / "spec" / "12-profiles.md"
+    text = path.read_text("utf-8")
+    row = next(line for line in text.splitlines() if line.startswith("| `security`"))
+    path.write_text(text.replace(row, f"{row}\n`all` | [All](20-all.md) | | |"), "utf-8")
+    refused(workshop, r"12-profiles\.md:\d+: stands below the table profiles like a row")
+
+
+def test_table_that_looks_like_a_marked_one(workshop: Workshop) -> None:
+    workshop.append("spec/11-system.md", "\n| code | fatal | sent when |\n|---|---|---|\n| `again` | yes | twice |\n")
+    refused(workshop, r"11-system\.md:\d+: a table with the columns of a marked one")
 
 
 def test_requirement_that_is_commented_out(workshop: Workshop) -> None:

@@ -7,9 +7,8 @@ from typing import Any
 
 from conformance.gate.pair import Pair, Part
 from conformance.gate.places import join_pointer, split_pointer
-from conformance.gate.reading import NAMED
 from conformance.gate.release import Release
-from conformance.schemas import SUFFIX
+from conformance.schemas import NAMED, SUFFIX
 from conformance.wire import same
 
 TEXTS = ("title", "description", "$comment", "examples")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 
 from conformance.gate.finding import BOTH, NOBODY, RECEIVERS, SENDERS, Direction, Finding, Rule
 from conformance.gate.pair import Pair
 from conformance.gate.release import Release
+from conformance.gate.rules.cells import ADDS, RESERVES, channels_in, is_same_channel, names_in, says_more_than_names
 from conformance.gate.rules.members import REMOVED_UNANNOUNCED
-from conformance.gate.rules.messages import PROFILE_MEMBER_MOVED, is_announced, is_same_channel
+from conformance.gate.rules.messages import CHANNELS_RESERVED, PROFILE_MEMBER_MOVED, is_announced
 from conformance.gate.rules.names import is_reserved
 from conformance.gate.tables import Row
 from conformance.gate.version import Step
@@ -108,13 +108,6 @@ PROFILE_EXTENDED = Rule(
     "a profile adds an action that there was not, or a new one an error code",
     "Nothing; a new minor version says so.",
 )
-CHANNELS_RESERVED = Rule(
-    "channels-reserved",
-    BOTH,
-    Step.MAJOR,
-    "a profile reserves other channels than before, or adds other actions to system",
-    "Let a new profile reserve the channel; clients of the old version may be using it.",
-)
 RESPONDER_CHANGED = Rule(
     "responder-changed",
     BOTH,
@@ -152,13 +145,10 @@ RULES = (
     PROFILE_REMOVED,
     PROFILE_ADDED,
     PROFILE_EXTENDED,
-    CHANNELS_RESERVED,
     RESPONDER_CHANGED,
     RESPONDER_EXTENDED,
     TABLE_REWORDED,
 )
-
-_SPAN = re.compile(r"`([^`]+)`")
 
 Judge = Callable[[Pair, str, str, Row | None, Row | None], Iterator[Finding]]
 
@@ -182,8 +172,9 @@ def _branches(release: Release) -> dict[str, str]:
     """Return for each error code the branch of the schema error-code that lists it: programs tell fatal ones by it."""
     branches = release.schemas.get("error-code", {}).get("oneOf", [])
     return {
-        code: f"{number}: {branch.get('title', 'untitled')}"
+        code: f"{number}: {branch.get('title', 'untitled').lower().removesuffix('.')}"
         for number, branch in enumerate(branches)
+        if isinstance(branch, dict)
         for code in branch.get("enum", [])
     }
 
@@ -223,13 +214,19 @@ def _limit(pair: Pair, pointer: str, key: str, old: Row | None, new: Row | None)
         what = f"{key}: {old['value']} became {new['value']} {new['unit']}"
         yield Finding(rule, pointer, what, old["value"], new["value"], breaks=_broken_by(old["as"], is_tighter))
     else:
-        yield Finding(TABLE_REWORDED, pointer, f"{key}: another requirement states it", old["rule"], new["rule"])
+        is_as_strict = _levels(pair.old, old) == _levels(pair.new, new)
+        rule = TABLE_REWORDED if is_as_strict else LIMIT_CHANGED
+        yield Finding(rule, pointer, f"{key}: another requirement states it", old["rule"], new["rule"])
 
 
 def _is_limit_of_something_new(pair: Pair, row: Row) -> bool:
     """Tell whether the old version neither had a bound of that name nor the requirement that states the new one."""
-    bounded = {each["limit"] for each in pair.old.tables["limits"].values()}
-    return row["limit"] not in bounded and row["rule"] not in pair.old.requirements
+    bounded = {each["limit"].lower() for each in pair.old.tables["limits"].values()}
+    return row["limit"].lower() not in bounded and pair.old.requirements.keys().isdisjoint(row["rule"].split(", "))
+
+
+def _levels(release: Release, row: Row) -> set[str]:
+    return {release.requirements[id_].level for id_ in row["rule"].split(", ") if id_ in release.requirements}
 
 
 def _broken_by(role: str, is_tighter: bool) -> tuple[Direction, ...]:
@@ -285,29 +282,26 @@ def _profile(pair: Pair, pointer: str, key: str, old: Row | None, new: Row | Non
     elif old is not None and new is not None:
         if old["chapter"] != new["chapter"]:
             yield _chapter(pair, pointer, old, new)
-        for column in ("reserves for the server", "adds to `system`"):
+        for column in (RESERVES, ADDS):
             if old.get(column) != new.get(column):
                 yield _reservation(pair, pointer, column, old, new)
 
 
 def _taken(pair: Pair, pointer: str, new: Row) -> Iterator[Finding]:
     """Find what a new profile takes that the old version had already."""
-    key, cell = new["profile"], new.get("reserves for the server", "")
+    reserved, added = (new.get(column, "") for column in (RESERVES, ADDS))
     rows = pair.old.tables["messages"].values()
-    channels = ({row["channel"] for row in rows} - {"any"}) | {
-        span
-        for row in pair.old.tables["profiles"].values()
-        for span in _SPAN.findall(row.get("reserves for the server", ""))
-    }
-    names = _SPAN.findall(cell)
-    taken = [name for name in names if any(is_same_channel(name, channel) for channel in channels)]
-    if cell and (taken or not names):
-        what = f"the new profile {key} reserves {', '.join(taken) or cell}, which is not new"
-        yield Finding(CHANNELS_RESERVED, pointer, what, after=cell)
-    actions = _code_spans(new.get("adds to `system`", "")) & {row["message"] for row in rows}
-    if actions:
-        what = f"the new profile {key} adds {', '.join(sorted(actions))}, which is not new"
-        yield Finding(CHANNELS_RESERVED, pointer, what, after=new["adds to `system`"])
+    cells = [row.get(RESERVES, "") for row in pair.old.tables["profiles"].values()]
+    channels = {row["channel"] for row in rows} - {"any"} | {each for cell in cells for each in channels_in(cell)}
+    taken = [each for each in channels_in(reserved) if any(is_same_channel(each, channel) for channel in channels)]
+    taken += sorted(set(names_in(added)) & {row["message"] for row in rows})
+    if taken:
+        what = f"the new profile {new['profile']} takes {', '.join(taken)}, which the old version had"
+        yield Finding(CHANNELS_RESERVED, pointer, what, after=_text(new))
+    for cell in (reserved, added):
+        if says_more_than_names(cell):
+            what = f"the gate cannot read what the new profile {new['profile']} takes: {cell}"
+            yield Finding(CHANNELS_RESERVED, pointer, what, after=cell)
 
 
 def _chapter(pair: Pair, pointer: str, old: Row, new: Row) -> Finding:
@@ -325,19 +319,15 @@ def _families(release: Release, chapter: str) -> set[str]:
 
 
 def _reservation(pair: Pair, pointer: str, column: str, old: Row, new: Row) -> Finding:
-    key = new["profile"]
-    finding = _difference(CHANNELS_RESERVED, pointer, key, {column: old.get(column, "")}, {column: new.get(column, "")})
-    if column != "adds to `system`" or finding.rule is TABLE_REWORDED:
+    before, after = (row.get(column, "") for row in (old, new))
+    finding = _difference(CHANNELS_RESERVED, pointer, new["profile"], {column: before}, {column: after})
+    if column != ADDS or finding.rule is TABLE_REWORDED or says_more_than_names(after):
         return finding
-    before, after = (_code_spans(row.get(column, "")) for row in (old, new))
-    added = after - before
-    if before <= after and not added & {row["message"] for row in pair.old.tables["messages"].values()}:
+    added = set(names_in(after)) - set(names_in(before))
+    messages = {row["message"] for row in pair.old.tables["messages"].values()}
+    if set(names_in(before)) <= set(names_in(after)) and not added & messages:
         return Finding(PROFILE_EXTENDED, pointer, finding.what, finding.before, finding.after)
     return finding
-
-
-def _code_spans(cell: str) -> set[str]:
-    return {part.strip(" `") for part in cell.split(",") if part.strip()}
 
 
 def _text(row: Row | None) -> str | None:

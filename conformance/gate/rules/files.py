@@ -134,15 +134,17 @@ def _kept(name: str, old: Any, new: Any) -> Iterator[Finding]:
     if old.get("deprecated") != new.get("deprecated"):
         what = f"the schema {name} is {'' if new.get('deprecated') else 'no longer '}deprecated"
         yield Finding(DEPRECATION_CHANGED, f"schemas/{name}#", what)
-    yield from _said(name, _texts(old), _texts(new))
+    yield from _said(name, old, new)
 
 
-def _said(name: str, before: dict[str, str], after: dict[str, str]) -> Iterator[Finding]:
-    for place, text in before.items():
-        if place in after and not has_same_quantities(text, after[place]):
-            what = f"{place} of {name} speaks of other numbers, units, names or conditions"
-            yield Finding(SCHEMA_MEANING_CHANGED, f"schemas/{name}#{place}", what, text, after[place])
-    if before != after:
+def _said(name: str, old: Any, new: Any) -> Iterator[Finding]:
+    before, after = _texts(old), _texts(new)
+    for place in before.keys() & after.keys():
+        said, says = (" ".join(found[place].values()) for found in (before, after))
+        if said and not has_same_quantities(said, says):
+            what = f"{place or 'the root'} of {name} speaks of other numbers, units, names or conditions"
+            yield Finding(SCHEMA_MEANING_CHANGED, f"schemas/{name}#{place}", what, said, says)
+    if any(before.get(place, {}) != after.get(place, {}) for place in [*before, *after]):
         yield Finding(SCHEMA_TEXT_CHANGED, f"schemas/{name}#", f"titles or descriptions of {name} changed")
 
 
@@ -154,11 +156,13 @@ def _anchors(schema: Any, pointer: str = "") -> Iterator[tuple[str, str]]:
         yield from _anchors(value, f"{pointer}{join_pointer(key)}")
 
 
-def _texts(schema: Any) -> dict[str, str]:
-    """Return the texts of a schema by their places."""
+def _texts(schema: Any) -> dict[str, dict[str, str]]:
+    """Return the texts of each schema inside of a schema, by its place and their keywords."""
     return {
-        f"{pointer}{join_pointer(keyword)}": value if isinstance(value, str) else json.dumps(value)
+        pointer: {
+            keyword: each[keyword] if isinstance(each[keyword], str) else json.dumps(each[keyword])
+            for keyword in TEXTS
+            if keyword in each
+        }
         for pointer, each in subschemas(schema)
-        for keyword, value in each.items()
-        if keyword in TEXTS
     }

@@ -9,7 +9,7 @@ from conformance.gate.finding import BOTH, NOBODY, SENDERS, Finding, Rule
 from conformance.gate.pair import Pair, Part
 from conformance.gate.rules.names import is_member_reserved
 from conformance.gate.version import Step
-from conformance.gate.views import ALTERNATIVES, in_place
+from conformance.gate.views import parts_of
 from conformance.wire import same
 
 MEMBER_REMOVED = Rule(
@@ -56,6 +56,9 @@ NAME_CLAIMED = Rule(
 )
 RULES = (MEMBER_REMOVED, MEMBER_RENAMED, REMOVED_UNANNOUNCED, DEFAULT_CHANGED, DEPRECATION_CHANGED, NAME_CLAIMED)
 
+_PLAIN: dict[bool, dict[str, Any]] = {True: {}, False: {"not": {}}}
+"""The schemas true and false, written as objects."""
+
 Members = dict[str, list[dict[str, Any]]]
 
 
@@ -69,6 +72,8 @@ def check(pair: Pair) -> Iterator[Finding]:
         schemas = [views.receiver(new.reference) for views in (pair.old_views, pair.new_views)]
         before, after = (_own(new, members(schema)) for schema in schemas)
         yield from _gone(pair, new.reference, before, after)
+        if "#" in new.reference:  # the roots of files are compared as files
+            yield from _annotations(f"schemas/{new.reference}", new.reference, *([each] for each in schemas))
         yield from _claimed(new.reference, {"": [schemas[0]], **before}, after)
         for path in before:
             if path in after:
@@ -83,27 +88,16 @@ def _own(part: Part, found: Members) -> Members:
 def members(schema: Any, path: str = "") -> Members:
     """Return the schemas of every member inside of a schema, by its path, such as ``jobs[].id``."""
     found: Members = {}
-    for part in _parts(schema):
+    for part in parts_of(schema):
         for name, value in part.get("properties", {}).items():
             inside = f"{path}.{name}" if path else name
-            if isinstance(value, dict):
-                found.setdefault(inside, []).append(value)
-            else:
-                found.setdefault(inside, [])
+            found.setdefault(inside, []).append(value if isinstance(value, dict) else _PLAIN[bool(value)])
             for deeper, schemas in members(value, inside).items():
                 found.setdefault(deeper, []).extend(schemas)
         for items in [part.get("items"), *part.get("prefixItems", [])]:
             for deeper, schemas in members(items, f"{path}[]").items():
                 found.setdefault(deeper, []).extend(schemas)
     return found
-
-
-def _parts(schema: Any) -> Iterator[dict[str, Any]]:
-    for part in in_place(schema):
-        yield part
-        for key in ALTERNATIVES:
-            for each in part.get(key, []):
-                yield from _parts(each)
 
 
 def _gone(pair: Pair, reference: str, before: Members, after: Members) -> Iterator[Finding]:
@@ -143,27 +137,35 @@ def _values(found: Members, path: str) -> list[Any]:
     if not path.endswith("[]"):
         return list(found.get(path, []))
     arrays = _values(found, path.removesuffix("[]"))
-    parts = [part for each in arrays for part in _parts(each)]
+    parts = [part for each in arrays for part in parts_of(each)]
     return [items for part in parts for items in (part.get("items"), *part.get("prefixItems", []))]
 
 
 def _lets_senders_add(schema: Any) -> bool:
-    return any(part.get("additionalProperties") is True for part in _parts(schema))
+    """Tell whether an object may have members of the sender's own: where that is said, and where nothing is."""
+    parts = list(parts_of(schema))
+    says_nothing = not any(part.keys() - {"title", "description", "default", "type", "allOf"} for part in parts)
+    is_object = all("type" not in part or "object" in part["type"] for part in parts)
+    return any(part.get("additionalProperties") is True for part in parts) or (says_nothing and is_object)
 
 
 def _annotated(schema: Any) -> Iterator[dict[str, Any]]:
     """Find the schemas that speak about a value, and about the items in it."""
-    for part in _parts(schema):
+    for part in parts_of(schema):
         yield part
         for items in (part.get("items"), *part.get("prefixItems", [])):
             yield from _annotated(items)
+
+
+def _without_twins(values: list[Any]) -> list[Any]:
+    return [each for number, each in enumerate(values) if not any(same(each, other) for other in values[:number])]
 
 
 def _annotations(
     pointer: str, path: str, before: list[dict[str, Any]], after: list[dict[str, Any]]
 ) -> Iterator[Finding]:
     parts = [[part for each in schemas for part in _annotated(each)] for schemas in (before, after)]
-    defaults = [[each["default"] for each in found if "default" in each] for found in parts]
+    defaults = [_without_twins([each["default"] for each in found if "default" in each]) for found in parts]
     if not same(*defaults):
         old, new = (repr(each[0]) if each else "nothing in particular" for each in defaults)
         what = f"{path} that is left out meant {old}, and means {new} now"

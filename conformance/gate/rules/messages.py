@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from conformance.gate.finding import BOTH, NOBODY, RECEIVERS, Finding, Rule
 from conformance.gate.pair import Pair
 from conformance.gate.release import Release
+from conformance.gate.rules.cells import is_same_channel
 from conformance.gate.rules.members import REMOVED_UNANNOUNCED
 from conformance.gate.rules.names import is_reserved
 from conformance.gate.tables import Row, Table
@@ -54,6 +55,13 @@ CHANNEL_MOVED = Rule(
     "a message is sent on another channel",
     "Offer it on the new channel under another name, and keep the old one.",
 )
+CHANNELS_RESERVED = Rule(
+    "channels-reserved",
+    BOTH,
+    Step.MAJOR,
+    "a channel or action becomes the server's that was free or another profile's",
+    "Let a new profile reserve the channel; clients of the old version may be using it.",
+)
 ACTION_ADDED = Rule(
     "action-added", NOBODY, Step.MINOR, "a message or action is new", "Nothing; a new minor version says so."
 )
@@ -78,6 +86,7 @@ RULES = (
     PAYLOAD_SWAPPED,
     PROFILE_MEMBER_MOVED,
     CHANNEL_MOVED,
+    CHANNELS_RESERVED,
     ACTION_ADDED,
     ENVELOPE_ADDED,
     EVENT_ADDED,
@@ -158,23 +167,18 @@ def _new(pair: Pair, table: str, key: str, row: Row) -> Finding:
 
 
 def _rule_of_new(pair: Pair, row: Row) -> Rule:
-    near = [each for each in pair.old.tables["messages"].values() if is_same_channel(row["channel"], each["channel"])]
+    old = pair.old.tables["messages"].values()
     is_of_new_profile = bool(row["profile"]) and row["profile"] not in pair.old.tables["profiles"]
+    near = [each for each in old if is_same_channel(row["channel"], each["channel"])]
+    if row["channel"] != "any":  # what may be on any channel is on none of its own
+        near = [each for each in near if each["channel"] != "any" or not is_of_new_profile]
     if any((each["message"], each["from"]) == (row["message"], row["from"]) for each in near):
         return PAYLOAD_SWAPPED
-    listening = [each for each in near if each["channel"] != "any" or row["channel"] == "any"]
+    there = [each for each in near if each["channel"] != "any" or row["channel"] == "any"]
     if row["from"] == "server":
-        return EVENT_ADDED if listening or not is_of_new_profile else ACTION_ADDED
-    owners = {each["profile"] for each in listening if each["channel"] not in ("system", "any")}
-    return PROFILE_MEMBER_MOVED if owners and row["profile"] not in owners else ACTION_ADDED
-
-
-def is_same_channel(one: str, other: str) -> bool:
-    """Tell whether two cells of channels may mean the same one: any, a name, or a beginning such as `queue:`."""
-    if "any" in (one, other):
-        return True
-    names = [(cell.split("`")[1] if "`" in cell else cell, "`" in cell or cell.endswith(":")) for cell in (one, other)]
-    (name, is_beginning), (second, is_second_beginning) = names
-    if is_beginning or is_second_beginning:
-        return (is_beginning and second.startswith(name)) or (is_second_beginning and name.startswith(second))
-    return name == second
+        return EVENT_ADDED if there or not is_of_new_profile else ACTION_ADDED
+    if not is_of_new_profile and (row["channel"] == "any" or not there):
+        return CHANNELS_RESERVED
+    owners = {each["profile"] for each in there if each["channel"] not in ("system", "any")}
+    is_elsewhere = row["channel"] != "any" and bool(owners) and row["profile"] not in owners
+    return PROFILE_MEMBER_MOVED if is_elsewhere else ACTION_ADDED

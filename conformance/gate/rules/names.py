@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from conformance.gate.finding import BOTH, NOBODY, Finding, Rule
 from conformance.gate.pair import Pair
-from conformance.gate.places import split_pointer
-from conformance.gate.release import Release
-from conformance.gate.rules.differences import reachable, value_at
+from conformance.gate.release import Release, ReleaseError
+from conformance.gate.rules.cells import ADDS, RESERVES, names_in
+from conformance.gate.rules.differences import reachable
 from conformance.gate.version import Step
-from conformance.gate.views import in_place
+from conformance.gate.views import Views, parts_of
 
 NAME_REUSED = Rule(
     "name-reused",
@@ -34,7 +33,16 @@ NAME_RESERVED = Rule(
     "a name is reserved",
     "Nothing; that is how something is removed.",
 )
-RULES = (NAME_REUSED, RESERVATION_DROPPED, NAME_RESERVED)
+PLACE_UNKNOWN = Rule(
+    "place-unknown",
+    NOBODY,
+    Step.NEVER,
+    "a member is reserved at a place where no object was",
+    "Write the schema and the pointer of the object that had the member, such as connect#/properties/client.",
+)
+RULES = (NAME_REUSED, RESERVATION_DROPPED, NAME_RESERVED, PLACE_UNKNOWN)
+
+_PLACE = "a schema and a pointer, such as connect#/properties/client"
 
 
 def is_reserved(release: Release, kind: str, name: str) -> bool:
@@ -50,7 +58,7 @@ def is_member_reserved(pair: Pair, reference: str, name: str) -> bool:
         for row in pair.new.tables["reserved"].values()
         if row["kind"] == "member" and row["name"] == name and row["place"].partition("#")[0] in files
     )
-    return any(name in _properties(pair.old.schemas[place.partition("#")[0]], place) for place in places)
+    return any(name in _object_at(pair.old_views, place) for place in places)
 
 
 def check(pair: Pair) -> Iterator[Finding]:
@@ -65,11 +73,18 @@ def check(pair: Pair) -> Iterator[Finding]:
         pointer = f"tables/reserved/{key}"
         if key not in old:
             yield Finding(NAME_RESERVED, pointer, f"{row['kind']} {row['name']} is reserved now")
-        if _is_used(pair.new, row["kind"], row["name"], row["place"]):
+            if row["kind"] == "member" and not _object_at(pair.old_views, row["place"]):
+                what = f"the place {row['place']!r} of the reserved member {row['name']} was no object; write {_PLACE}"
+                yield Finding(PLACE_UNKNOWN, pointer, what)
+        if _is_used(pair, row["kind"], row["name"], row["place"]):
             yield Finding(NAME_REUSED, pointer, f"{row['kind']} {row['name']} is reserved, and used")
 
 
-def _is_used(release: Release, kind: str, name: str, place: str) -> bool:
+def _is_used(pair: Pair, kind: str, name: str, place: str) -> bool:
+    release = pair.new
+    cells = [cell for row in release.tables["profiles"].values() for cell in (row.get(RESERVES, ""), row.get(ADDS, ""))]
+    if kind in ("action", "channel") and any(name in names_in(cell) for cell in cells):
+        return True
     tables = {
         "action": ("messages", "message"),
         "error code": ("error-codes", "code"),
@@ -81,10 +96,13 @@ def _is_used(release: Release, kind: str, name: str, place: str) -> bool:
         return any(row[column] == name for row in release.tables[table].values())
     if kind == "schema":
         return name in release.schemas
-    return name in _properties(release.schemas.get(place.partition("#")[0]), place)
+    return name in _object_at(pair.new_views, place)
 
 
-def _properties(schema: Any, place: str) -> dict[str, Any]:
-    """Return the members of the object at a place such as ``connect#/properties/client``."""
-    found = value_at(schema, split_pointer(place.partition("#")[2]))
-    return {name: value for part in in_place(found) for name, value in part.get("properties", {}).items()}
+def _object_at(views: Views, place: str) -> set[str]:
+    """Return the names of the members of the object at a place such as ``connect#/properties/client``, if it is one."""
+    try:
+        found = list(parts_of(views.receiver(place)))
+    except ReleaseError:
+        return set()
+    return {name for part in found for name in part.get("properties", {})}

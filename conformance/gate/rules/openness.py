@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Collection, Iterator
 from itertools import islice
 from typing import Any
 
@@ -11,9 +12,11 @@ from conformance.gate.finding import BOTH, Finding, Rule
 from conformance.gate.pair import Pair, Part
 from conformance.gate.places import join_pointer, split_pointer
 from conformance.gate.reading import subschemas
-from conformance.gate.rules.differences import differences, differing_places, value_at
+from conformance.gate.rules.differences import differing_places
+from conformance.gate.rules.members import members
 from conformance.gate.samples import samples, strings_of, validator
 from conformance.gate.version import Step
+from conformance.gate.views import parts_of
 from conformance.wire import same, shorten
 
 OPENNESS_CHANGED = Rule(
@@ -46,48 +49,71 @@ _MANY = {f"further-{number}": 1 for number in range(300)}
 def check(pair: Pair) -> Iterator[Finding]:
     """Compare what the schemas say about further members, and what they make of some."""
     found: set[str] = set()
-    for name in sorted(pair.old.schemas.keys() & pair.new.schemas.keys()):
-        for finding in _said(name, pair.old.schemas[name], pair.new.schemas[name]):
-            found.add(name)
-            yield finding
     for old, new in pair.parts():
         places = list(differing_places(pair, old, new))
-        files = {place.partition("#")[0].removeprefix("schemas/") for place in places}
-        if places and not files & found:
-            found |= files
-            yield from _tried(pair, old, new, places[0])
-
-
-def _said(name: str, old: Any, new: Any) -> Iterator[Finding]:
-    """Find where a keyword about further members has another value, in objects that both versions have."""
-    for pointer in differences(old, new):
-        tokens = split_pointer(pointer)
-        places = [place for place, token in enumerate(tokens) if token in ABOUT_FURTHER]
-        if not places:
+        if not places or found & set(places):
             continue
-        parent, keyword = tokens[: places[0]], tokens[places[0]]
-        if parent[-1:] == ["properties"] or value_at(old, parent) is None or value_at(new, parent) is None:
-            continue
-        before, after = (_normal(keyword, value_at(schema, parent)) for schema in (old, new))
-        lets_senders_add = before is None and after is True  # which old receivers ignore
-        if not same(before, after) and not lets_senders_add:
-            said = ["nothing" if value is None else shorten(value) for value in (before, after)]
-            what = f"{keyword} of {name} was {said[0]}, and is {said[1]}"
-            yield Finding(OPENNESS_CHANGED, f"schemas/{name}#{join_pointer(*parent, keyword)}", what)
+        findings = [*_said(pair, old, new, places)] or [*_tried(pair, old, new, places[0])]
+        if findings:
+            found.update(places)
+        yield from findings
 
 
-def _normal(keyword: str, schema: Any) -> Any:
-    value = schema.get(keyword, ABOUT_FURTHER[keyword])
-    return True if value == {} and keyword == "additionalProperties" else value
+def _said(pair: Pair, old: Part, new: Part, places: list[str]) -> Iterator[Finding]:
+    """Find objects about whose further members the versions say different things, wherever in the schema."""
+    schemas = pair.old_views.receiver(old.reference), pair.new_views.receiver(new.reference)
+    before, after = (_sayings(schema) for schema in schemas)
+    for path in before.keys() & after.keys():
+        gone, come = before[path] - after[path], after[path] - before[path]
+        lets_senders_add = not gone and set(come) == {_OPEN}  # which old receivers ignore
+        if (gone or come) and not lets_senders_add:
+            said = [", ".join(sorted(each)) or "nothing" for each in (gone, come)]
+            what = f"{path or 'the whole'} of {new.title}: of further members it said {said[0]}, and says {said[1]}"
+            keyword = next((each for each in places if ABOUT_FURTHER.keys() & set(split_pointer(each))), places[0])
+            yield Finding(OPENNESS_CHANGED, _up_to_keyword(keyword), what)
+            return
+
+
+def _up_to_keyword(place: str) -> str:
+    """Return the pointer of the keyword about further members in which a place is."""
+    file, _, pointer = place.partition("#")
+    tokens = split_pointer(pointer)
+    inside = next((number for number, token in enumerate(tokens) if token in ABOUT_FURTHER), len(tokens))
+    return f"{file}#{join_pointer(*tokens[: inside + 1])}"
+
+
+def _sayings(schema: Any, path: str = "") -> dict[str, Counter[str]]:
+    """Return what is said of further members, by the path of the object, such as ``jobs[].limits``."""
+    found: dict[str, Counter[str]] = {path: Counter()}
+    inside: list[tuple[str, Any]] = []
+    for part in parts_of(schema):
+        found[path].update(_saying(keyword, part[keyword]) for keyword in ABOUT_FURTHER if keyword in part)
+        found[path].pop("", None)
+        inside += [(f"{path}.{name}" if path else name, value) for name, value in part.get("properties", {}).items()]
+        inside += [(f"{path}[]", each) for each in (part.get("items"), *part.get("prefixItems", []))]
+    for deeper, value in inside:
+        for place, sayings in _sayings(value, deeper).items():
+            found.setdefault(place, Counter()).update(sayings)
+    return found
+
+
+def _saying(keyword: str, value: Any) -> str:
+    """Return what a keyword says, nothing where it might as well not be there."""
+    normal = True if value == {} and keyword in ("additionalProperties", "unevaluatedProperties") else value
+    return "" if same(normal, ABOUT_FURTHER[keyword]) else f"{keyword} {shorten(normal)}"
+
+
+_OPEN = "additionalProperties true"
 
 
 def _tried(pair: Pair, old: Part, new: Part, place: str) -> Iterator[Finding]:
     """Look for a value with a further member that one version takes and the other refuses."""
     schemas = pair.old_views.receiver(old.reference), pair.new_views.receiver(new.reference)
     before, after = (validator(schema) for schema in schemas)
+    known = set(members(schemas[0]))
     both = (value for value in _candidates(pair, old, schemas) if before.is_valid(value) and after.is_valid(value))
     for value in islice(both, _MOST_VALUES):
-        for changed in _with_further(value, _further_names(schemas)):
+        for changed in _with_further(value, _further_names(schemas), known):
             if before.is_valid(changed) != after.is_valid(changed):
                 verb = "is refused now" if before.is_valid(changed) else "is taken now"
                 yield Finding(OPENNESS_CHANGED, place, f"{new.title}: {shorten(changed, 120)} {verb}")
@@ -116,12 +142,19 @@ def _patterns(part: dict[str, Any]) -> list[str]:
     return [*part.get("patternProperties", {}), *inside]
 
 
-def _with_further(value: Any, names: list[str]) -> Iterator[Any]:
-    """Give copies of a value in which one object has a further member, or many."""
+def _with_further(value: Any, names: list[str], known: Collection[str]) -> Iterator[Any]:
+    """Give copies of a value in which one object that the old version knew has a further member, or many."""
     for path in _objects(value):
+        if path and _name_of(path) not in known:
+            continue
         for name in names:
             yield from (_extended(value, path, {name: further}) for further in _VALUES)
         yield _extended(value, path, _MANY)
+
+
+def _name_of(path: tuple[Any, ...]) -> str:
+    """Return the path to a member as :func:`members` has it, that of the array for one of its items."""
+    return ".".join(str(key) if isinstance(key, str) else "[]" for key in path).replace(".[]", "[]").removesuffix("[]")
 
 
 def _objects(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:

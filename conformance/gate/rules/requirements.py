@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from conformance.gate.finding import BOTH, NOBODY, RECEIVERS, SENDERS, Direction, Finding, Rule
 from conformance.gate.pair import Pair
+from conformance.gate.release import Release
 from conformance.gate.version import Step, Version
 from conformance.gate.wording import is_only_wording
 from conformance.requirements import Requirement
@@ -149,9 +150,21 @@ def check(pair: Pair) -> Iterator[Finding]:
             yield _deleted(pair, old)
         else:
             yield from _kept(old, new)
+            was, is_ = (_profile_of(release, rule) for release, rule in ((pair.old, old), (pair.new, new)))
+            if was != is_:
+                what = (
+                    f"{id_} was for {was or 'every peer'}, and is for {is_ or 'every peer'}: it stands in that chapter"
+                )
+                yield Finding(TARGET_CHANGED, f"requirements/{id_}", what, was, is_)
     for id_, new in pair.new.requirements.items():
         if id_ not in pair.old.requirements:
             yield from _added(pair, new)
+
+
+def _profile_of(release: Release, rule: Requirement) -> str:
+    """Return the profile in whose chapter a requirement stands, or nothing for one of the core."""
+    chapter = f"{rule.section.partition('#')[0]}.md"
+    return next((name for name, row in release.tables["profiles"].items() if row["chapter"] == chapter), "")
 
 
 def _deleted(pair: Pair, old: Requirement) -> Finding:

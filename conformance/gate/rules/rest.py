@@ -8,9 +8,11 @@ from typing import Any
 
 from conformance.gate.finding import BOTH, Finding, Rule
 from conformance.gate.pair import Pair
+from conformance.gate.places import split_pointer
 from conformance.gate.release import Release
 from conformance.gate.rules.differences import TEXTS, differences
 from conformance.gate.version import Step
+from conformance.schemas import NAMED
 from conformance.wire import same, shorten
 
 UNEXPLAINED = Rule(
@@ -52,7 +54,8 @@ def _schema(pair: Pair, name: str, named: AbstractSet[str], rules: AbstractSet[s
     file = f"schemas/{name}#"
     is_named = any(each.startswith(file) for each in named)
     for pointer in differences(pair.old.schemas[name], pair.new.schemas[name]):
-        keyword = pointer.rpartition("/")[2]
+        *_, before, keyword = ["", *split_pointer(pointer)]
+        keyword = "" if before in NAMED else keyword
         if keyword in TEXTS:
             explained = not rules.isdisjoint({"schema-text-changed", "schema-meaning-changed"})
         elif keyword in _ANNOTATIONS:

@@ -9,7 +9,7 @@ from typing import Any
 
 from conformance.gate.containment import EXAMPLES, Answer, contains
 from conformance.gate.finding import BOTH, NOBODY, RECEIVERS, SENDERS, Finding, Rule, Witness
-from conformance.gate.pair import Pair, Part
+from conformance.gate.pair import PARTS, Pair, Part
 from conformance.gate.places import split_pointer
 from conformance.gate.rules.differences import (
     IDENTIFIERS,
@@ -121,6 +121,14 @@ def _judge_list(pair: Pair, name: str) -> Rule:
         for other, schema in before.items()
     )
     if not kept or not contains(pair.new_views.receiver(name), pair.old_views.receiver(name)).holds:
+        return UNSEEN_CHANGED
+    named = {
+        row.get(column)
+        for table in ("envelopes", "messages")
+        for row in pair.new.tables[table].values()
+        for column in PARTS[table]
+    }
+    if any(other.removesuffix("#") not in named for other in after.keys() - before.keys()):
         return UNSEEN_CHANGED
     return SHAPE_REWRITTEN if before.keys() == after.keys() else SHAPE_EXTENDED
 
