@@ -123,9 +123,8 @@ def _refuse_unmarked(chapters: list[Chapter], marked: list[Block]) -> None:
         for block in chapter.blocks:
             looks_marked = block.kind is Kind.TABLE and _cells(block.lines[0]) in columns
             if looks_marked and not any(block is each for each in marked):
-                raise SpecError(
-                    f"{chapter.path}:{block.line}: a table with the columns of a marked one; mark it, or add its rows there"
-                )
+                where = f"{chapter.path}:{block.line}"
+                raise SpecError(f"{where}: a table with the columns of a marked one; mark it, or add its rows there")
 
 
 def _with_profile(found: Found, profiles: dict[str, str]) -> Found:
