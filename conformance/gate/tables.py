@@ -7,70 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import zip_longest
 
+from conformance.gate.columns import KEYS, allowed, needed, wanted
 from conformance.spec_blocks import Block, Chapter, Kind, SpecError
 
 _MARK = re.compile(r"<!-- ([a-z-]+) -->")
 _LINK = re.compile(r"\[[^\]]*\]\(([^)#]+)[^)]*\)")
-
-KEYS: dict[str, tuple[str, ...]] = {
-    "framing": ("property",),
-    "encoding": ("property",),
-    "states": ("state", "event"),
-    "error-codes": ("code", "profile"),
-    "precedence": ("stage",),
-    "limits": ("limit", "bound"),
-    "profiles": ("profile",),
-    "responder": ("channel",),
-    "envelopes": ("message", "from"),
-    "messages": ("channel", "message", "from"),
-    "reserved": ("kind", "name", "place"),
-}
-"""Every marked table, with the columns that together name a row."""
-
-OTHERS: dict[str, tuple[str, ...]] = {
-    "framing": ("value",),
-    "encoding": ("value",),
-    "states": ("next state",),
-    "error-codes": ("fatal", "sent when"),
-    "limits": ("value", "unit", "kept by", "as", "rule"),
-    "profiles": ("chapter",),
-    "envelopes": ("schema",),
-    "messages": ("type", "payload", "answer", "profile"),
-}
-"""Further columns that a table has to have, since the rules speak about them."""
-
-FREE: dict[str, tuple[str, ...]] = {
-    "precedence": ("checked", "error"),
-    "states": ("what the server does",),
-    "profiles": ("reserves for the server", "adds to `system`"),
-    "responder": ("takes", "does"),
-    "reserved": ("since",),
-}
-"""Columns that a table may have besides. No rule would see a change of any other one."""
-
-WORDS: dict[tuple[str, str], tuple[str, ...]] = {
-    ("error-codes", "fatal"): ("yes", "no"),
-    ("limits", "bound"): ("at least", "at most"),
-    ("limits", "kept by"): ("server", "client"),
-    ("limits", "as"): ("sender", "receiver"),
-    ("envelopes", "from"): ("client", "server"),
-    ("messages", "from"): ("client", "server"),
-    ("messages", "type"): ("request", "response", "notification", "subscribe", "unsubscribe", "publish"),
-    ("reserved", "kind"): ("member", "action", "error code", "channel", "profile", "schema"),
-}
-"""Cells that have one of a few words."""
-
-FORMS: dict[tuple[str, str], tuple[re.Pattern[str], str]] = {
-    ("messages", "channel"): (
-        re.compile(r"[a-z_.]+(:[a-z_]+)?|`[a-z_.:]+:` and a name"),
-        "any, a name, or a beginning `x:` and a name",
-    ),
-    ("limits", "rule"): (re.compile(r"[A-Z]{3}-[0-9]{3}(, [A-Z]{3}-[0-9]{3})*"), "an id, or several with commas"),
-    ("limits", "value"): (re.compile(r"[0-9]+"), "a number in digits"),
-    ("error-codes", "code"): (re.compile(r"[a-z_]+"), "one code of small letters and underscores"),
-    ("profiles", "chapter"): (re.compile(r"[^\s/]+\.md"), "a link to a chapter"),
-}
-"""Cells of a form, with its name."""
 
 Row = dict[str, str]
 Table = dict[str, Row]
@@ -155,12 +96,10 @@ def _marked(chapter: Chapter) -> Iterator[tuple[str, Block]]:
 
 def _rows(chapter: Chapter, table: str, block: Block) -> Iterator[Found]:
     columns = _cells(block.lines[0])
-    needed = [column for column in KEYS[table] if (table, column) != ("error-codes", "profile")]
-    missing = [column for column in (*needed, *OTHERS.get(table, ())) if column not in columns]
+    missing = [column for column in needed(table) if column not in columns]
     if missing:
         raise SpecError(f"{chapter.path}:{block.line}: the table {table} lacks the column {missing[0]}; add it")
-    known = {*needed, *OTHERS.get(table, ()), *FREE.get(table, ())}
-    further = next((column for column in columns if column not in known), None)
+    further = next((column for column in columns if column not in allowed(table)), None)
     if further is not None:
         raise SpecError(
             f"{chapter.path}:{block.line}: the table {table} has a column {further!r} that no rule of the gate sees; "
@@ -174,19 +113,10 @@ def _rows(chapter: Chapter, table: str, block: Block) -> Iterator[Found]:
             )
         row = dict(zip(columns, cells, strict=True))
         for column, cell in row.items():
-            wanted = _wanted(table, column, cell)
-            if wanted:
-                raise SpecError(f"{chapter.path}:{number}: {column} of a row of {table} is {cell!r}; write {wanted}")
+            form = wanted(table, column, cell)
+            if form:
+                raise SpecError(f"{chapter.path}:{number}: {column} of a row of {table} is {cell!r}; write {form}")
         yield Found(table, key_of(table, row), row, chapter, number)
-
-
-def _wanted(table: str, column: str, cell: str) -> str | None:
-    """Return what a cell has to be, if it is something else."""
-    words = WORDS.get((table, column))
-    if words:
-        return None if cell in words else " or ".join(words)
-    form, name = FORMS.get((table, column), (None, ""))
-    return name if form and not form.fullmatch(cell) else None
 
 
 def _cells(line: str) -> list[str]:

@@ -118,13 +118,13 @@ def _kept(name: str, old: Any, new: Any) -> Iterator[Finding]:
             yield Finding(
                 rule, f"schemas/{name}#/{key}", f"{key} of {name} was {before}, and is {after}", before, after
             )
-    anchors = dict(_anchors(new))
-    for anchor, place in _anchors(old):
-        if anchors.get(anchor) != place:
-            what = f"the anchor {anchor} of {name} {'is at another place' if anchor in anchors else 'is gone'}"
-            yield Finding(ANCHOR_MOVED, f"schemas/{name}#{place}", what, before=place, after=anchors.get(anchor))
+    anchors, others = _anchors(old), _anchors(new)
     for anchor, place in anchors.items():
-        if anchor not in dict(_anchors(old)):
+        if others.get(anchor) != place:
+            what = f"the anchor {anchor} of {name} {'is at another place' if anchor in others else 'is gone'}"
+            yield Finding(ANCHOR_MOVED, f"schemas/{name}#{place}", what, before=place, after=others.get(anchor))
+    for anchor, place in others.items():
+        if anchor not in anchors:
             yield Finding(SHAPE_REWRITTEN, f"schemas/{name}#{place}", f"{name} has a new anchor {anchor}")
     for entry in old.get("$defs", {}):
         if entry not in new.get("$defs", {}):
@@ -139,7 +139,7 @@ def _kept(name: str, old: Any, new: Any) -> Iterator[Finding]:
 
 def _said(name: str, old: Any, new: Any) -> Iterator[Finding]:
     before, after = _texts(old), _texts(new)
-    for place in before.keys() & after.keys():
+    for place in (each for each in before if each in after):
         said, says = (" ".join(found[place].values()) for found in (before, after))
         if said and not has_same_quantities(said, says):
             what = f"{place or 'the root'} of {name} speaks of other numbers, units, names or conditions"
@@ -148,12 +148,9 @@ def _said(name: str, old: Any, new: Any) -> Iterator[Finding]:
         yield Finding(SCHEMA_TEXT_CHANGED, f"schemas/{name}#", f"titles or descriptions of {name} changed")
 
 
-def _anchors(schema: Any, pointer: str = "") -> Iterator[tuple[str, str]]:
-    if isinstance(schema, dict):
-        yield from ((schema[key], pointer) for key in ("$anchor", "$dynamicAnchor") if isinstance(schema.get(key), str))
-    inside = schema.items() if isinstance(schema, dict) else enumerate(schema) if isinstance(schema, list) else ()
-    for key, value in inside:
-        yield from _anchors(value, f"{pointer}{join_pointer(key)}")
+def _anchors(schema: Any) -> dict[str, str]:
+    """Return the places of the anchors in a schema by their names."""
+    return {each["$anchor"]: pointer for pointer, each in subschemas(schema) if "$anchor" in each}
 
 
 def _texts(schema: Any) -> dict[str, dict[str, str]]:

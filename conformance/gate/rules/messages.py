@@ -167,11 +167,10 @@ def _new(pair: Pair, table: str, key: str, row: Row) -> Finding:
 
 
 def _rule_of_new(pair: Pair, row: Row) -> Rule:
-    old = pair.old.tables["messages"].values()
     is_of_new_profile = bool(row["profile"]) and row["profile"] not in pair.old.tables["profiles"]
-    near = [each for each in old if is_same_channel(row["channel"], each["channel"])]
-    if row["channel"] != "any":  # what may be on any channel is on none of its own
-        near = [each for each in near if each["channel"] != "any" or not is_of_new_profile]
+    near = [each for each in pair.old.tables["messages"].values() if is_same_channel(row["channel"], each["channel"])]
+    if is_of_new_profile and row["channel"] != "any":  # a channel of its own, on which old peers send nothing
+        near = [each for each in near if each["channel"] != "any"]
     if any((each["message"], each["from"]) == (row["message"], row["from"]) for each in near):
         return PAYLOAD_SWAPPED
     there = [each for each in near if each["channel"] != "any" or row["channel"] == "any"]

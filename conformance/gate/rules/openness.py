@@ -63,7 +63,7 @@ def _said(pair: Pair, old: Part, new: Part, places: list[str]) -> Iterator[Findi
     """Find objects about whose further members the versions say different things, wherever in the schema."""
     schemas = pair.old_views.receiver(old.reference), pair.new_views.receiver(new.reference)
     before, after = (_sayings(schema) for schema in schemas)
-    for path in before.keys() & after.keys():
+    for path in (each for each in before if each in after):
         gone, come = before[path] - after[path], after[path] - before[path]
         lets_senders_add = not gone and set(come) == {_OPEN}  # which old receivers ignore
         if (gone or come) and not lets_senders_add:

@@ -1,0 +1,84 @@
+"""The columns of the spec's marked tables, and what their cells may say."""
+
+from __future__ import annotations
+
+import re
+
+KEYS: dict[str, tuple[str, ...]] = {
+    "framing": ("property",),
+    "encoding": ("property",),
+    "states": ("state", "event"),
+    "error-codes": ("code", "profile"),
+    "precedence": ("stage",),
+    "limits": ("limit", "bound"),
+    "profiles": ("profile",),
+    "responder": ("channel",),
+    "envelopes": ("message", "from"),
+    "messages": ("channel", "message", "from"),
+    "reserved": ("kind", "name", "place"),
+}
+"""Every marked table, with the columns that together name a row."""
+
+OTHERS: dict[str, tuple[str, ...]] = {
+    "framing": ("value",),
+    "encoding": ("value",),
+    "states": ("next state",),
+    "error-codes": ("fatal", "sent when"),
+    "limits": ("value", "unit", "kept by", "as", "rule"),
+    "profiles": ("chapter",),
+    "envelopes": ("schema",),
+    "messages": ("type", "payload", "answer", "profile"),
+}
+"""Further columns that a table has to have, since the rules speak about them."""
+
+FREE: dict[str, tuple[str, ...]] = {
+    "precedence": ("checked", "error"),
+    "states": ("what the server does",),
+    "profiles": ("reserves for the server", "adds to `system`"),
+    "responder": ("takes", "does"),
+    "reserved": ("since",),
+}
+"""Columns that a table may have besides. No rule would see a change of any other one."""
+
+WORDS: dict[tuple[str, str], tuple[str, ...]] = {
+    ("error-codes", "fatal"): ("yes", "no"),
+    ("limits", "bound"): ("at least", "at most"),
+    ("limits", "kept by"): ("server", "client"),
+    ("limits", "as"): ("sender", "receiver"),
+    ("envelopes", "from"): ("client", "server"),
+    ("messages", "from"): ("client", "server"),
+    ("messages", "type"): ("request", "response", "notification", "subscribe", "unsubscribe", "publish"),
+    ("reserved", "kind"): ("member", "action", "error code", "channel", "profile", "schema"),
+}
+"""Cells that have one of a few words."""
+
+FORMS: dict[tuple[str, str], tuple[re.Pattern[str], str]] = {
+    ("messages", "channel"): (
+        re.compile(r"[a-z_.]+(:[a-z_]+)?|`[a-z_.:]+:` and a name"),
+        "any, a name, or a beginning `x:` and a name",
+    ),
+    ("limits", "rule"): (re.compile(r"[A-Z]{3}-[0-9]{3}(, [A-Z]{3}-[0-9]{3})*"), "an id, or several with commas"),
+    ("limits", "value"): (re.compile(r"[0-9]+"), "a number in digits"),
+    ("error-codes", "code"): (re.compile(r"[a-z_]+"), "one code of small letters and underscores"),
+    ("profiles", "chapter"): (re.compile(r"[^\s/]+\.md"), "a link to a chapter"),
+}
+"""Cells of a form, with its name."""
+
+
+def needed(table: str) -> list[str]:
+    """Return the columns that a table has to have; the profile of an error code is the one of its chapter."""
+    return [each for each in (*KEYS[table], *OTHERS.get(table, ())) if (table, each) != ("error-codes", "profile")]
+
+
+def allowed(table: str) -> set[str]:
+    """Return the columns that a table may have."""
+    return {*needed(table), *FREE.get(table, ())}
+
+
+def wanted(table: str, column: str, cell: str) -> str | None:
+    """Return what a cell has to be, if it is something else."""
+    words = WORDS.get((table, column))
+    if words:
+        return None if cell in words else " or ".join(words)
+    form, name = FORMS.get((table, column), (None, ""))
+    return name if form and not form.fullmatch(cell) else None
