@@ -53,6 +53,7 @@ class Pair:
     def __init__(self, old: Release, new: Release) -> None:
         self.old, self.new = old, new
         self.old_views, self.new_views = Views(old), Views(new)
+        self.shape_differences: dict[str, list[str]] = {}  # of files that were compared, so that each is once
 
     def parts(self) -> Iterator[tuple[Part, Part]]:
         """Find the parts of messages that both versions have, and the envelope that all messages have."""

@@ -29,6 +29,7 @@ class Views:
             if wrong:
                 raise ReleaseError(f"version {release.version}: schemas/{name}{SUFFIX}: {wrong}")
         self._release = release
+        self._receivers: dict[str, Any] = {}
         self._registry: Registry[Any] = Registry().with_resources(
             (document["$id"], resource(document)) for document in release.schemas.values()
         )
@@ -38,6 +39,11 @@ class Views:
 
         Raises ReleaseError when there is no such schema, or what it refers to is missing or is itself.
         """
+        if reference not in self._receivers:
+            self._receivers[reference] = self._resolved(reference)
+        return self._receivers[reference]
+
+    def _resolved(self, reference: str) -> Any:
         name, _, pointer = reference.partition("#")
         if name not in self._release.schemas:
             raise ReleaseError(f"version {self._release.version} has no schemas/{name}{SUFFIX}")

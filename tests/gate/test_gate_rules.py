@@ -32,7 +32,8 @@ def made(folder: Path, before: Any, edits: Any) -> Workshop:
     workshop = Workshop(folder, vectors=("batch",))
     for edit in before:
         edit(workshop)
-    workshop.before = Tree.read(folder).release
+    if before:
+        workshop.before = Tree.read(folder).release
     for edit in edits:
         edit(workshop)
     return workshop

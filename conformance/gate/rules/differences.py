@@ -37,12 +37,19 @@ def differing_places(pair: Pair, old: Part, new: Part) -> Iterator[str]:
     """Find where the schemas that a part of a message is made of differ, as pointers of findings."""
     roots = dict.fromkeys([*reachable(pair.old, old.reference), *reachable(pair.new, new.reference)])
     for name in dict.fromkeys(root.partition("#")[0] for root in roots):
-        before, after = (without_texts(release.schemas.get(name)) for release in (pair.old, pair.new))
         inside = [root.partition("#")[2] for root in roots if root.partition("#")[0] == name]
-        for pointer in differences(before, after):
+        for pointer in shape_differences(pair, name):
             is_inside = any(pointer == root or pointer.startswith(f"{root}/") or root == "" for root in inside)
             if is_inside and pointer.rpartition("/")[2] not in IDENTIFIERS:
                 yield f"schemas/{name}#{pointer}"
+
+
+def shape_differences(pair: Pair, name: str) -> list[str]:
+    """Return the pointers at which the two versions of a schema file differ, its texts and annotations aside."""
+    if name not in pair.shape_differences:
+        before, after = (without_texts(release.schemas.get(name)) for release in (pair.old, pair.new))
+        pair.shape_differences[name] = list(differences(before, after))
+    return pair.shape_differences[name]
 
 
 def differences(before: Any, after: Any, pointer: str = "") -> Iterator[str]:

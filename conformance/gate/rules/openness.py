@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
@@ -165,10 +164,11 @@ def _objects(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]
         yield from _objects(each, (*path, key))
 
 
-def _extended(value: Any, path: tuple[Any, ...], members: dict[str, Any]) -> Any:
-    changed = copy.deepcopy(value)
-    place = changed
-    for key in path:
-        place = place[key]
-    place.update({name: each for name, each in members.items() if name not in place})
+def _extended(value: Any, path: Sequence[Any], members: dict[str, Any]) -> Any:
+    """Return a value in which the object at a path has these members too; the rest is shared with the value."""
+    if not path:
+        return {**members, **value}
+    key, *deeper = path
+    changed = dict(value) if isinstance(value, dict) else list(value)
+    changed[key] = _extended(value[key], deeper, members)
     return changed
