@@ -175,7 +175,7 @@ def interop(session: nox.Session) -> None:
         known = f"conformance/baselines/{name}-1.1.2.toml"
         session.run(
             # They leave many cases waiting, so more workers than cores cost little.
-            *("ipc-conformance", "run", *target, "--time-scale", "0.6", "--known-failures", known, "--seed", "1"),
+            *("ipc-conformance", "run", *target, "--known-failures", known, "--seed", "1"),
             *("--json", _results(name), *session.posargs),
         )
 
