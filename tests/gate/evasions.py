@@ -124,6 +124,9 @@ EVASIONS = [
             "members/queue-request#/$defs/enqueue:job.tags": [
                 schema("job", lambda d: d["properties"].update(tags=True))
             ],
+            "members/publish:payload.ttl": [
+                schema("publish", lambda d: d["properties"].update(payload={"properties": {"ttl": {"default": 60}}}))
+            ],
             "members/queue-request#/$defs/enqueue:job.data.trace": [
                 schema("job", lambda d: d["properties"].update(data={"properties": {"trace": True}}))
             ],

@@ -70,11 +70,12 @@ def check(pair: Pair) -> Iterator[Finding]:
             continue
         seen.add(new.reference)
         schemas = [views.receiver(new.reference) for views in (pair.old_views, pair.new_views)]
-        before, after = (_own(new, members(schema)) for schema in schemas)
+        whole = [members(schema) for schema in schemas]
+        before, after = (_own(new, found) for found in whole)
         yield from _gone(pair, new.reference, before, after)
         if "#" in new.reference:  # the roots of files are compared as files
             yield from _annotations(f"schemas/{new.reference}", new.reference, *([each] for each in schemas))
-        yield from _claimed(new.reference, {"": [schemas[0]], **before}, after)
+        yield from _claimed(new.reference, {"": [schemas[0]], **whole[0]}, whole[1])
         for path in before:
             if path in after:
                 yield from _annotations(f"members/{new.reference}:{path}", path, before[path], after[path])
@@ -127,7 +128,7 @@ def _same_elsewhere(path: str, before: Members, after: Members) -> str | None:
 def _claimed(reference: str, before: Members, after: Members) -> Iterator[Finding]:
     for path in after:
         parent = path.rpartition(".")[0]
-        if path not in before and any(_lets_senders_add(each) for each in _values(before, parent)):
+        if path not in before and _lets_senders_add(_values(before, parent)):
             what = f"{path} of {reference} is new, and senders of the old version may use the name for something else"
             yield Finding(NAME_CLAIMED, f"members/{reference}:{path}", what, after=path)
 
@@ -141,12 +142,18 @@ def _values(found: Members, path: str) -> list[Any]:
     return [items for part in parts for items in (part.get("items"), *part.get("prefixItems", []))]
 
 
-def _lets_senders_add(schema: Any) -> bool:
-    """Tell whether an object may have members of the sender's own: where that is said, and where nothing is."""
-    parts = list(parts_of(schema))
+def _lets_senders_add(schemas: list[Any]) -> bool:
+    """Tell whether an object may have members of the sender's own: where that is said, and where nothing is.
+
+    Args:
+        schemas: all that speak about the object.
+    """
+    parts = [part for schema in schemas for part in parts_of(schema)]
     says_nothing = not any(part.keys() - {"title", "description", "default", "type", "allOf"} for part in parts)
     is_object = all("type" not in part or "object" in part["type"] for part in parts)
-    return any(part.get("additionalProperties") is True for part in parts) or (says_nothing and is_object)
+    speaking = [part for part in parts if "properties" in part]
+    is_said = bool(speaking) and all(part.get("additionalProperties") is True for part in speaking)
+    return is_said or (bool(parts) and says_nothing and is_object)
 
 
 def _annotated(schema: Any) -> Iterator[dict[str, Any]]:
