@@ -69,7 +69,7 @@ class Evidence:
 
 @dataclass
 class Ledger:
-    """The evidence for every active requirement that binds a role, and what is wrong apart from them."""
+    """The evidence for every requirement in force that binds a role, and what is wrong apart from them."""
 
     role: Role
     targets: list[str]
@@ -154,7 +154,7 @@ def _reason(rule: Requirement, mutants: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _lacks(entry: Evidence, *, has_mutants: bool) -> Iterable[str]:
-    """Yield what an active MUST is missing."""
+    """Yield what a MUST is missing."""
     if not entry.rule.is_must or entry.rule.verify == "excluded":
         return
     if not entry.cases:

@@ -25,14 +25,14 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option("--strict", is_flag=True, help="Exit with 1 when anything is missing.")
 @click.option("--format", "output", type=click.Choice(["text", "json"]), default="text", help="What goes to stdout.")
 def requirements(paths: tuple[Path, ...], role: Role, output: str, *, missing: bool, strict: bool) -> None:
-    """Print the ledger: each active requirement with its cases and their verdicts.
+    """Print the ledger: each requirement in force with its cases and their verdicts.
 
     FILE is a results file (run --json) or a mutants file (tests/mutants/run.py --json), any number of each. A results
     file gives a column with the worst verdict on its target, named after the file; a mutants file says which mutants
     of a requirement were noticed.
 
     \b
-    An active MUST lacks something when
+    A MUST lacks something when
       no case checks it, or none was executed in any of the results files;
       it has no mutant and no reason for that in the mutants files, or one survived.
     Cases with unknown requirements, and vectors and schemas that nothing uses, are missing something as well.
@@ -58,7 +58,7 @@ def _print(found: Ledger, *, missing: bool) -> None:
         console.print(problem, markup=False, highlight=False)
     musts = [each for each in found.entries if each.rule.is_must]
     console.print(
-        f"{len(found.entries)} active requirements for {found.role}s, {len(musts)} of them MUST; "
+        f"{len(found.entries)} requirements in force for {found.role}s, {len(musts)} of them MUST; "
         f"{len(found.all_problems)} problems",
         highlight=False,
     )

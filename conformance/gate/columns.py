@@ -31,10 +31,16 @@ OTHERS: dict[str, tuple[str, ...]] = {
 }
 """Further columns that a table has to have, since the rules speak about them."""
 
+PARTS = {"envelopes": ("schema",), "messages": ("payload", "answer")}
+"""The tables of messages, with the columns that name schemas."""
+
+RESERVES, ADDS = "reserves for the server", "adds to `system`"
+"""Columns of the table of profiles that name channels and actions."""
+
 FREE: dict[str, tuple[str, ...]] = {
     "precedence": ("checked", "error"),
     "states": ("what the server does",),
-    "profiles": ("reserves for the server", "adds to `system`"),
+    "profiles": (RESERVES, ADDS),
     "responder": ("takes", "does"),
     "reserved": ("since",),
 }

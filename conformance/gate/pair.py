@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from conformance.gate.columns import PARTS
 from conformance.gate.release import Release
 from conformance.gate.tables import Row
 from conformance.gate.views import Views, closed
 
-PARTS = {"envelopes": ("schema",), "messages": ("payload", "answer")}
-"""The tables of messages, with the columns that name schemas."""
 ENVELOPE = "envelope"
 CONNECTION_ID = "common#/$defs/connection_id"
 

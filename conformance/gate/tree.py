@@ -9,6 +9,7 @@ from typing import Any, Self
 
 import jsonschema_rs
 
+from conformance.gate.columns import PARTS
 from conformance.gate.places import join_pointer, line_of, split_pointer
 from conformance.gate.reading import read_object, read_text, schema_problem
 from conformance.gate.release import Release, ReleaseError
@@ -116,7 +117,7 @@ def _refuse_dangling(release: Release, places: dict[str, Place]) -> None:
     views = Views(release)
     for name in release.schemas:
         views.receiver(name)
-    for table, columns in {"envelopes": ("schema",), "messages": ("payload", "answer")}.items():
+    for table, columns in PARTS.items():
         for key, row in release.tables[table].items():
             where = places[f"tables/{table}/{key}"]
             for column in columns:

@@ -2,7 +2,7 @@
 
 First the server or client without a mistake has to pass every case in question; then each mutant has to fail at least
 one case that claims its requirement. Exit status 1 when a mutant survives, when one breaks what it should not, when the
-control fails, or when an active MUST of the role has neither a mutant nor a reason.
+control fails, or when a MUST of the role that is in force has neither a mutant nor a reason.
 """
 
 from __future__ import annotations
@@ -126,14 +126,14 @@ def _as_json(role: Role, outcomes: Sequence[Outcome]) -> dict[str, Any]:
 
 
 def _without_mutant(role: Role) -> list[str]:
-    """Return the active MUSTs of a role without mutant and reason, and list those with a reason."""
+    """Return the MUSTs in force of a role without mutant and reason, and list those with a reason."""
     laboratory = LABORATORIES[role]
     covered = {mutant.requirement for mutant in laboratory.mutants().values()}
-    active = [each for each in load().values() if each.is_active and each.binds(role) and each.id not in covered]
-    for each in active:
+    bare = [each for each in load().values() if each.is_in_force and each.binds(role) and each.id not in covered]
+    for each in bare:
         reason = laboratory.without.get(each.id, "no mutant" if each.is_must else "not a MUST")
         click.echo(f"without mutant: {each.id} ({each.level}): {reason}")
-    return [each.id for each in active if each.is_must and each.id not in laboratory.without]
+    return [each.id for each in bare if each.is_must and each.id not in laboratory.without]
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ class Laboratory(Protocol):
 
     @property
     def without(self) -> Mapping[str, str]:
-        """Why an active MUST of the role has no mutant."""
+        """Why a MUST of the role has no mutant."""
 
     def mutants(self) -> Mapping[str, Mutant]:
         """Return every mutant by name."""

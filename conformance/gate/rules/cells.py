@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import re
 
-RESERVES, ADDS = "reserves for the server", "adds to `system`"
-"""Columns of the table of profiles."""
-
 _SPAN = re.compile(r"`([^`]+)`")
 _BEGINNING = re.compile(r"begins? with `([^`]+)`")
 _WORDS = {"the", "channel", "channels", "and", "all", "that", "begin", "begins", "with"}

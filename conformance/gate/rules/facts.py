@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from conformance.gate.columns import ADDS, RESERVES
 from conformance.gate.finding import BOTH, NOBODY, RECEIVERS, SENDERS, Direction, Finding, Rule
 from conformance.gate.pair import Pair
 from conformance.gate.release import Release
-from conformance.gate.rules.cells import ADDS, RESERVES, channels_in, is_same_channel, names_in, says_more_than_names
+from conformance.gate.rules.cells import channels_in, is_same_channel, names_in, says_more_than_names
 from conformance.gate.rules.members import REMOVED_UNANNOUNCED
 from conformance.gate.rules.messages import CHANNELS_RESERVED, PROFILE_MEMBER_MOVED, is_announced
 from conformance.gate.rules.names import is_reserved

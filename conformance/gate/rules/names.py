@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from conformance.gate.columns import ADDS, RESERVES
 from conformance.gate.finding import BOTH, NOBODY, Finding, Rule
 from conformance.gate.pair import Pair
 from conformance.gate.release import Release, ReleaseError
-from conformance.gate.rules.cells import ADDS, RESERVES, names_in
+from conformance.gate.rules.cells import names_in
 from conformance.gate.rules.differences import reachable
 from conformance.gate.version import Step
 from conformance.gate.views import Views, parts_of
@@ -42,8 +43,6 @@ PLACE_UNKNOWN = Rule(
 )
 RULES = (NAME_REUSED, RESERVATION_DROPPED, NAME_RESERVED, PLACE_UNKNOWN)
 
-_PLACE = "a schema and a pointer, such as connect#/properties/client"
-
 
 def is_reserved(release: Release, kind: str, name: str) -> bool:
     """Tell whether the table has a name of that kind."""
@@ -74,7 +73,7 @@ def check(pair: Pair) -> Iterator[Finding]:
         if key not in old:
             yield Finding(NAME_RESERVED, pointer, f"{row['kind']} {row['name']} is reserved now")
             if row["kind"] == "member" and not _object_at(pair.old_views, row["place"]):
-                what = f"the place {row['place']!r} of the reserved member {row['name']} was no object; write {_PLACE}"
+                what = f"the place {row['place']!r} of the reserved member {row['name']} was no object"
                 yield Finding(PLACE_UNKNOWN, pointer, what)
         if _is_used(pair, row["kind"], row["name"], row["place"]):
             yield Finding(NAME_REUSED, pointer, f"{row['kind']} {row['name']} is reserved, and used")

@@ -7,9 +7,10 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from typing import Any
 
+from conformance.gate.columns import PARTS
 from conformance.gate.containment import EXAMPLES, Answer, contains
 from conformance.gate.finding import BOTH, NOBODY, RECEIVERS, SENDERS, Finding, Rule, Witness
-from conformance.gate.pair import PARTS, Pair, Part
+from conformance.gate.pair import Pair, Part
 from conformance.gate.places import split_pointer
 from conformance.gate.rules.differences import (
     IDENTIFIERS,
