@@ -12,9 +12,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from conformance.files import read_toml
+from conformance.core.verdicts import Verdict
+from conformance.protocol.files import read_toml
 from conformance.runner import CaseResult
-from conformance.verdicts import Verdict
 
 GOOD = (Verdict.PASS, Verdict.WARN, Verdict.UNSUPPORTED)
 

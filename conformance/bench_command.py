@@ -13,7 +13,7 @@ from rich.console import Console
 from conformance.bench.run import BenchRun
 from conformance.bench.table import print_table
 from conformance.bench.workloads import WORKLOADS, Subject
-from conformance.verdicts import ExitCode, TargetError
+from conformance.core.verdicts import ExitCode, TargetError
 
 FILE = click.Path(path_type=Path, dir_okay=False)
 

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 from typing import Any, Self
 
 from conformance.client_target import ClientTarget
+from conformance.core.trace import Trace
 from conformance.driver import Driver
 from conformance.subject import TargetOptions
-from conformance.trace import Trace
 
 HELP = """\
 Do what stands behind 'do:' with your client, and say what came of it, a line each:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from conformance.requirements import Requirement, load
+from conformance.protocol.requirements import Requirement, load
 
 if TYPE_CHECKING:
     from conformance.client_scene import ClientScene

@@ -8,8 +8,9 @@ from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
 
-from conformance import cases, client_cases, overlay
+from conformance import cases, client_cases
 from conformance.case import Case, Role, registered
+from conformance.specification import drafts
 
 
 @cache
@@ -21,7 +22,7 @@ def all_cases() -> dict[str, Case]:
     for package in (cases, client_cases):
         for module in iter_modules(package.__path__):
             import_module(f"{package.__name__}.{module.name}")
-    import_module(f"{cases.__name__}.golden").register(overlay.apply())
+    import_module(f"{cases.__name__}.golden").register(drafts.apply())
     return registered()
 
 

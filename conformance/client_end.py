@@ -6,10 +6,10 @@ import itertools
 import time
 from typing import Any
 
-from conformance import schemas, wire
+from conformance.core.verdicts import BrokenFrame, Violation
+from conformance.protocol import codec, schemas
+from conformance.protocol.codec import Message
 from conformance.stream import Stream
-from conformance.verdicts import BrokenFrame, Violation
-from conformance.wire import Message
 
 
 class ClientEnd(Stream):
@@ -114,7 +114,7 @@ class ClientEnd(Stream):
             raise Violation(
                 f"the client sent something else than the {message_type} it was told to send",
                 expected=f"a {message_type} on {channel or 'any channel'}",
-                received=wire.shorten(message),
+                received=codec.shorten(message),
             )
         return message
 
@@ -126,7 +126,7 @@ class ClientEnd(Stream):
         """
         request = self.take("request", "system")
         if request["payload"].get("action") != "ping":
-            raise Violation("the client sent something else than a ping", received=wire.shorten(request))
+            raise Violation("the client sent something else than a ping", received=codec.shorten(request))
         return request
 
     def expect_gone(self) -> list[Message]:
@@ -148,11 +148,11 @@ class ClientEnd(Stream):
 
     def _accompanied(self, held: bytes) -> bytes:
         """Put a response that answers nothing (REQ-017) ahead of and behind whole frames; see ``Chopper``."""
-        if not self._is_open or not wire.are_frames(held):
-            self._is_open = self._is_open and wire.are_frames(held)
+        if not self._is_open or not codec.are_frames(held):
+            self._is_open = self._is_open and codec.are_frames(held)
             return held
         company = [
-            wire.frame(wire.encode(self.message("response", "in-company", None, reply_to="nobody"))) for _ in range(2)
+            codec.frame(codec.encode(self.message("response", "in-company", None, reply_to="nobody"))) for _ in range(2)
         ]
         return company[0] + held + company[1]
 
@@ -162,9 +162,9 @@ class ClientEnd(Stream):
             raise BrokenFrame(
                 "the client used a message_id a second time (ENV-004)",
                 expected="a fresh message_id",
-                received=wire.shorten(message),
+                received=codec.shorten(message),
             )
         self._ids.add(message["message_id"])
         if self.app_id and message["app_id"] != self.app_id:
-            raise BrokenFrame("the client sent another app_id than its own (ENV-012)", received=wire.shorten(message))
+            raise BrokenFrame("the client sent another app_id than its own (ENV-012)", received=codec.shorten(message))
         return message

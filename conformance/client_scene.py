@@ -7,12 +7,12 @@ import socket
 import time
 from typing import Any
 
-from conformance import wire
 from conformance.client_end import ClientEnd
 from conformance.client_target import ClientTarget
+from conformance.core.verdicts import Unsupported, Violation
+from conformance.protocol import codec
+from conformance.protocol.codec import Message
 from conformance.stage import Stage, letters
-from conformance.verdicts import Unsupported, Violation
-from conformance.wire import Message
 
 APP = "conformance"
 BARRIER = "conformance.barrier"
@@ -167,7 +167,7 @@ class ClientScene(Stage):
         end.respond(message, "through")
         answer = self.driver.finish(asked)["response"]
         if answer.get("payload") != "through":
-            raise Violation("a request resolved to another response than its own", received=wire.shorten(answer))
+            raise Violation("a request resolved to another response than its own", received=codec.shorten(answer))
         return before
 
     def subscribe(self, end: ClientEnd, channel: str, **members: Any) -> Message:
@@ -214,6 +214,6 @@ class ClientScene(Stage):
             raise Violation(
                 f"a {kind} does not have the client's own connection_id (SUB-001)",
                 expected=end.connection_id,
-                received=wire.shorten(message["payload"]),
+                received=codec.shorten(message["payload"]),
             )
         return message

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Self
 
+from conformance.core.trace import Trace
+from conformance.core.verdicts import TargetError
 from conformance.driver import Driver
 from conformance.process import GuardedProcess, filled_in
 from conformance.subject import Subject
-from conformance.trace import Trace
-from conformance.verdicts import TargetError
 
 
 class ClientTarget(Subject):

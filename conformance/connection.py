@@ -6,11 +6,11 @@ import itertools
 import time
 from typing import Any
 
-from conformance import schemas, wire
+from conformance.core.verdicts import Violation
 from conformance.peer import Peer
+from conformance.protocol import codec, schemas
+from conformance.protocol.codec import Message
 from conformance.stream import Ended
-from conformance.verdicts import Violation
-from conformance.wire import Message
 
 FATAL = frozenset(schemas.document("error-code")["oneOf"][0]["enum"])
 """The codes of errors that end the connection (spec, chapter ERR)."""
@@ -84,8 +84,8 @@ class Connection(Peer):
         if wrong or answer["app_id"] != self.app_id or answer["payload"]["connection_id"] != self.connection_id:
             raise Violation(
                 "the answer to a valid connect message is not its acknowledgement (HSK-004, HSK-005)",
-                expected=f"an acknowledgement with {wire.shorten(expected)}",
-                received=f"{wire.shorten(answer)} {wrong or ''}",
+                expected=f"an acknowledgement with {codec.shorten(expected)}",
+                received=f"{codec.shorten(answer)} {wrong or ''}",
             )
         self.acknowledgement = answer
         self.max_frame_bytes = self.limit("max_frame_bytes") or self.max_frame_bytes
@@ -149,7 +149,7 @@ class Connection(Peer):
             before.append(answer)
         self._check_response(ping, answer)
         if schemas.problem("pong", answer["payload"]):
-            raise Violation("a ping got something else than a pong (SYS-003)", received=wire.shorten(answer))
+            raise Violation("a ping got something else than a pong (SYS-003)", received=codec.shorten(answer))
         return before
 
     def expect_silence(self, why: str = "") -> None:
@@ -163,7 +163,7 @@ class Connection(Peer):
             raise Violation(
                 why or "the server sent something where nothing is to be sent",
                 expected="nothing ahead of the pong",
-                received=f"{len(arrived)} message(s), first {wire.shorten(arrived[0])}",
+                received=f"{len(arrived)} message(s), first {codec.shorten(arrived[0])}",
             )
 
     def expect_deliveries(self, messages: list[Message]) -> None:
@@ -174,11 +174,11 @@ class Connection(Peer):
         """
         arrived = [{"reply_to": None} | each for each in self.barrier()]
         wanted = [{"reply_to": None} | each for each in messages]
-        if not wire.same(arrived, wanted):
+        if not codec.same(arrived, wanted):
             raise Violation(
                 "the subscriber did not get exactly what was published",
-                expected=f"{len(wanted)} message(s): {wire.shorten(wanted)}",
-                received=f"{len(arrived)} message(s): {wire.shorten(arrived)}",
+                expected=f"{len(wanted)} message(s): {codec.shorten(wanted)}",
+                received=f"{len(arrived)} message(s): {codec.shorten(arrived)}",
             )
 
     def expect_response(self, request: Message) -> Message:
@@ -190,8 +190,8 @@ class Connection(Peer):
     def expect_payload(self, request: Message, payload: Any, why: str) -> None:
         """Receive the response to ``request`` and compare its payload."""
         answer = self.expect_response(request)
-        if not wire.same(answer["payload"], payload):
-            raise Violation(why, expected=wire.shorten(payload), received=wire.shorten(answer["payload"]))
+        if not codec.same(answer["payload"], payload):
+            raise Violation(why, expected=codec.shorten(payload), received=codec.shorten(answer["payload"]))
 
     def expect_profile_error(self, schema: str, code: str, about: Message) -> None:
         """Receive the answer to ``about``, an error with a code that a profile adds.
@@ -206,7 +206,7 @@ class Connection(Peer):
             raise Violation(
                 f"expected the error {code} and got something else",
                 expected=f"the error {code}",
-                received=wire.shorten(payload),
+                received=codec.shorten(payload),
             )
 
     def expect_error(self, code: str, about: Message | None) -> Message:
@@ -244,14 +244,14 @@ class Connection(Peer):
             raise Violation(
                 f"expected the error {code} and got {got}",
                 expected=f"the error {code}",
-                received=f"{wire.shorten(answer)} {wrong or ''}",
+                received=f"{codec.shorten(answer)} {wrong or ''}",
             )
         found = {name: answer.get(name) for name in address}
         if found != address:
             raise Violation(
                 f"the error {code} is addressed wrongly (ERR-002 to ERR-004)",
-                expected=wire.shorten(address),
-                received=wire.shorten(found),
+                expected=codec.shorten(address),
+                received=codec.shorten(found),
             )
 
     def _accompanied(self, held: bytes) -> bytes:
@@ -259,10 +259,10 @@ class Connection(Peer):
 
         So no frame is alone in its segment when writes are merged.
         """
-        self._sends_frames = self._sends_frames and wire.are_frames(held)
+        self._sends_frames = self._sends_frames and codec.are_frames(held)
         if not self._sends_frames or not self.acknowledgement:
             return held
-        company = [wire.frame(wire.encode(self.message("notification", "in-company", None))) for _ in range(2)]
+        company = [codec.frame(codec.encode(self.message("notification", "in-company", None))) for _ in range(2)]
         return company[0] + held + company[1]
 
     def _error_address(self, about: Message | None) -> dict[str, Any]:
@@ -284,8 +284,8 @@ class Connection(Peer):
         if any(answer.get(name) != value for name, value in expected.items()):
             raise Violation(
                 "the next frame is not the response to the request (REQ-001 to REQ-003)",
-                expected=wire.shorten(expected),
-                received=wire.shorten(answer),
+                expected=codec.shorten(expected),
+                received=codec.shorten(answer),
             )
 
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import click
 
-from conformance import overlay
 from conformance.catalogue import all_cases
-from conformance.overlay import OverlayError
+from conformance.specification import drafts
+from conformance.specification.drafts import OverlayError
 
 
 def overlay_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -19,12 +19,12 @@ def overlay_options(command: Callable[..., Any]) -> Callable[..., Any]:
     options = (
         (
             "--draft",
-            overlay.DRAFT,
+            drafts.DRAFT,
             folder,
             "DIR",
             "Try the requirements, schemas, vectors and cases of this draft too.",
         ),
-        ("--release", overlay.RELEASE, file, "FILE", "Try the golden vectors of this release instead of today's."),
+        ("--release", drafts.RELEASE, file, "FILE", "Try the golden vectors of this release instead of today's."),
     )
     for name, chosen, kind, metavar, text in options:
         command = click.option(
@@ -37,7 +37,7 @@ def _chooser(name: str) -> Callable[[click.Context, click.Parameter, str | None]
     def choose(_: click.Context, __: click.Parameter, value: str | None) -> None:
         if value is None:
             return
-        overlay.choose(name, Path(value))
+        drafts.choose(name, Path(value))
         try:
             all_cases()
         except OverlayError as error:

@@ -11,9 +11,9 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
-from conformance import schemas
-from conformance.trace import Trace
-from conformance.verdicts import TargetError, Unsupported, Violation
+from conformance.core.trace import Trace
+from conformance.core.verdicts import TargetError, Unsupported, Violation
+from conformance.protocol import schemas
 
 Event = dict[str, Any]
 CLIENT = "client"

@@ -9,10 +9,10 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
 from hypothesis import strategies as st
 
+from conformance.core.trace import EXAMPLE, Entry
+from conformance.core.verdicts import Violation
 from conformance.scene import Scene
 from conformance.target import SERVER_ENDED
-from conformance.trace import EXAMPLE, Entry
-from conformance.verdicts import Violation
 
 SHRINKING_SECONDS = 15.0
 """On a server that lets every failing example wait for its deadline, shrinking would take an hour."""

@@ -6,12 +6,12 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from conformance import schemas, wire
 from conformance.case import case
 from conformance.connection import Connection
+from conformance.core.verdicts import Violation
+from conformance.protocol import codec, schemas
+from conformance.protocol.codec import Message
 from conformance.scene import Scene
-from conformance.verdicts import Violation
-from conformance.wire import Message
 
 PROFILE = "queue"
 MANAGER = "queue_manager"
@@ -63,8 +63,8 @@ class Queue:
         if sorted(answer.get("job_id", "") for answer in answers) != sorted(job["id"] for job in jobs):
             raise Violation(
                 "the answers to enqueue do not name the jobs",
-                expected=wire.shorten([job["id"] for job in jobs]),
-                received=wire.shorten(answers),
+                expected=codec.shorten([job["id"] for job in jobs]),
+                received=codec.shorten(answers),
             )
 
     def enqueue_with_event(self, made: dict[str, Any]) -> None:
@@ -87,8 +87,8 @@ class Queue:
         if [job["id"] for job in jobs] != list(ids):
             raise Violation(
                 "dequeue did not hand out the jobs that were to be handed out, in their order",
-                expected=wire.shorten(list(ids)),
-                received=wire.shorten([job["id"] for job in jobs]),
+                expected=codec.shorten(list(ids)),
+                received=codec.shorten([job["id"] for job in jobs]),
             )
         return jobs
 
@@ -108,7 +108,9 @@ class Queue:
         wanted = {"queue": self.name} | ZERO | counts
         if {name: found[name] for name in wanted} != wanted:
             raise Violation(
-                "the statistics of the queue do not add up", expected=wire.shorten(wanted), received=wire.shorten(found)
+                "the statistics of the queue do not add up",
+                expected=codec.shorten(wanted),
+                received=codec.shorten(found),
             )
 
     def await_stats(self, *, seconds: float, **counts: int) -> None:
@@ -121,7 +123,7 @@ class Queue:
         while not counts.items() <= (found := self.ask("queue-stats", "get_queue_stats")).items():
             if time.monotonic() > deadline:
                 raise Violation(
-                    "jobs are not pending in time", expected=wire.shorten(counts), received=wire.shorten(found)
+                    "jobs are not pending in time", expected=codec.shorten(counts), received=codec.shorten(found)
                 )
             self.scene.wait(0.01)
 
@@ -136,10 +138,10 @@ class Queue:
         while len(found) < len(ids):
             found += self.dequeue(MANY, **members)
             if time.monotonic() > deadline:
-                raise Violation(why, expected=wire.shorten(list(ids)), received=wire.shorten(found))
+                raise Violation(why, expected=codec.shorten(list(ids)), received=codec.shorten(found))
             self.scene.wait(0.01)
         if sorted(job["id"] for job in found) != sorted(ids):
-            raise Violation("other jobs were handed out", expected=str(ids), received=wire.shorten(found))
+            raise Violation("other jobs were handed out", expected=str(ids), received=codec.shorten(found))
         return found
 
 
@@ -147,7 +149,7 @@ def answer_of(message: Message, schema: str, action: str) -> Any:
     """Return the payload of an answer, which has to be valid."""
     if problem := schemas.problem(schema, message["payload"]):
         raise Violation(
-            f"the answer to {action} is not valid", received=f"{wire.shorten(message['payload'])} {problem}"
+            f"the answer to {action} is not valid", received=f"{codec.shorten(message['payload'])} {problem}"
         )
     return message["payload"]
 
@@ -185,7 +187,7 @@ def expect_event(queue: Queue, message: Message) -> None:
         raise Violation(
             "what came is not the event that a job is available",
             expected=f"job_available of {queue.name}",
-            received=f"{wire.shorten(message)} {problem or ''}",
+            received=f"{codec.shorten(message)} {problem or ''}",
         )
 
 

@@ -11,12 +11,12 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from conformance import schemas
 from conformance.case import Case, Role
 from conformance.catalogue import all_cases
-from conformance.files import read_json
-from conformance.requirements import Requirement, load, section_link
-from conformance.vectors import load as load_vectors
+from conformance.protocol import schemas
+from conformance.protocol.files import read_json
+from conformance.protocol.requirements import Requirement, load, section_link
+from conformance.protocol.vectors import load as load_vectors
 
 FORMAT = "ipc-conformance-ledger/1"
 MUTANTS_FORMAT = "ipc-conformance-mutants/1"

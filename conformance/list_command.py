@@ -9,7 +9,7 @@ import click
 from conformance.case import Role
 from conformance.catalogue import select
 from conformance.draft_options import overlay_options
-from conformance.requirements import section_link
+from conformance.protocol.requirements import section_link
 
 
 @click.command("list")

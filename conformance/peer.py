@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import socket
 
-from conformance import wire
-from conformance.access import OPEN, Access
-from conformance.chop import Chopper
+from conformance.core.trace import Trace
+from conformance.core.verdicts import BrokenFrame, TargetError
+from conformance.protocol import codec
+from conformance.protocol.codec import Message
 from conformance.stream import Stream
-from conformance.tls_socket import TlsSocket
-from conformance.trace import Trace
-from conformance.verdicts import BrokenFrame, TargetError
-from conformance.wire import Message
+from conformance.transport.credentials import OPEN, Access
+from conformance.transport.segmentation import Chopper
+from conformance.transport.tls import TlsSocket
 
 
 def connect(address: tuple[str, int], patience: float, access: Access) -> socket.socket | TlsSocket:
@@ -85,6 +85,6 @@ class Peer(Stream):
             raise BrokenFrame(
                 "the server used a message_id a second time (REQ-004)",
                 expected="a fresh message_id",
-                received=wire.shorten(response),
+                received=codec.shorten(response),
             )
         self._response_ids.add(identity)

@@ -25,14 +25,14 @@ import pytest
 from conformance.baseline import GOOD, Baseline
 from conformance.case import Case, Role
 from conformance.catalogue import all_cases, select
-from conformance.chop import ChopMode
 from conformance.client_target import ClientTarget
+from conformance.core.settings import DEFAULT_EXAMPLES, SOAK_SECONDS, Settings
+from conformance.core.verdicts import TargetError, Verdict
 from conformance.report.failure import describe
 from conformance.runner import CaseResult, run_case
-from conformance.settings import DEFAULT_EXAMPLES, SOAK_SECONDS, Settings
 from conformance.subject import Subject, TargetOptions
 from conformance.target import Target
-from conformance.verdicts import TargetError, Verdict
+from conformance.transport.segmentation import ChopMode
 
 RESULT = "ipc_result"
 TARGET = "ipc_target"

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from conformance import guardian
-from conformance.verdicts import TargetError
+from conformance.core.verdicts import TargetError
 
 TAIL_BYTES = 4000
 POLL_SECONDS = 0.01

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Self
 
-from conformance import schemas, wire
-from conformance.trace import Trace
-from conformance.wire import Message
+from conformance.core.trace import Trace
+from conformance.protocol import codec, schemas
+from conformance.protocol.codec import Message
 
 READ_BYTES = 262_144
 NO_LINGER = struct.pack("ii", 1, 0)
@@ -39,7 +39,7 @@ class Link:
         self._buffer += octets
         for frame in _frames(self._buffer):
             trace.octets(self.label, "sent", frame)
-            self._check(frame[wire.HEADER_BYTES :])
+            self._check(frame[codec.HEADER_BYTES :])
 
     def take_from_server(self, octets: bytes, trace: Trace) -> None:
         """Note octets of the server, frame by frame."""
@@ -49,8 +49,8 @@ class Link:
 
     def _check(self, body: bytes) -> None:
         try:
-            message = wire.decode(body)
-        except wire.BadBody as error:
+            message = codec.decode(body)
+        except codec.BadBody as error:
             self.findings.append(str(error))
             return
         problem = schemas.problem("client-message", message)
@@ -159,8 +159,8 @@ class Relay:
 def _frames(buffer: bytearray) -> list[bytes]:
     """Take the complete frames off the front of ``buffer``."""
     found = []
-    while len(buffer) >= wire.HEADER_BYTES:
-        end = wire.HEADER_BYTES + wire.stated_length(buffer[: wire.HEADER_BYTES])
+    while len(buffer) >= codec.HEADER_BYTES:
+        end = codec.HEADER_BYTES + codec.stated_length(buffer[: codec.HEADER_BYTES])
         if len(buffer) < end:
             break
         found.append(bytes(buffer[:end]))

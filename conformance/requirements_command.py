@@ -12,8 +12,8 @@ from rich.table import Table
 
 from conformance import ledger
 from conformance.case import Role
+from conformance.core.verdicts import ExitCode
 from conformance.ledger import Evidence, Ledger
-from conformance.verdicts import ExitCode
 
 FILE = click.Path(dir_okay=False, path_type=Path)
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from conformance import PROTOCOL_VERSION, __version__
+from conformance.core.verdicts import ExitCode, Verdict
 from conformance.runner import CaseResult
-from conformance.verdicts import ExitCode, Verdict
 
 FORMAT = "ipc-conformance-results/1"
 

@@ -17,15 +17,15 @@ from rich.console import Console
 
 from conformance import baseline
 from conformance.catalogue import all_cases, select
-from conformance.chop import ChopMode
+from conformance.core.settings import DEFAULT_EXAMPLES, SOAK_SECONDS, Settings
+from conformance.core.verdicts import ExitCode
 from conformance.draft_options import overlay_options
 from conformance.execute import PytestPlan, execute
 from conformance.report.progress import RunProgress
 from conformance.report.summary import print_report
 from conformance.results import Run
-from conformance.settings import DEFAULT_EXAMPLES, SOAK_SECONDS, Settings
 from conformance.subject import TargetOptions
-from conformance.verdicts import ExitCode
+from conformance.transport.segmentation import ChopMode
 
 FILE = click.Path(dir_okay=False, path_type=Path)
 

@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from conformance.access import Access
 from conformance.connection import Connection
+from conformance.core.verdicts import TargetError, Unsupported, Violation
 from conformance.process import STATE, ServerProcess
 from conformance.stage import Stage, letters
 from conformance.target import RESPONDER_APP, Target
+from conformance.transport.credentials import Access
 from conformance.usage import MEBIBYTE, Usage
-from conformance.verdicts import TargetError, Unsupported, Violation
 
 LOOK_SECONDS = 0.02
 GROWTH_BYTES = 16 * MEBIBYTE

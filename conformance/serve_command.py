@@ -12,13 +12,13 @@ import click
 
 from conformance.by_hand import HELP, ByHand
 from conformance.catalogue import all_cases
+from conformance.core.trace import Entry, Trace
+from conformance.core.verdicts import ExitCode, TargetError, Verdict
 from conformance.process import ServerProcess
 from conformance.relay import Relay
 from conformance.report.failure import describe
 from conformance.runner import run_case
 from conformance.subject import parse_address
-from conformance.trace import Entry, Trace
-from conformance.verdicts import ExitCode, TargetError, Verdict
 
 INTERRUPTED = 130
 REFERENCE = "{python} -m reference_server --host {host} --port {port} --responder"

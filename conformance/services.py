@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from conformance import schemas, wire
 from conformance.case import case
 from conformance.connection import Connection
+from conformance.core.verdicts import Violation
+from conformance.protocol import codec, schemas
+from conformance.protocol.codec import Message
 from conformance.scene import Scene
-from conformance.verdicts import Violation
-from conformance.wire import Message
 
 PROFILE = "discovery"
 SERVICES, INSTANCES = "service_discovery", "service_instances"
@@ -84,11 +84,11 @@ class Registry:
         for channel in (SERVICES, INSTANCES):
             wanted = [payload for where, payload in events if where == channel]
             came = [payload for where, payload in found if where == channel]
-            if not wire.same(came, wanted):
+            if not codec.same(came, wanted):
                 raise Violation(
                     f"the events on {channel} are not those of the changes",
-                    expected=wire.shorten(wanted),
-                    received=wire.shorten(came),
+                    expected=codec.shorten(wanted),
+                    received=codec.shorten(came),
                 )
 
 
@@ -98,7 +98,7 @@ def event_of(message: Message) -> Event:
     schema = {SERVICES: "service-event", INSTANCES: "instance-event"}.get(channel)
     problem = schemas.problem(schema, payload) if schema else "nothing else was subscribed to"
     if problem or message["message_type"] != "publish":
-        raise Violation("what came is no event", expected=str(schema), received=f"{wire.shorten(message)} {problem}")
+        raise Violation("what came is no event", expected=str(schema), received=f"{codec.shorten(message)} {problem}")
     return channel, payload
 
 
@@ -112,7 +112,7 @@ def ask(peer: Connection, action: str, schema: str, **members: Any) -> Any:
     """Ask for services or instances and return the answer's payload, which has to be valid."""
     payload = peer.request("system", {"action": action} | members)["payload"]
     if problem := schemas.problem(schema, payload):
-        raise Violation(f"the answer to {action} is not valid", received=f"{wire.shorten(payload)} {problem}")
+        raise Violation(f"the answer to {action} is not valid", received=f"{codec.shorten(payload)} {problem}")
     return payload
 
 
@@ -128,8 +128,8 @@ def expect_service(peer: Connection, name: str, *, healthy: bool) -> None:
     if [service["healthy"] for service in found] != [healthy]:
         raise Violation(
             "list_services does not show the service once and with its health",
-            expected=wire.shorten([{"name": name, "healthy": healthy}]),
-            received=wire.shorten(found),
+            expected=codec.shorten([{"name": name, "healthy": healthy}]),
+            received=codec.shorten(found),
         )
 
 
@@ -137,11 +137,11 @@ def expect_instances(peer: Connection, name: str, *wanted: dict[str, Any]) -> No
     """See exactly these instances of a service, in any order."""
     payload = ask(peer, "get_service_instances", "service-instances", service_type=name)
     found = sorted(payload["instances"], key=lambda each: str(each["id"]))
-    if payload["service_type"] != name or not wire.same(found, sorted(wanted, key=lambda each: str(each["id"]))):
+    if payload["service_type"] != name or not codec.same(found, sorted(wanted, key=lambda each: str(each["id"]))):
         raise Violation(
             "get_service_instances does not show each instance of the service once",
-            expected=wire.shorten(list(wanted)),
-            received=wire.shorten(payload),
+            expected=codec.shorten(list(wanted)),
+            received=codec.shorten(payload),
         )
 
 

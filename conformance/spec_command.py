@@ -8,10 +8,10 @@ from pathlib import Path
 
 import click
 
-from conformance.spec_blocks import SpecError
-from conformance.spec_check import Problem, text_problems
-from conformance.spec_lock import Lock
-from conformance.spec_text import Spec
+from conformance.specification.checks import Problem, text_problems
+from conformance.specification.lockfile import Lock
+from conformance.specification.markdown import SpecError
+from conformance.specification.statements import Spec
 
 _folder = click.argument("folder", metavar="[DIR]", default="spec", type=click.Path(path_type=Path))
 

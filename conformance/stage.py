@@ -6,9 +6,9 @@ import random
 import string
 import time
 
-from conformance.chop import Chopper
+from conformance.core.trace import Trace
 from conformance.subject import Subject
-from conformance.trace import Trace
+from conformance.transport.segmentation import Chopper
 
 
 class Stage:

@@ -8,7 +8,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from conformance.wire import Message
+from conformance.protocol.codec import Message
 
 LARGEST_EXACT = 2**53 - 1  # ENC-016
 ENVELOPE = ("message_id", "app_id", "channel_id", "message_type", "payload", "timestamp", "reply_to")

@@ -11,12 +11,12 @@ import socket
 import struct
 import time
 
-from conformance import schemas, wire
-from conformance.chop import PAUSE_SECONDS, PAUSES, Chopper
-from conformance.tls_socket import TlsSocket
-from conformance.trace import CONNECTED, ENDS_SENDING, RESETS, Trace
-from conformance.verdicts import BrokenFrame, Violation
-from conformance.wire import Message
+from conformance.core.trace import CONNECTED, ENDS_SENDING, RESETS, Trace
+from conformance.core.verdicts import BrokenFrame, Violation
+from conformance.protocol import codec, schemas
+from conformance.protocol.codec import Message
+from conformance.transport.segmentation import PAUSE_SECONDS, PAUSES, Chopper
+from conformance.transport.tls import TlsSocket
 
 READ_BYTES = 262_144
 MAX_FRAME_WITHOUT_ANNOUNCEMENT = 16_777_216  # LIM-003
@@ -133,11 +133,11 @@ class Stream:
 
     def send_body(self, body: bytes) -> None:
         """Send ``body`` as one frame, whatever it holds."""
-        self.send_octets(wire.frame(body))
+        self.send_octets(codec.frame(body))
 
     def send(self, *messages: Message) -> None:
         """Send messages, each as one frame, all in one write."""
-        self.send_octets(b"".join(wire.frame(wire.encode(message)) for message in messages))
+        self.send_octets(b"".join(codec.frame(codec.encode(message)) for message in messages))
 
     def end_sending(self) -> None:
         """End the sending side of the connection (FIN) and keep reading."""
@@ -212,7 +212,7 @@ class Stream:
             raise Violation(
                 f"{self.OTHER} sent something on a connection that it had to close",
                 expected="the end of the stream",
-                received=wire.shorten(rest[0]),
+                received=codec.shorten(rest[0]),
             )
 
     def receive_octets_until_end(self, limit: int = 65_536) -> bytes:
@@ -250,24 +250,24 @@ class Stream:
     # -- inside ----------------------------------------------------------------------------------------------------
 
     def _receive_body(self, deadline: float) -> bytes:
-        self._need(wire.HEADER_BYTES, deadline)
-        length = wire.stated_length(self._buffer[: wire.HEADER_BYTES])
+        self._need(codec.HEADER_BYTES, deadline)
+        length = codec.stated_length(self._buffer[: codec.HEADER_BYTES])
         if length > self.max_frame_bytes:
             raise BrokenFrame(
                 f"{self.OTHER} sent a header over the frame limit, or lost its framing",
                 expected=f"a length of at most {self.max_frame_bytes} (LIM-001)",
                 received=f"{length}, octets {bytes(self._buffer[:64]).hex()}",
             )
-        self._need(wire.HEADER_BYTES + length, deadline)
-        whole = bytes(self._buffer[: wire.HEADER_BYTES + length])
+        self._need(codec.HEADER_BYTES + length, deadline)
+        whole = bytes(self._buffer[: codec.HEADER_BYTES + length])
         del self._buffer[: len(whole)]
         self._trace.octets(self.label, "received", whole)
-        return whole[wire.HEADER_BYTES :]
+        return whole[codec.HEADER_BYTES :]
 
     def _check(self, body: bytes) -> Message:
         try:
-            message = wire.decode(body)
-        except wire.BadBody as error:
+            message = codec.decode(body)
+        except codec.BadBody as error:
             raise BrokenFrame(f"{self.OTHER} sent a body that breaks the encoding rules", received=str(error)) from None
         self._note_message()
         wrong = schemas.problem(self.SCHEMA, message)

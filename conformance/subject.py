@@ -10,11 +10,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
-from conformance.access import Access
 from conformance.case import Role
-from conformance.files import read_toml
+from conformance.core.settings import Settings
 from conformance.process import ServerProcess
-from conformance.settings import Settings
+from conformance.protocol.files import read_toml
+from conformance.transport.credentials import Access
 
 
 @dataclass(frozen=True)

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from conformance.access import Access
 from conformance.connection import Connection
+from conformance.core.settings import Settings
+from conformance.core.trace import Trace
+from conformance.core.verdicts import TargetError, Violation
 from conformance.process import ServerProcess
-from conformance.settings import Settings
 from conformance.stream import Ended
 from conformance.subject import Subject, TargetOptions, parse_address
-from conformance.trace import Trace
-from conformance.verdicts import TargetError, Violation
+from conformance.transport.credentials import Access
 
 RESPONDER_APP = "conformance"
 RESPONDER = ("echo", "delay", "fail", "silent", "emit", "seen", "close", "services")

@@ -11,7 +11,7 @@ import asyncio
 
 import click
 
-from conformance import wire
+from conformance.protocol import codec
 
 
 class BareEcho(asyncio.Protocol):
@@ -36,8 +36,8 @@ class BareEcho(asyncio.Protocol):
         buffer = self._buffer + data
         frames = []
         start = 0
-        while len(buffer) - start >= wire.HEADER_BYTES:
-            end = start + wire.HEADER_BYTES + int.from_bytes(buffer[start : start + wire.HEADER_BYTES], "big")
+        while len(buffer) - start >= codec.HEADER_BYTES:
+            end = start + codec.HEADER_BYTES + int.from_bytes(buffer[start : start + codec.HEADER_BYTES], "big")
             if end > len(buffer):
                 break
             frames.append(buffer[start:end])

@@ -5,13 +5,13 @@ from __future__ import annotations
 import socket
 import time
 
-from conformance import wire
 from conformance.bench.frames import FrameCounter, FramePool
 from conformance.connection import Connection
+from conformance.core.trace import Trace
+from conformance.core.verdicts import TargetError, Violation
+from conformance.protocol import codec
+from conformance.protocol.codec import Message
 from conformance.target import RESPONDER_APP
-from conformance.trace import Trace
-from conformance.verdicts import TargetError, Violation
-from conformance.wire import Message
 
 ECHO = "conformance.echo"
 TEXT = "text"
@@ -81,7 +81,7 @@ class LoadConnection(Connection):
         Raises:
             Violation: something else came, or nothing.
         """
-        body = wire.encode(self.echo_message())
+        body = codec.encode(self.echo_message())
         self.send_body(body)
         if self._receive_body(time.monotonic() + self.patience) != body:
             raise Violation("a raw subject did not send the frame back")

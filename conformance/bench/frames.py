@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import struct
 
-from conformance import wire
-from conformance.wire import Message
+from conformance.protocol import codec
+from conformance.protocol.codec import Message
 
 POOL_FRAMES = 1024
 ROUND_DIGITS = 8
@@ -29,9 +29,9 @@ class FramePool:
     """
 
     def __init__(self, message: Message, frames: int = POOL_FRAMES) -> None:
-        template, name = wire.encode(message), message["message_id"].encode()
+        template, name = codec.encode(message), message["message_id"].encode()
         ids = [b"%s-%04d-%0*d" % (name, index, ROUND_DIGITS, 0) for index in range(frames)]
-        made = [wire.frame(template.replace(name, each)) for each in ids]
+        made = [codec.frame(template.replace(name, each)) for each in ids]
         self.frame_octets = len(made[0])
         self._ring = bytearray().join(made)
         self._view = memoryview(self._ring)
@@ -75,9 +75,9 @@ class FrameCounter:
             self._partial_header = b""
         frames = int(self._in_body)
         position = self._to_next_header
-        last_header = length - wire.HEADER_BYTES
+        last_header = length - codec.HEADER_BYTES
         while position <= last_header:
-            position += wire.HEADER_BYTES + _length_at(data, position)[0]
+            position += codec.HEADER_BYTES + _length_at(data, position)[0]
             frames += 1
         self._in_body = position > length
         self._to_next_header = max(0, position - length)

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Self
 
 from conformance.bench.connection import PATIENCE_SECONDS, TEXT, LoadConnection
+from conformance.core.verdicts import TargetError, Violation
 from conformance.stream import READ_BYTES
-from conformance.verdicts import TargetError, Violation
 
 WARM_UP_SHARE = 0.2
 """Of the time of a measurement, spent before it."""

@@ -14,8 +14,8 @@ from typing import Any
 from conformance import PROTOCOL_VERSION, __version__
 from conformance.bench.load import Measurement
 from conformance.bench.workloads import Subject, Workload
+from conformance.core.verdicts import TargetError, Violation
 from conformance.process import ServerProcess
-from conformance.verdicts import TargetError, Violation
 
 FORMAT = "ipc-conformance-bench/1"
 SATURATED = 0.9

@@ -5,12 +5,12 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from conformance import schemas, wire
 from conformance.case import Case, add, case
 from conformance.connection import Connection
+from conformance.core.verdicts import Unsupported, Violation
+from conformance.protocol import codec, schemas
+from conformance.protocol.codec import Message
 from conformance.scene import Scene
-from conformance.verdicts import Unsupported, Violation
-from conformance.wire import Message
 
 PROFILE = "batch"
 MANY = 1000
@@ -36,7 +36,7 @@ def answers_to(peer: Connection, batch: Message) -> list[Any]:
         raise Violation(
             "the response to a batch does not have an answer for each item",
             expected=f"{len(batch['payload']['requests'])} answers",
-            received=f"{wire.shorten(payload)} {wrong or ''}",
+            received=f"{codec.shorten(payload)} {wrong or ''}",
         )
     answers: list[Any] = payload["responses"]
     return answers
@@ -45,11 +45,11 @@ def answers_to(peer: Connection, batch: Message) -> list[Any]:
 def expect_answers(peer: Connection, batch: Message, wanted: list[Any]) -> None:
     """Send a batch and compare the answers, and see nothing come behind the response."""
     found = answers_to(peer, batch)
-    if not wire.same(found, wanted):
+    if not codec.same(found, wanted):
         raise Violation(
             "the answers of a batch are not those to its items, in their order",
-            expected=wire.shorten(wanted),
-            received=wire.shorten(found),
+            expected=codec.shorten(wanted),
+            received=codec.shorten(found),
         )
     peer.expect_silence("a batch got more than one response")
 
@@ -61,7 +61,7 @@ def check_item_error(answer: Any, code: str) -> None:
         raise Violation(
             f"an item of a batch did not get the error {code} in its place",
             expected=code,
-            received=f"{wire.shorten(answer)} {wrong or ''}",
+            received=f"{codec.shorten(answer)} {wrong or ''}",
         )
 
 
@@ -113,7 +113,7 @@ def items_that_fail(scene: Scene) -> None:
     for place in (1, 3):
         check_item_error(answers[place], "handler_failed")
     if [answers[place] for place in (0, 2, 4)] != [{"value": "good"}] * 3:
-        raise Violation("an item that failed changed the answers of others", received=wire.shorten(answers))
+        raise Violation("an item that failed changed the answers of others", received=codec.shorten(answers))
     peer.expect_silence()
 
 
@@ -123,10 +123,10 @@ def no_internals(scene: Scene) -> None:
     peer = scene.connect()
     secret = scene.name("secret")
     answers = answers_to(peer, batch_of(peer, "conformance.fail", [{"detail": secret}] * 2))
-    text = wire.encode(answers).decode()
+    text = codec.encode(answers).decode()
     leaked = [mark for mark in (secret, "Traceback", "Exception", ".py", ".js") if mark in text]
     if leaked:
-        raise Violation("the answer to an item that failed tells internals", received=wire.shorten(answers))
+        raise Violation("the answer to an item that failed tells internals", received=codec.shorten(answers))
     for answer in answers:
         check_item_error(answer, "handler_failed")
 
@@ -143,7 +143,7 @@ def handled_once_in_order(scene: Scene) -> None:
     )
     order = [message["payload"] for message in watcher.barrier()]
     if order != list(range(50)):
-        raise Violation("the items of a batch were not handled once each and in order", received=wire.shorten(order))
+        raise Violation("the items of a batch were not handled once each and in order", received=codec.shorten(order))
 
 
 @case("batch/equal-items-are-handled-each", "BAT-005", profile=PROFILE, needs=("emit",))
@@ -177,7 +177,7 @@ def batch_in_a_batch(scene: Scene) -> None:
     for place in (1, 2):
         check_item_error(answers[place], "invalid_message")
     if [answers[0], answers[3]] != ["before", "behind"]:
-        raise Violation("a batch in a batch changed the answers of others", received=wire.shorten(answers))
+        raise Violation("a batch in a batch changed the answers of others", received=codec.shorten(answers))
 
 
 ODD_IDS: dict[str, list[Any]] = {

@@ -5,8 +5,9 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from conformance import wire
 from conformance.case import Case, add
+from conformance.core.verdicts import Violation
+from conformance.protocol import codec
 from conformance.scene import Scene
 from conformance.services import (
     INSTANCES,
@@ -23,7 +24,6 @@ from conformance.services import (
     name_in,
     services_named,
 )
-from conformance.verdicts import Violation
 
 MANY = 300
 
@@ -37,7 +37,7 @@ def service_is_listed(scene: Scene) -> None:
     for name in ("one", "two", "three"):
         registry.change(remove=name)
     if found := services_named(registry.asker, registry.service):
-        raise Violation("a service without instances is listed", received=wire.shorten(found))
+        raise Violation("a service without instances is listed", received=codec.shorten(found))
 
 
 @discovery_case("instances-are-listed", "DSC-004")
@@ -94,8 +94,8 @@ def further_members(scene: Scene) -> None:
     payload = ask(
         registry.asker, "get_service_instances", "service-instances", service_type=registry.service, healthy=False
     )
-    if not wire.same(payload["instances"], [instance("one")]):
-        raise Violation("a member that the action does not define changed its answer", received=wire.shorten(payload))
+    if not codec.same(payload["instances"], [instance("one")]):
+        raise Violation("a member that the action does not define changed its answer", received=codec.shorten(payload))
 
 
 BAD_TYPES: dict[str, dict[str, Any]] = {
@@ -145,7 +145,7 @@ def other_application(scene: Scene) -> None:
     registry.put(instance("two"))
     told = [event for event in map(event_of, stranger.barrier()) if name_in(event) == registry.service]
     if told or services_named(asker, registry.service):
-        raise Violation("a service was shown to another application", received=wire.shorten(told))
+        raise Violation("a service was shown to another application", received=codec.shorten(told))
     expect_instances(asker, registry.service)
 
 

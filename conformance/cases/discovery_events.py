@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from conformance import wire
+from conformance.core.verdicts import Violation
+from conformance.protocol import codec
+from conformance.protocol.codec import Message
 from conformance.scene import Scene
 from conformance.services import (
     INSTANCES,
@@ -21,8 +23,6 @@ from conformance.services import (
     service_event,
     turned,
 )
-from conformance.verdicts import Violation
-from conformance.wire import Message
 
 CHANGES = 60
 ROUNDS = 20
@@ -204,7 +204,7 @@ def one_channel(scene: Scene) -> None:
     for channel, listener in listeners.items():
         told = [event for event in map(event_of, listener.barrier()) if name_in(event) == registry.service]
         if [where for where, _ in told] != [channel]:
-            raise Violation(f"a subscriber of {channel} did not get its event alone", received=wire.shorten(told))
+            raise Violation(f"a subscriber of {channel} did not get its event alone", received=codec.shorten(told))
 
 
 @discovery_case("long-history", "DSC-014", "DSC-015", "DSC-012", "DSC-004")
@@ -301,7 +301,7 @@ def own_change(scene: Scene) -> None:
         answers += 1
         names = [each["name"] for each in received["payload"].get("services", ())]
         if (received["reply_to"] == message["message_id"] or registry.service in names) and len(seen) != 2:
-            raise Violation("an answer came before the events that belong to it", received=wire.shorten(received))
+            raise Violation("an answer came before the events that belong to it", received=codec.shorten(received))
 
 
 @discovery_case("clients-do-not-publish-events", "ISO-004", "ISO-008")

@@ -5,12 +5,12 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from conformance import wire
 from conformance.case import Case, add, case
 from conformance.connection import Connection
+from conformance.core.verdicts import Violation
+from conformance.protocol import codec
 from conformance.scene import Scene
 from conformance.stream import Ended
-from conformance.verdicts import Violation
 
 KEPT: dict[str, tuple[str, Any]] = {
     "nul": ("ENC-015", "a\x00b"),
@@ -45,18 +45,18 @@ def kept_by_echo(scene: Scene, value: Any) -> None:
     peer = scene.connect()
     payload = {"connection_id": peer.connection_id, "value": value}
     answer = peer.request("conformance.echo", payload)
-    if not wire.same(answer["payload"], payload):
+    if not codec.same(answer["payload"], payload):
         raise Violation(
-            "an echo changed the payload", expected=wire.shorten(payload), received=wire.shorten(answer["payload"])
+            "an echo changed the payload", expected=codec.shorten(payload), received=codec.shorten(answer["payload"])
         )
 
 
-def _compare(arrived: list[wire.Message], value: Any) -> None:
-    if len(arrived) != 1 or not wire.same(arrived[0]["payload"], value):
+def _compare(arrived: list[codec.Message], value: Any) -> None:
+    if len(arrived) != 1 or not codec.same(arrived[0]["payload"], value):
         raise Violation(
             "a publish did not bring its payload back unchanged",
-            expected=wire.shorten(value),
-            received=wire.shorten([message["payload"] for message in arrived]),
+            expected=codec.shorten(value),
+            received=codec.shorten([message["payload"] for message in arrived]),
         )
 
 
@@ -85,7 +85,7 @@ def nested_ping(peer: Connection, levels: int) -> bytes:
     """Return the body of a ping that is nested ``levels`` deep, the root counted."""
     ping = peer.request_message("system", {"action": "ping", "deep": "@"})
     arrays = levels - 2
-    return wire.encode(ping).replace(b'"@"', b"[" * arrays + b"]" * arrays)
+    return codec.encode(ping).replace(b'"@"', b"[" * arrays + b"]" * arrays)
 
 
 @case("encoding/depth-64-is-accepted", "ENC-009")
@@ -95,7 +95,7 @@ def depth_64_is_accepted(scene: Scene) -> None:
     peer.send_body(nested_ping(peer, 64))
     answer = peer.receive()
     if answer["payload"].get("status") != "pong":
-        raise Violation("a body of 64 levels was not accepted", expected="a pong", received=wire.shorten(answer))
+        raise Violation("a body of 64 levels was not accepted", expected="a pong", received=codec.shorten(answer))
 
 
 @case("encoding/depth-at-the-announced-limit", "LIM-015", "ENC-009")
@@ -105,7 +105,7 @@ def depth_at_the_announced_limit(scene: Scene) -> None:
     peer.send_body(nested_ping(peer, peer.limit("max_depth") or 64))
     answer = peer.receive("a pong")
     if answer["payload"].get("status") != "pong":
-        raise Violation("a body at the limit of depth was not accepted", received=wire.shorten(answer))
+        raise Violation("a body at the limit of depth was not accepted", received=codec.shorten(answer))
 
 
 def too_deep(scene: Scene, levels: int | None) -> None:
@@ -145,7 +145,7 @@ def hundred_thousand_members(scene: Scene) -> None:
     peer = scene.connect()
     ping = peer.request_message("system", {"action": "ping"} | {f"m{number}": number % 10 for number in range(50_000)})
     reversed_ping = dict(reversed(ping.items()))
-    peer.send_body(b" \n\t\r" + wire.encode(reversed_ping).replace(b'":', b'" :\n') + b"\n")
+    peer.send_body(b" \n\t\r" + codec.encode(reversed_ping).replace(b'":', b'" :\n') + b"\n")
     if peer.receive_through_pong(ping):
         raise Violation("a ping with many members got more than its pong")
 
@@ -158,7 +158,7 @@ def of_two_members_the_last_counts(scene: Scene) -> None:
     for value, answers in ((peer.app_id, "pong"), ("elsewhere", "error")):
         probe = scene.connect()
         ping = probe.ping_message()
-        body = wire.encode(ping).replace(b'"channel_id"', b'"app_id":' + wire.encode(value) + b',"channel_id"', 1)
+        body = codec.encode(ping).replace(b'"channel_id"', b'"app_id":' + codec.encode(value) + b',"channel_id"', 1)
         probe.send_body(body)
         payload = probe.receive()["payload"]
         code = payload.get("error", {}).get("code")
@@ -167,5 +167,5 @@ def of_two_members_the_last_counts(scene: Scene) -> None:
             raise Violation(
                 "of two members of the same name the server did not take the last",
                 expected=f"malformed_frame, or the outcome for app_id {value!r}",
-                received=wire.shorten(payload),
+                received=codec.shorten(payload),
             )

@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from conformance import schemas, wire
 from conformance.case import Case, add, case
+from conformance.core.verdicts import Violation
+from conformance.protocol import codec, schemas
 from conformance.scene import Scene
-from conformance.verdicts import Violation
 
 POISON: dict[str, dict[str, Any]] = {
     "unknown-member": {"colour": "red"},
@@ -88,7 +88,7 @@ def lone_surrogates(scene: Scene) -> None:
     """An escape of a lone surrogate is refused, or at least not put into a message that the server makes."""
     peer = scene.connect()
     request = peer.request_message("conformance.echo", {"text": "@"})
-    peer.send_body(wire.encode(request).replace(b"@", b"\\ud800"))
+    peer.send_body(codec.encode(request).replace(b"@", b"\\ud800"))
     answer = peer.receive()
     if answer["payload"].get("status") == "error":
         peer.check_error(answer, "malformed_frame", None)
@@ -147,4 +147,4 @@ def many_refusals(scene: Scene) -> None:
     for message in bad:
         peer.expect_error("invalid_message", message)
     if peer.barrier():
-        raise Violation("after a hundred refusals something else arrived", received=wire.shorten(bad[-1]))
+        raise Violation("after a hundred refusals something else arrived", received=codec.shorten(bad[-1]))

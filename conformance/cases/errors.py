@@ -6,11 +6,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from conformance import wire
 from conformance.case import Case, add, case
 from conformance.connection import Connection
+from conformance.core.verdicts import Violation
+from conformance.protocol import codec
 from conformance.scene import Scene
-from conformance.verdicts import Violation
 
 MALFORMED = b'{"message_id": '
 LINGER_SECONDS = 0.4
@@ -25,7 +25,7 @@ def fatal_error_then_end(scene: Scene) -> None:
     bystander.subscribe(channel)
     late = peer.message("publish", channel, "late")
     peer.send_octets(
-        wire.frame(MALFORMED) + wire.frame(wire.encode(late)) + wire.frame(wire.encode(peer.ping_message()))
+        codec.frame(MALFORMED) + codec.frame(codec.encode(late)) + codec.frame(codec.encode(peer.ping_message()))
     )
     peer.expect_error("malformed_frame", None)
     bystander.expect_silence("a message behind a fatal error was processed")
@@ -39,8 +39,8 @@ def what_came_first_is_processed(scene: Scene) -> None:
     channel = scene.name("channel")
     bystander.subscribe(channel)
     first, publish, second = peer.ping_message(), peer.message("publish", channel, "in time"), peer.ping_message()
-    whole = b"".join(wire.frame(wire.encode(message)) for message in (first, publish, second))
-    peer.send_octets(whole + wire.frame(MALFORMED))
+    whole = b"".join(codec.frame(codec.encode(message)) for message in (first, publish, second))
+    peer.send_octets(whole + codec.frame(MALFORMED))
     for ping in (first, second):
         if peer.receive_through_pong(ping):
             raise Violation("something else arrived ahead of a pong")
@@ -84,7 +84,7 @@ def peer_that_never_closes(scene: Scene) -> None:
     scene.check_alive()
 
 
-NOT_FATAL: dict[str, Callable[[Connection], wire.Message]] = {
+NOT_FATAL: dict[str, Callable[[Connection], codec.Message]] = {
     "invalid_message": lambda peer: peer.message("publish", "some-channel", 1, extra=1),
     "app_mismatch": lambda peer: peer.message("publish", "some-channel", 1, app_id="elsewhere"),
     "forbidden": lambda peer: peer.message("subscribe", "some-channel", {"connection_id": "somebody"}),

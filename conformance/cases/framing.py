@@ -9,13 +9,13 @@ import time
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from conformance import wire
 from conformance.case import Case, add, case
 from conformance.connection import Connection
+from conformance.core.verdicts import Unsupported, Violation
+from conformance.protocol import codec
+from conformance.protocol.codec import Message
 from conformance.scene import Scene
 from conformance.usage import MEBIBYTE
-from conformance.verdicts import Unsupported, Violation
-from conformance.wire import Message
 
 PAUSE_SECONDS = 0.0005
 """Between pieces of a frame, so that they travel in segments of their own."""
@@ -55,7 +55,7 @@ def cut_ping(scene: Scene, cuts: Callable[[bytes], Iterator[int]]) -> None:
     peer = scene.connect()
     peer.expect_silence()
     ping = _ping_with_umlauts(peer)
-    octets = wire.frame(wire.encode(ping))
+    octets = codec.frame(codec.encode(ping))
     send_in_pieces(scene, peer, octets, cuts(octets))
     if peer.receive_through_pong(ping):
         raise Violation("a ping sent in pieces got more than its pong")
@@ -88,7 +88,7 @@ for _name, (_how, _cuts) in CUTS.items():
 def big_publish(peer: Connection, channel: str, length: int) -> Message:
     """Return a publish whose body has exactly ``length`` octets."""
     message = peer.message("publish", channel, "")
-    message["payload"] = "x" * (length - len(wire.encode(message)))
+    message["payload"] = "x" * (length - len(codec.encode(message)))
     return message
 
 
@@ -98,7 +98,7 @@ def publish_of_length(scene: Scene, length: int, pieces: int = 0) -> None:
     channel = scene.name("big")
     peer.subscribe(channel)
     message = big_publish(peer, channel, length)
-    octets = wire.frame(wire.encode(message))
+    octets = codec.frame(codec.encode(message))
     for start in range(0, len(octets), pieces or len(octets)):
         peer.send_octets(octets[start : start + (pieces or len(octets))])
     arrived = peer.barrier()
@@ -170,8 +170,8 @@ def complete_frame_does_not_wait(scene: Scene) -> None:
     """A ping is answered although only a part of the next frame has arrived behind it."""
     peer = scene.connect()
     first, second = peer.ping_message(), peer.ping_message()
-    octets = wire.frame(wire.encode(second))
-    peer.send_octets(wire.frame(wire.encode(first)) + octets[:20])
+    octets = codec.frame(codec.encode(second))
+    peer.send_octets(codec.frame(codec.encode(first)) + octets[:20])
     peer.receive_through_pong(first)
     peer.send_octets(octets[20:])
     peer.receive_through_pong(second)
@@ -185,7 +185,7 @@ def truncated_publish(scene: Scene, keep: Callable[[int], int]) -> None:
     whole = peer.publish(channel, "whole")
     if bystander.barrier() != [whole]:
         raise Violation("a whole publish did not arrive, so a truncated one proves nothing")
-    octets = wire.frame(wire.encode(peer.message("publish", channel, "truncated")))
+    octets = codec.frame(codec.encode(peer.message("publish", channel, "truncated")))
     peer.send_octets(octets[: keep(len(octets))])
     peer.end_sending()
     try:
@@ -215,8 +215,8 @@ def header_too_small(scene: Scene) -> None:
     bystander, peer = scene.connect(), scene.connect()
     channel = scene.name("channel")
     bystander.subscribe(channel)
-    body = wire.encode(peer.message("publish", channel, 1))
-    peer.send_octets(wire.header(len(body) - 1) + body)
+    body = codec.encode(peer.message("publish", channel, 1))
+    peer.send_octets(codec.header(len(body) - 1) + body)
     peer.expect_error("malformed_frame", None)
     bystander.expect_silence("a message that lacked its last octet was delivered")
 
@@ -227,8 +227,8 @@ def header_too_large(scene: Scene) -> None:
     bystander, peer = scene.connect(), scene.connect()
     channel = scene.name("channel")
     bystander.subscribe(channel)
-    body = wire.encode(peer.message("publish", channel, 1))
-    peer.send_octets(wire.header(len(body) + 1) + body)
+    body = codec.encode(peer.message("publish", channel, 1))
+    peer.send_octets(codec.header(len(body) + 1) + body)
     peer.end_sending()
     try:
         peer.expect_end()
@@ -241,8 +241,8 @@ def header_reversed(scene: Scene) -> None:
     """A header with its least significant octet first states a length that no server accepts."""
     peer = scene.connect()
     ping = peer.request_message("system", {"action": "ping", "padding": "x" * 200})
-    ping["payload"]["padding"] = "x" * (200 + 255 - len(wire.encode(ping)) % 256)
-    body = wire.encode(ping)
+    ping["payload"]["padding"] = "x" * (200 + 255 - len(codec.encode(ping)) % 256)
+    body = codec.encode(ping)
     peer.send_octets(len(body).to_bytes(4, "little") + body)
     peer.expect_error("frame_too_large", None)
     scene.check_alive()
@@ -254,7 +254,7 @@ def oversize_header(scene: Scene, length: int | None) -> None:
     if length is None and not _announces(scene):
         raise Unsupported("the server announces no max_frame_bytes, so its limit is not known")
     for sender in (peer, newcomer):
-        sender.send_octets(wire.header(peer.max_frame_bytes + 1 if length is None else length))
+        sender.send_octets(codec.header(peer.max_frame_bytes + 1 if length is None else length))
         sender.expect_error("frame_too_large", None)
     bystander.expect_silence()
     scene.check_alive()
@@ -282,7 +282,7 @@ def oversize_claims_cost_no_memory(scene: Scene) -> None:
     before = scene.usage().peak
     peers = [scene.connect() for _ in range(20)]
     for peer in peers:
-        peer.send_octets(wire.header(2**32 - 1))
+        peer.send_octets(codec.header(2**32 - 1))
     with contextlib.suppress(Violation):  # whether the header is refused is for other cases (FRM-010)
         peers[-1].receive_until_end()
     grown = scene.usage().peak - before

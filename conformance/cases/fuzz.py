@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from hypothesis import strategies as st
 
-from conformance import wire
 from conformance.case import case
 from conformance.cases.properties import valid_messages
 from conformance.connection import Connection
 from conformance.examples import for_all
+from conformance.protocol import codec
 from conformance.scene import Scene
 from conformance.strategies import bodies
 from conformance.usage import Usage
@@ -37,8 +37,8 @@ def any_frames(scene: Scene) -> None:
         usages.append(scene.usage())
 
     body = bodies(st.sampled_from(valid_messages(app, me)))
-    framed = st.builds(lambda body, error: wire.header(max(0, len(body) + error)) + body, body, LENGTH_ERRORS)
-    frame = framed | st.binary(max_size=40) | st.binary(max_size=40).map(wire.frame)
+    framed = st.builds(lambda body, error: codec.header(max(0, len(body) + error)) + body, body, LENGTH_ERRORS)
+    frame = framed | st.binary(max_size=40) | st.binary(max_size=40).map(codec.frame)
     for_all(scene, st.lists(frame, min_size=FRAMES, max_size=FRAMES), holds)
     scene.check_alive()
     scene.check_leftovers(usages[int(len(usages) * WARMING_SHARE)])

@@ -6,12 +6,12 @@ import json
 from collections.abc import Iterable
 from functools import partial
 
-from conformance import schemas, wire
 from conformance.case import Case, add
 from conformance.connection import FATAL, Connection
+from conformance.core.verdicts import Unsupported, Violation
+from conformance.protocol import codec, schemas
+from conformance.protocol.vectors import Vector
 from conformance.scene import Scene
-from conformance.vectors import Vector
-from conformance.verdicts import Unsupported, Violation
 
 ADDRESS = ("reply_to", "channel_id", "app_id")
 
@@ -42,23 +42,23 @@ def _shown(peer: Connection, vector: Vector) -> bytes:
     is_let_in = vector.expect.get("answer") == "acknowledgement" or vector.expect.get("code") == "unsupported_protocol"
     if peer.access.token is None or not is_let_in:
         return vector.body
-    message = wire.decode(vector.body)
-    return wire.encode(message | {"payload": message["payload"] | {"token": peer.access.token}})
+    message = codec.decode(vector.body)
+    return codec.encode(message | {"payload": message["payload"] | {"token": peer.access.token}})
 
 
-def _expect_acknowledgement(peer: Connection, connect: wire.Message) -> None:
+def _expect_acknowledgement(peer: Connection, connect: codec.Message) -> None:
     peer.app_id, peer.connection_id = connect["app_id"], connect["payload"]["connection_id"]
     peer.acknowledge(peer.receive())
 
 
-def _expect_answer(peer: Connection, kind: str, request: wire.Message) -> None:
+def _expect_answer(peer: Connection, kind: str, request: codec.Message) -> None:
     answer = peer.expect_response(request)
     problem = schemas.problem(kind, answer["payload"])
     if problem:
         raise Violation(
             f"a body that has to be accepted did not get its {kind}",
             expected=kind,
-            received=f"{wire.shorten(answer)} {problem}",
+            received=f"{codec.shorten(answer)} {problem}",
         )
 
 

@@ -6,11 +6,11 @@ import time
 from functools import partial
 from typing import Any
 
-from conformance import wire
 from conformance.case import Case, add, case
 from conformance.connection import Connection
+from conformance.core.verdicts import Violation
+from conformance.protocol import codec
 from conformance.scene import Scene
-from conformance.verdicts import Violation
 
 LONGEST_TIMEOUT_SECONDS = 30.0  # HSK-017
 TIMEOUT_MARGIN_SECONDS = 3.0
@@ -23,7 +23,7 @@ def acknowledgement(scene: Scene) -> None:
     """A valid connect message gets an acknowledgement with the client's ids and reply_to null."""
     answer = scene.connect().acknowledgement
     if answer and answer.get("reply_to") is not None:
-        raise Violation("the acknowledgement has a reply_to", expected="null", received=wire.shorten(answer))
+        raise Violation("the acknowledgement has a reply_to", expected="null", received=codec.shorten(answer))
 
 
 @case("handshake/minimal-connect", "HSK-004")
@@ -45,7 +45,7 @@ def acknowledgement_states_limits(scene: Scene) -> None:
         raise Violation(
             "the acknowledgement does not state protocol, profiles and limits.max_frame_bytes",
             expected="all three",
-            received=wire.shorten(payload),
+            received=codec.shorten(payload),
         )
 
 
@@ -193,7 +193,7 @@ def timeout(scene: Scene) -> None:
     }
     deadline = start + allowed + TIMEOUT_MARGIN_SECONDS * scene.time_scale
     peers["half a header"].send_octets(b"\x00\x00")
-    whole = wire.frame(wire.encode(peers["half a connect"].connect_message()))
+    whole = codec.frame(codec.encode(peers["half a connect"].connect_message()))
     peers["half a connect"].send_octets(whole[: len(whole) // 2])
     _drip(scene, peers["octets"], allowed, deadline)
     for how, peer in peers.items():
@@ -206,7 +206,7 @@ def timeout(scene: Scene) -> None:
 
 def _drip(scene: Scene, peer: Connection, allowed: float, deadline: float) -> None:
     """Send one octet of a connect message several times per timeout, until the server has had enough."""
-    octets = wire.frame(wire.encode(peer.connect_message()))
+    octets = codec.frame(codec.encode(peer.connect_message()))
     for octet in octets:
         peer.send_octets(bytes([octet]))
         scene.wait(allowed / 8)
@@ -311,5 +311,5 @@ def same_id_in_two_applications(scene: Scene) -> None:
     for peer in (first, second):
         message = peer.publish_and_get(channel, peer.app_id)
         if message["app_id"] != peer.app_id:
-            raise Violation("connections of two applications got mixed up", received=wire.shorten(message))
+            raise Violation("connections of two applications got mixed up", received=codec.shorten(message))
     first.expect_silence()

@@ -5,11 +5,11 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from conformance import wire
 from conformance.case import Case, add, case
 from conformance.connection import Connection
+from conformance.core.verdicts import Violation
+from conformance.protocol import codec
 from conformance.scene import Scene
-from conformance.verdicts import Violation
 
 
 def foreign_application(scene: Scene, message_type: str, channel: str | None, payload: Any) -> None:
@@ -32,7 +32,7 @@ def _expect_no_effect(peer: Connection, victim: Connection, channel: str) -> Non
     if channel != "system":
         victim.publish_and_get(channel, "still mine")
     if peer.has_arrived():
-        raise Violation("a message with a foreign app_id took effect", received=wire.shorten(peer.receive()))
+        raise Violation("a message with a foreign app_id took effect", received=codec.shorten(peer.receive()))
 
 
 for _type, _channel, _payload in (
@@ -121,10 +121,10 @@ def reset_at_every_moment(scene: Scene) -> None:
     bystander = scene.connect()
     for cut in (0, 2, 4, 20, None):
         peer = scene.open()
-        peer.send_octets(wire.frame(wire.encode(peer.connect_message()))[:cut])
+        peer.send_octets(codec.frame(codec.encode(peer.connect_message()))[:cut])
         peer.reset()
         bystander.expect_silence()
-    for ending in (b"", b"\x00\x00", wire.header(1000) + b'{"message_id'):
+    for ending in (b"", b"\x00\x00", codec.header(1000) + b'{"message_id'):
         peer = scene.connect()
         peer.send_octets(ending)
         peer.reset()
@@ -163,7 +163,7 @@ def slow_writer(scene: Scene) -> None:
     """While one connection sends a frame octet by octet, another one is served between any two of them."""
     slow, other = scene.connect(), scene.connect()
     ping = slow.ping_message()
-    octets = wire.frame(wire.encode(ping))
+    octets = codec.frame(codec.encode(ping))
     for start in range(len(octets)):
         slow.send_octets(octets[start : start + 1])
         other.expect_silence()

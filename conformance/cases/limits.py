@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import time
 
-from conformance import wire
 from conformance.case import case
 from conformance.connection import Connection
+from conformance.core.verdicts import TargetError, Unsupported, Violation
+from conformance.protocol import codec
 from conformance.scene import Scene
 from conformance.stream import Ended
 from conformance.usage import MEBIBYTE
-from conformance.verdicts import TargetError, Unsupported, Violation
 
 CUSTOMARY_OUTBOUND_BYTES = 64 * MEBIBYTE
 KERNEL_BYTES = 20 * MEBIBYTE
@@ -39,7 +39,7 @@ def answer_over_the_limit(scene: Scene) -> None:
         raise Unsupported("the server announces no max_frame_bytes")
     request = peer.message("request", "conformance.echo", "", message_id="m") | {"timestamp": 0}
     del request["reply_to"]
-    request["payload"] = "x" * (peer.max_frame_bytes - len(wire.encode(request)))
+    request["payload"] = "x" * (peer.max_frame_bytes - len(codec.encode(request)))
     peer.send(request)
     answer = peer.receive()
     if answer["payload"] != request["payload"]:
@@ -101,7 +101,7 @@ def slow_reader_of_its_own_answers(scene: Scene) -> None:
     bound = peer.limit("max_outbound_bytes") or CUSTOMARY_OUTBOUND_BYTES
     number = (bound + KERNEL_BYTES) // MEBIBYTE
     requests = [peer.request_message("conformance.echo", {"text": "x" * (MEBIBYTE - 1000)}) for _ in range(number)]
-    octets = b"".join(wire.frame(wire.encode(request)) for request in requests)
+    octets = b"".join(codec.frame(codec.encode(request)) for request in requests)
     taken = peer.send_without_reading(octets, stall_seconds=0.3 * scene.time_scale)
     peer.send_octets(octets[taken:])
     try:
@@ -177,7 +177,7 @@ def come_and_go(scene: Scene) -> None:
         for number in range(20):
             own = {"connection_id": listener.connection_id}
             listener.send(listener.message("subscribe", f"leftovers-{number}", own))
-        whole = wire.frame(wire.encode(cut.message("publish", "leftovers-1", "x" * LEFT_BYTES)))
+        whole = codec.frame(codec.encode(cut.message("publish", "leftovers-1", "x" * LEFT_BYTES)))
         cut.send_octets(whole[:-1])
         refused.send_body(b"[]")
         with contextlib.suppress(Violation):  # how it is refused is for other cases (ENC-007)

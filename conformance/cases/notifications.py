@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from conformance import wire
 from conformance.case import case
 from conformance.connection import Connection
+from conformance.core.verdicts import Violation
+from conformance.protocol import codec
 from conformance.scene import Scene
-from conformance.verdicts import Violation
 
 
 def seen(peer: Connection, token: str) -> list[Any]:
@@ -54,7 +54,7 @@ def handled_once_in_order(scene: Scene) -> None:
         raise Violation(
             "notifications did not reach their handler once each and in order",
             expected="0 to 99",
-            received=wire.shorten(remembered),
+            received=codec.shorten(remembered),
         )
 
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from conformance.case import case
 from conformance.connection import Connection
-from conformance.profiles import PROFILES, Profile
+from conformance.core.verdicts import Violation
+from conformance.protocol.profiles import PROFILES, Profile
 from conformance.scene import Scene
-from conformance.verdicts import Violation
 
 
 def without(scene: Scene, peer: Connection) -> Iterator[Profile]:

@@ -13,15 +13,15 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from conformance import wire
 from conformance.case import case
 from conformance.connection import Connection
+from conformance.core.verdicts import Violation
 from conformance.examples import for_all
-from conformance.model import Member, Model
+from conformance.protocol import codec
+from conformance.protocol.codec import Message
+from conformance.protocol.server_model import Member, Model
 from conformance.scene import Scene
 from conformance.target import RESPONDER_APP
-from conformance.verdicts import Violation
-from conformance.wire import Message
 
 SURPRISE = "a connection got something else than what was published to it"
 
@@ -114,7 +114,7 @@ class Machine:
         if not handled:
             client.peer.check_error(answer, "no_handler", request)
         elif answer["payload"] != request["payload"]:
-            raise Violation("an echo did not give the payload back", received=wire.shorten(answer))
+            raise Violation("an echo did not give the payload back", received=codec.shorten(answer))
 
     def speak_for_another(self, client: Client, what: int) -> None:
         """Try to change another connection's subscription (SUB-003, SUB-021, ISO-005)."""
@@ -169,8 +169,8 @@ class Machine:
     @staticmethod
     def _compare(arrived: list[Message], owed: list[Message]) -> None:
         found = [{"reply_to": None} | each for each in arrived]
-        if not wire.same(found, owed):
-            raise Violation(SURPRISE, expected=wire.shorten(owed), received=wire.shorten(found))
+        if not codec.same(found, owed):
+            raise Violation(SURPRISE, expected=codec.shorten(owed), received=codec.shorten(found))
 
 
 Verb = Callable[[Machine, Client, int], Any]

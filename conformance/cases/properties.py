@@ -8,14 +8,14 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from conformance import oracle, schemas, wire
 from conformance.case import case
 from conformance.connection import Connection
+from conformance.core.verdicts import Violation
 from conformance.examples import for_all
+from conformance.protocol import codec, oracle, schemas
+from conformance.protocol.codec import Message
 from conformance.scene import Scene
 from conformance.strategies import Writing, bodies, envelope_members, json_values, writings
-from conformance.verdicts import Violation
-from conformance.wire import Message
 
 Sent = Callable[[Connection, str], Message]
 SEQUENCES: dict[str, tuple[int, Sent]] = {
@@ -41,8 +41,8 @@ def any_split(scene: Scene) -> None:
         if whole != split:
             raise Violation(
                 "a sequence of frames got other answers when it was cut differently",
-                expected=wire.shorten(whole),
-                received=wire.shorten(split),
+                expected=codec.shorten(whole),
+                received=codec.shorten(split),
             )
 
     kinds = st.lists(st.sampled_from(sorted(SEQUENCES)), min_size=1, max_size=8)
@@ -54,7 +54,7 @@ def _answers(scene: Scene, kinds: list[str], cuts: list[int] | None) -> list[str
     peer, channel = scene.connect(), scene.name("channel")
     peer.subscribe(channel)
     messages = [SEQUENCES[kind][1](peer, channel) | {"message_id": f"m-{n}"} for n, kind in enumerate(kinds)]
-    frames = [wire.frame(wire.encode(message)) for message in messages]
+    frames = [codec.frame(codec.encode(message)) for message in messages]
     octets = b"".join(frames)
     ends = itertools.accumulate(map(len, frames)) if cuts is None else (cut % len(octets) for cut in cuts)
     for start, end in itertools.pairwise(sorted({0, len(octets), *ends})):
@@ -67,7 +67,7 @@ def _answers(scene: Scene, kinds: list[str], cuts: list[int] | None) -> list[str
 def _essence(answer: Message) -> str:
     payload = answer["payload"]
     code = payload["error"]["code"] if isinstance(payload, dict) and "error" in payload else payload
-    return wire.encode([answer["message_type"], answer.get("reply_to"), code]).decode()
+    return codec.encode([answer["message_type"], answer.get("reply_to"), code]).decode()
 
 
 @case("properties/any-payload-comes-back", "ENC-015", "ENC-016", "SUB-012", seconds=0.3)
@@ -112,7 +112,7 @@ def any_octets(scene: Scene) -> None:
             peer.discard()
         bystander.expect_silence()
 
-    for_all(scene, st.binary(max_size=64) | st.binary(max_size=64).map(wire.frame), holds)
+    for_all(scene, st.binary(max_size=64) | st.binary(max_size=64).map(codec.frame), holds)
     scene.check_alive()
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from conformance import wire
 from conformance.case import Case, add, case
 from conformance.connection import Connection
+from conformance.core.verdicts import Violation
+from conformance.protocol import codec
 from conformance.scene import Scene
-from conformance.verdicts import Violation
 
 END_ARRIVES_SECONDS = 0.1
 """For the end of a stream to be noticed; nothing that the server sends shows it while an answer is owed."""
@@ -191,7 +191,7 @@ def one_write_in_order(scene: Scene) -> None:
             raise Violation(
                 "subscribe, publish and unsubscribe in one write were not processed in order",
                 expected="the one publish between subscribe and unsubscribe",
-                received=wire.shorten([message["payload"] for message in arrived]),
+                received=codec.shorten([message["payload"] for message in arrived]),
             )
 
 
@@ -412,8 +412,8 @@ def from_the_server(scene: Scene) -> None:
         seen = [(each["message_type"], each["channel_id"], each["payload"]) for each in arrived]
         if seen != [(message_type, channel, {"of": message_type})] * 3:
             raise Violation(
-                f"a {message_type} from the server did not reach its subscriber", received=wire.shorten(arrived)
+                f"a {message_type} from the server did not reach its subscriber", received=codec.shorten(arrived)
             )
         if len({each["message_id"] for each in arrived}) < len(arrived):
-            raise Violation("the server used a message_id a second time (REQ-004)", received=wire.shorten(arrived))
+            raise Violation("the server used a message_id a second time (REQ-004)", received=codec.shorten(arrived))
         stranger.expect_silence(f"a {message_type} from the server reached a stranger")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from conformance import schemas, wire
 from conformance.case import Case, add
+from conformance.core.verdicts import Violation
 from conformance.jobs import (
     CUSTOMARY_FRAME_BYTES,
     MANAGER,
@@ -20,8 +20,8 @@ from conformance.jobs import (
     job,
     queue_case,
 )
+from conformance.protocol import codec, schemas
 from conformance.scene import Scene
-from conformance.verdicts import Violation
 
 
 @queue_case("job-is-handed-out", "QUE-004", "QUE-009", "QUE-012")
@@ -60,9 +60,11 @@ def job_keeps_members(scene: Scene) -> None:
     for each in made:
         job_found = found.get(each["id"], {})
         there = {name: job_found[name] for name in each if name in job_found}
-        if not wire.same(there, each):
+        if not codec.same(there, each):
             raise Violation(
-                "a job was not handed out as it was enqueued", expected=wire.shorten(each), received=wire.shorten(found)
+                "a job was not handed out as it was enqueued",
+                expected=codec.shorten(each),
+                received=codec.shorten(found),
             )
 
 
@@ -74,12 +76,14 @@ def job_gets_defaults(scene: Scene) -> None:
     queue.enqueue({"id": name})
     (found,) = queue.expect_jobs(name)
     defaults = {"id": name, "priority": 0, "attempts": 0}
-    if not wire.same({member: found[member] for member in defaults}, defaults) or set(found) & {"type", "data"}:
-        raise Violation("a job did not get the defaults", expected=wire.shorten(defaults), received=wire.shorten(found))
+    if not codec.same({member: found[member] for member in defaults}, defaults) or set(found) & {"type", "data"}:
+        raise Violation(
+            "a job did not get the defaults", expected=codec.shorten(defaults), received=codec.shorten(found)
+        )
     if found["createdAt"] != found["scheduledFor"] or "maxAttempts" in found:
         raise Violation(
             "a job of nothing but an id got other times than one, or a member that has no default",
-            received=wire.shorten(found),
+            received=codec.shorten(found),
         )
 
 
@@ -105,7 +109,7 @@ def one_at_a_time(scene: Scene) -> None:
         jobs = queue.ask("queue-jobs", "dequeue")["jobs"]
         if [each["id"] for each in jobs] != [name]:
             raise Violation(
-                "dequeue without a count did not hand out the next job", expected=name, received=wire.shorten(jobs)
+                "dequeue without a count did not hand out the next job", expected=name, received=codec.shorten(jobs)
             )
     queue.expect_jobs()
 
@@ -151,7 +155,7 @@ def too_long(scene: Scene) -> None:
     limit = queue.peer.limit("max_frame_bytes") or CUSTOMARY_FRAME_BYTES
     (name,) = ids(scene, 1)
     empty = queue.message("enqueue", job={"id": name, "data": ""})
-    room = limit - len(wire.encode(empty))
+    room = limit - len(codec.encode(empty))
     message = queue.message("enqueue", job={"id": name, "data": "x" * (room - 8)})
     queue.peer.send(message)
     answer = queue.peer.expect_response(message)
@@ -159,7 +163,7 @@ def too_long(scene: Scene) -> None:
         answer_of(answer, "queue-ok", "enqueue")
         queue.expect_jobs(name)
     elif answer["payload"]["error"]["code"] != "invalid_message":
-        raise Violation("a job that is too long was refused with another code", received=wire.shorten(answer))
+        raise Violation("a job that is too long was refused with another code", received=codec.shorten(answer))
     else:
         queue.expect_stats()
 
@@ -171,7 +175,7 @@ def long_job(scene: Scene) -> None:
     limit = queue.peer.limit("max_frame_bytes") or CUSTOMARY_FRAME_BYTES
     (name,) = ids(scene, 1)
     made: dict[str, Any] = {"id": name, "priority": 0, "attempts": 0, "createdAt": 1, "scheduledFor": 1, "data": ""}
-    made["data"] = "x" * (limit - 4096 - len(wire.encode(made)))
+    made["data"] = "x" * (limit - 4096 - len(codec.encode(made)))
     message = queue.message("enqueue", job=made)
     queue.peer.send(message)
     queue.peer.expect_payload(
@@ -200,11 +204,11 @@ def in_order(scene: Scene) -> None:
     answers = {answer["reply_to"]: answer["payload"] for answer in (queue.peer.receive() for _ in messages)}
     payloads = [answers.get(message["message_id"]) for message in messages]
     wanted: dict[str, Any] = {"queue": queue.name} | ZERO | {"completed": 1, "failed": 1}
-    if not wire.same(payloads[6], wanted):
+    if not codec.same(payloads[6], wanted):
         raise Violation(
             "requests of one connection were not acted upon in their order",
-            expected=wire.shorten(wanted),
-            received=wire.shorten(payloads),
+            expected=codec.shorten(wanted),
+            received=codec.shorten(payloads),
         )
 
 
@@ -269,7 +273,7 @@ def applications_are_apart(scene: Scene) -> None:
     stranger.enqueue(job(name, data="theirs"))
     (found,) = stranger.expect_jobs(name)
     if found["data"] != "theirs":
-        raise Violation("a job of another application was handed out", received=wire.shorten(found))
+        raise Violation("a job of another application was handed out", received=codec.shorten(found))
     queue.expect_refused("not_leased", "job_completed", job_id=name)
     stranger.report("job_completed", name)
     queue.expect_stats(pending=1)
@@ -297,7 +301,7 @@ def known_id(scene: Scene, state: str) -> None:
     queue.expect_stats(**{state: 1})
     jobs = queue.dequeue(MANY)
     if [each["data"] for each in jobs if each["createdAt"] != 1] != (["first"] if state == "pending" else []):
-        raise Violation("a job that was enqueued twice was changed or doubled", received=wire.shorten(jobs))
+        raise Violation("a job that was enqueued twice was changed or doubled", received=codec.shorten(jobs))
 
 
 for _state in ZERO:
@@ -329,7 +333,7 @@ def known_in_another_queue(scene: Scene) -> None:
     other.expect_stats()
     (found,) = queue.expect_jobs(name)
     if found["data"] != "first":
-        raise Violation("a refused enqueue changed a job", received=wire.shorten(found))
+        raise Violation("a refused enqueue changed a job", received=codec.shorten(found))
 
 
 @queue_case("thousand-finished-jobs-are-known", "QUE-007", "QUE-005", seconds=0.8)

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from conformance import wire
 from conformance.connection import Connection
+from conformance.core.verdicts import Unsupported, Violation
 from conformance.jobs import FAR_FUTURE, MANY, Queue, answer_of, await_event, ids, job, queue_case
 from conformance.process import ServerProcess
+from conformance.protocol import codec
+from conformance.protocol.codec import Message
 from conformance.scene import Scene
 from conformance.stream import Ended
-from conformance.verdicts import Unsupported, Violation
-from conformance.wire import Message
 
 SOME_KILLS, MANY_KILLS = 3, 200
 SENT_PER_PRODUCER = 25
@@ -110,8 +110,8 @@ def states_survive(scene: Scene) -> None:
             queue.enqueue(*map(job, names))
             Queue(scene).expect_refused("job_conflict", "enqueue", job=job(done))
             jobs = queue.expect_jobs(urgent, leased, full)
-            if [each["attempts"] for each in jobs] != [1, 0, 0] or not wire.same(jobs[1:], held[1:]):
-                raise Violation("jobs came back otherwise than they were", received=wire.shorten(jobs))
+            if [each["attempts"] for each in jobs] != [1, 0, 0] or not codec.same(jobs[1:], held[1:]):
+                raise Violation("jobs came back otherwise than they were", received=codec.shorten(jobs))
             queue.expect_stats(in_flight=3, delayed=2, completed=1, failed=1)
 
 
@@ -149,7 +149,7 @@ def apart_after_kill(scene: Scene) -> None:
             for app in apps:
                 (found,) = Queue(scene, scene.connect(app=app), name).expect_jobs(identity)
                 if found["data"] != app:
-                    raise Violation("a job of another application came back", received=wire.shorten(found))
+                    raise Violation("a job of another application came back", received=codec.shorten(found))
 
 
 def _durable(scene: Scene, name: str) -> Queue:

@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from conformance import wire
 from conformance.case import Case, add
 from conformance.connection import Connection
+from conformance.core.verdicts import Violation
 from conformance.jobs import (
     LONG_LEASE_MS,
     MANY,
@@ -21,8 +21,8 @@ from conformance.jobs import (
     queue_case,
     watched,
 )
+from conformance.protocol import codec
 from conformance.scene import Scene
-from conformance.verdicts import Violation
 
 
 @queue_case("consumers-never-share-a-job", "QUE-013", seconds=0.2)
@@ -62,7 +62,7 @@ def lease_ends_with(scene: Scene, end: Callable[[Connection], None]) -> None:
     end(holder.peer)
     found = queue.await_jobs(*names, seconds=1, why="the jobs of a connection that has ended are not handed out again")
     if {each["attempts"] for each in found} != {2}:
-        raise Violation("the end of a lease changed attempts", expected="2", received=wire.shorten(found))
+        raise Violation("the end of a lease changed attempts", expected="2", received=codec.shorten(found))
 
 
 for _name, _end in ENDS.items():
@@ -101,7 +101,7 @@ def lease_ends_by_time(scene: Scene) -> None:
     holder.expect_jobs(name, lease_ms=SHORT_LEASE_MS)
     (found,) = queue.await_jobs(name, seconds=SHORT_LEASE_MS / 1000, why="a job whose lease has passed is not pending")
     if found["attempts"] != 1:
-        raise Violation("the end of a lease changed attempts", expected="1", received=wire.shorten(found))
+        raise Violation("the end of a lease changed attempts", expected="1", received=codec.shorten(found))
     holder.expect_refused("not_leased", "job_completed", job_id=name)
     queue.report("job_completed", name)
 
@@ -280,7 +280,7 @@ def two_ask(scene: Scene) -> None:
             worker.peer.send(message)
         found = [answer_of(worker.peer.receive(), "queue-jobs", "dequeue")["jobs"] for worker in workers]
         if [each["id"] for jobs in found for each in jobs] != [name]:
-            raise Violation("one job was not handed out once", expected=name, received=wire.shorten(found))
+            raise Violation("one job was not handed out once", expected=name, received=codec.shorten(found))
 
 
 @queue_case("two-enqueue-the-same", "QUE-005", "QUE-004", seconds=0.2)

@@ -6,8 +6,8 @@ import time
 from functools import partial
 from typing import Any
 
-from conformance import wire
 from conformance.case import Case, add
+from conformance.core.verdicts import Violation
 from conformance.jobs import (
     FAR_FUTURE,
     PROFILE,
@@ -18,8 +18,8 @@ from conformance.jobs import (
     job,
     queue_case,
 )
+from conformance.protocol import codec
 from conformance.scene import Scene
-from conformance.verdicts import Violation
 
 
 def finished(scene: Scene, state: str, reason: dict[str, Any]) -> None:
@@ -63,11 +63,11 @@ def tried_again(scene: Scene) -> None:
     queue.enqueue(made)
     for attempts in range(1, 5):
         (found,) = queue.expect_jobs(name)
-        if not wire.same({member: found.get(member) for member in made}, made | {"attempts": attempts}):
+        if not codec.same({member: found.get(member) for member in made}, made | {"attempts": attempts}):
             raise Violation(
                 "a job that is tried again did not come back as it was, with one more attempt",
-                expected=wire.shorten(made | {"attempts": attempts}),
-                received=wire.shorten(found),
+                expected=codec.shorten(made | {"attempts": attempts}),
+                received=codec.shorten(found),
             )
         queue.report("retry_job", name, **({"delay": 0} if attempts % 2 else {}))
     queue.expect_stats(pending=1)
@@ -90,7 +90,7 @@ def tried_again_later(scene: Scene) -> None:
         raise Violation(
             "a job that was to be tried again later was not delayed for so long",
             expected=f"{delay} ms",
-            received=f"{passed:.0f} ms, {wire.shorten(found)}",
+            received=f"{passed:.0f} ms, {codec.shorten(found)}",
         )
 
 
@@ -121,7 +121,7 @@ def attempts_to_the_end(scene: Scene) -> None:
         queue.report("retry_job", name)
     for each in queue.expect_jobs(*names):
         if each["attempts"] != counts[names[each["id"]]] or each["scheduledFor"] == 1:
-            raise Violation("a retry did not count, or did not set scheduledFor", received=wire.shorten(each))
+            raise Violation("a retry did not count, or did not set scheduledFor", received=codec.shorten(each))
 
 
 @queue_case("delayed-job-waits", "QUE-011", "QUE-022")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from conformance import wire
 from conformance.case import Case, add, case
+from conformance.core.verdicts import Violation
+from conformance.protocol import codec
 from conformance.scene import Scene
-from conformance.verdicts import Violation
 
 SHAPES: dict[str, Any] = {
     "an-object": {"a": {"b": [1, {"c": None}]}},
@@ -117,7 +117,7 @@ def two_connections_interleaved(scene: Scene) -> None:
     for peer in peers:
         answers = {answer["reply_to"]: answer["payload"] for answer in (peer.receive() for _ in range(50))}
         if answers != {request["message_id"]: request["payload"] for request in requests[peer.label]}:
-            raise Violation("answers to two connections were mixed up", received=wire.shorten(answers))
+            raise Violation("answers to two connections were mixed up", received=codec.shorten(answers))
 
 
 @case("requests/same-message-id-twice-in-flight", "REQ-007", needs=("delay",), seconds=0.1)
@@ -179,7 +179,7 @@ def thousand_in_flight(scene: Scene) -> None:
         answer = peer.receive()
         request = requests.pop(answer["reply_to"], None)
         if request is None or answer["payload"] != request["payload"]:
-            raise Violation("a response belongs to no request in flight", received=wire.shorten(answer))
+            raise Violation("a response belongs to no request in flight", received=codec.shorten(answer))
     peer.expect_silence()
 
 
@@ -279,7 +279,7 @@ def failure_tells_no_internals(scene: Scene) -> None:
     secret = scene.name("secret")
     peer.send(peer.request_message("conformance.fail", {"detail": secret}))
     answer = peer.receive()
-    text = wire.encode(answer["payload"]).decode()
+    text = codec.encode(answer["payload"]).decode()
     leaked = [
         mark for mark in (secret, "Traceback", "Error", "Exception", ".py", ".js", "site-packages") if mark in text
     ]
@@ -287,7 +287,7 @@ def failure_tells_no_internals(scene: Scene) -> None:
         raise Violation(
             "the answer to a failing handler tells internals",
             expected="an error answer without the exception's text, a stack trace or a path",
-            received=wire.shorten(answer["payload"]),
+            received=codec.shorten(answer["payload"]),
         )
 
 

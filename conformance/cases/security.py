@@ -12,15 +12,15 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from conformance import wire
-from conformance.access import OPEN
 from conformance.case import Case, add, case
 from conformance.connection import Connection
+from conformance.core.verdicts import Unsupported, Violation
+from conformance.protocol import codec
+from conformance.protocol.codec import Message
 from conformance.scene import Scene
 from conformance.stream import Ended
-from conformance.tls_socket import TlsSocket
-from conformance.verdicts import Unsupported, Violation
-from conformance.wire import Message
+from conformance.transport.credentials import OPEN
+from conformance.transport.tls import TlsSocket
 
 MEBIBYTE = 1024 * 1024
 DELAY_MS = 300
@@ -56,7 +56,7 @@ def is_announced(scene: Scene) -> None:
         raise Unsupported("needs a server that demands a token or TLS (--token-file, --tls-ca)")
     payload = (scene.connect().acknowledgement or {})["payload"]
     if "security" not in payload.get("profiles", ()):
-        raise Violation("a server with a token or TLS does not announce security", received=wire.shorten(payload))
+        raise Violation("a server with a token or TLS does not announce security", received=codec.shorten(payload))
 
 
 # Token
@@ -146,13 +146,13 @@ def refusals_do_not_differ(scene: Scene) -> None:
         answer = peer.receive("the error unauthorized")
         answers[name] = {key: value for key, value in answer.items() if key not in {"message_id", "timestamp"}}
         if answers[name].pop("reply_to") != message["message_id"]:
-            raise Violation("a refusal is not about the connect message", received=wire.shorten(answer))
+            raise Violation("a refusal is not about the connect message", received=codec.shorten(answer))
     for name, answer in answers.items():
-        if not wire.same(answer, answers["absent"]):
+        if not codec.same(answer, answers["absent"]):
             raise Violation(
                 f"the refusal of a token that is {name} differs from that of none",
-                expected=wire.shorten(answers["absent"]),
-                received=wire.shorten(answer),
+                expected=codec.shorten(answers["absent"]),
+                received=codec.shorten(answer),
             )
 
 
@@ -223,8 +223,8 @@ def not_told(scene: Scene) -> None:
     accepted.send(again)
     second = accepted.expect_error("already_connected", again)
     for answer in (refused, accepted.acknowledgement, second):
-        if token in wire.encode(answer).decode() or wrong in wire.encode(answer).decode():
-            raise Violation("the server tells a token", received=wire.shorten(answer))
+        if token in codec.encode(answer).decode() or wrong in codec.encode(answer).decode():
+            raise Violation("the server tells a token", received=codec.shorten(answer))
 
 
 # TLS
@@ -243,14 +243,14 @@ def plain(scene: Scene) -> Connection:
 def expect_no_frame(peer: Connection, what: str) -> None:
     """See the server close the connection without a frame; an alert of TLS is none."""
     rest = peer.receive_octets_until_end()
-    if len(rest) > wire.HEADER_BYTES and rest[wire.HEADER_BYTES : wire.HEADER_BYTES + 1] == b"{":
+    if len(rest) > codec.HEADER_BYTES and rest[codec.HEADER_BYTES : codec.HEADER_BYTES + 1] == b"{":
         raise Violation(f"the server sent a frame outside of TLS after {what}", received=repr(rest[:100]))
 
 
 PLAIN: dict[str, Callable[[Connection], bytes]] = {
-    "connect": lambda peer: wire.frame(wire.encode(peer.connect_message())),
+    "connect": lambda peer: codec.frame(codec.encode(peer.connect_message())),
     "connect-and-ping": lambda peer: b"".join(
-        wire.frame(wire.encode(message)) for message in (peer.connect_message(), peer.ping_message())
+        codec.frame(codec.encode(message)) for message in (peer.connect_message(), peer.ping_message())
     ),
     "http": lambda _peer: b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n\r\n",
     "noise": lambda _peer: bytes(range(256)) * 4,
@@ -388,7 +388,7 @@ def cut_off(scene: Scene) -> None:
     except Ended:
         witness.expect_silence()
         return
-    raise Violation("an answer was sent on a connection that was cut off", received=wire.shorten(message))
+    raise Violation("an answer was sent on a connection that was cut off", received=codec.shorten(message))
 
 
 def delayed(scene: Scene, peer: Connection) -> Message:

@@ -7,10 +7,10 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from conformance import schemas, wire
 from conformance.case import Case, add, case
+from conformance.core.verdicts import Violation
+from conformance.protocol import codec, schemas
 from conformance.scene import Scene
-from conformance.verdicts import Violation
 
 ROUNDING_SECONDS = 1.0
 
@@ -21,7 +21,7 @@ def ping(scene: Scene) -> None:
     for app in ("conformance", scene.name("app")):
         answer = scene.connect(app=app).request("system", {"action": "ping"})
         if answer["payload"].get("status") != "pong":
-            raise Violation("a ping got something else than a pong", received=wire.shorten(answer["payload"]))
+            raise Violation("a ping got something else than a pong", received=codec.shorten(answer["payload"]))
 
 
 @case("system/get-time", "SYS-004")
@@ -33,10 +33,10 @@ def get_time(scene: Scene) -> None:
         payload = peer.request("system", {"action": "get_time"})["payload"]
         wrong = schemas.problem("time", payload)
         if wrong:
-            raise Violation("the answer to get_time breaks its schema", received=f"{wire.shorten(payload)} {wrong}")
+            raise Violation("the answer to get_time breaks its schema", received=f"{codec.shorten(payload)} {wrong}")
         moment = datetime.fromisoformat(re.sub(r"[zZ]$|-00:00$", "+00:00", payload["iso"].upper())).timestamp()
         if abs(moment - payload["timestamp"]) >= ROUNDING_SECONDS:
-            raise Violation("timestamp and iso name different moments", received=wire.shorten(payload))
+            raise Violation("timestamp and iso name different moments", received=codec.shorten(payload))
         times.append(payload["timestamp"])
     if times[1] < times[0]:
         raise Violation("time went backwards between two requests", received=str(times))
@@ -49,7 +49,7 @@ def further_members_are_ignored(scene: Scene) -> None:
     for action in ("ping", "get_time"):
         payload = peer.request("system", {"action": action, "x": [1], "status": "error", "timestamp": None})["payload"]
         if "error" in payload:
-            raise Violation("a further member of a system request was not ignored", received=wire.shorten(payload))
+            raise Violation("a further member of a system request was not ignored", received=codec.shorten(payload))
 
 
 def refused(scene: Scene, payload: Any, code: str) -> None:

@@ -6,10 +6,10 @@ import json
 from functools import partial
 from typing import Any
 
-from conformance import wire
 from conformance.case import Case, add, client_case
 from conformance.client_scene import ClientScene
-from conformance.verdicts import Violation
+from conformance.core.verdicts import Violation
+from conformance.protocol import codec
 
 VALUES: dict[str, Any] = {
     "an-object": {"a": {"b": [1, {"c": None}]}},
@@ -47,8 +47,8 @@ def there_and_back(scene: ClientScene, value: Any) -> None:
 
 
 def _compare(found: Any, wanted: Any, why: str) -> None:
-    if not wire.same(found, wanted):
-        raise Violation(why, expected=wire.shorten(wanted), received=wire.shorten(found))
+    if not codec.same(found, wanted):
+        raise Violation(why, expected=codec.shorten(wanted), received=codec.shorten(found))
 
 
 for _name, _value in VALUES.items():

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from functools import partial
 
-from conformance import wire
 from conformance.case import Case, add, client_case
 from conformance.client_scene import ClientScene
+from conformance.core.verdicts import Violation
+from conformance.protocol import codec
 from conformance.stream import MAX_FRAME_WITHOUT_ANNOUNCEMENT
-from conformance.verdicts import Violation
 
 LIMIT = 100_000
 SMALL_LIMIT = 2_000
@@ -79,7 +79,7 @@ def oversize(scene: ClientScene, announced: int | None, length: int) -> None:
     """State a length over the limit and send no body."""
     end = scene.connect(acknowledgement={"limits": {"max_frame_bytes": announced}} if announced else None)
     scene.settle(end)
-    end.send_octets(wire.header(length))
+    end.send_octets(codec.header(length))
     end.expect_gone()
     _lives_on(scene)
 
@@ -107,7 +107,7 @@ def as_long_as_allowed(scene: ClientScene, announced: int | None) -> None:
     end = scene.connect(acknowledgement={"limits": {"max_frame_bytes": announced}} if announced else None)
     asked = scene.driver.begin("send_request", channel="long", payload=None)
     response = end.response(end.take("request"), "")
-    missing = (announced or MAX_FRAME_WITHOUT_ANNOUNCEMENT) - len(wire.encode(response))
+    missing = (announced or MAX_FRAME_WITHOUT_ANNOUNCEMENT) - len(codec.encode(response))
     end.send(response | {"payload": "x" * missing})
     answer = scene.driver.finish(asked)["response"]
     if len(answer["payload"]) != missing:

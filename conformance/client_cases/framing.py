@@ -9,11 +9,11 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from conformance import wire
 from conformance.case import Case, add, client_case
 from conformance.client_end import ClientEnd
 from conformance.client_scene import ClientScene
-from conformance.verdicts import Violation
+from conformance.core.verdicts import Violation
+from conformance.protocol import codec
 
 PAUSE_SECONDS = 0.002
 """Between pieces of a frame, so that they travel in segments of their own."""
@@ -47,10 +47,10 @@ def cut_response(scene: ClientScene, cut: Cut) -> None:
     end = scene.connect()
     asked = scene.driver.begin("send_request", channel="cut", payload=None)
     response = end.response(end.take("request"), "äöü€😀")
-    send_cut(scene, end, wire.frame(wire.encode(response)), cut)
+    send_cut(scene, end, codec.frame(codec.encode(response)), cut)
     answer = scene.driver.finish(asked)["response"]
     if answer["payload"] != "äöü€😀":
-        raise Violation("a response that was cut is not what it was", received=wire.shorten(answer))
+        raise Violation("a response that was cut is not what it was", received=codec.shorten(answer))
     scene.settle(end)
 
 
@@ -59,7 +59,7 @@ def cut_acknowledgement(scene: ClientScene, cut: Cut) -> None:
     asked = scene.begin_connecting()
     end = scene.accept()
     end.take_connect()
-    send_cut(scene, end, wire.frame(wire.encode(end.acknowledgement(motto="äöü€😀"))), cut)
+    send_cut(scene, end, codec.frame(codec.encode(end.acknowledgement(motto="äöü€😀"))), cut)
     scene.expect_connected(asked)
     scene.settle(end)
 
@@ -98,7 +98,7 @@ def complete_frame_does_not_wait(scene: ClientScene) -> None:
     """A response is handed over although only a part of the next frame has arrived behind it."""
     end = scene.connect()
     asked = [scene.driver.begin("send_request", channel="two", payload=number) for number in range(2)]
-    first, second = (wire.frame(wire.encode(end.response(end.take("request"), number))) for number in range(2))
+    first, second = (codec.frame(codec.encode(end.response(end.take("request"), number))) for number in range(2))
     end.send_octets(first + second[:20])
     scene.driver.finish(asked[0])
     end.send_octets(second[20:])
@@ -116,7 +116,7 @@ def thousand_frames(scene: ClientScene) -> None:
         raise Violation(
             "of a thousand frames in one write not all were handed over once and in order",
             expected="0 to 999",
-            received=wire.shorten(payloads),
+            received=codec.shorten(payloads),
         )
 
 

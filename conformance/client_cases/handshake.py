@@ -8,12 +8,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from conformance import wire
 from conformance.case import Case, add, client_case
 from conformance.client_end import ClientEnd
 from conformance.client_scene import APP, QUICK_DELAY_MS, ClientScene
+from conformance.core.verdicts import Violation
+from conformance.protocol import codec
 from conformance.stream import Ended
-from conformance.verdicts import Violation
 
 SHORT_TIMEOUT_MS = 300
 HELD_SECONDS = 0.15
@@ -32,10 +32,10 @@ def connects(scene: ClientScene, app: str) -> None:
     identity = scene.driver.ask("connection_info")
     if connect["app_id"] != app or not identity["connected"]:
         raise Violation(
-            "the client joined another application than its own", received=wire.shorten([connect, identity])
+            "the client joined another application than its own", received=codec.shorten([connect, identity])
         )
     if identity.get("connection_id", end.connection_id) != end.connection_id:
-        raise Violation("the client connected under another id than its own", received=wire.shorten(identity))
+        raise Violation("the client connected under another id than its own", received=codec.shorten(identity))
     scene.settle(end)
 
 
@@ -82,7 +82,7 @@ def nothing_ahead(scene: ClientScene) -> None:
     scene.driver.begin("send_request", channel="early", payload=1, timeout_ms=50)
     scene.wait(HELD_SECONDS * scene.time_scale)
     if end.has_arrived():
-        raise Violation("the client did not wait for the acknowledgement", received=wire.shorten(end.receive()))
+        raise Violation("the client did not wait for the acknowledgement", received=codec.shorten(end.receive()))
     end.acknowledge()
     scene.expect_connected(asked)
 
@@ -97,7 +97,7 @@ def early_subscriptions_wait(scene: ClientScene) -> None:
     end.take_connect()
     scene.wait(HELD_SECONDS * scene.time_scale)
     if end.has_arrived():
-        raise Violation("the client did not wait for the acknowledgement", received=wire.shorten(end.receive()))
+        raise Violation("the client did not wait for the acknowledgement", received=codec.shorten(end.receive()))
     end.acknowledge()
     scene.expect_connected(asked)
 
@@ -204,7 +204,7 @@ def _send_and_end(end: ClientEnd, message_type: str, payload: Any, channel: str 
 
 
 def _half_an_acknowledgement(end: ClientEnd) -> None:
-    octets = wire.frame(wire.encode(end.acknowledgement()))
+    octets = codec.frame(codec.encode(end.acknowledgement()))
     end.send_octets(octets[: len(octets) // 2])
     end.end_sending()
 

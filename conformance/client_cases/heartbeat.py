@@ -7,8 +7,8 @@ import time
 from conformance.case import client_case
 from conformance.client_end import ClientEnd
 from conformance.client_scene import ClientScene
-from conformance.verdicts import Unsupported, Violation
-from conformance.wire import Message
+from conformance.core.verdicts import Unsupported, Violation
+from conformance.protocol.codec import Message
 
 INTERVAL_MS = 150
 LONG_INTERVAL_MS = 400

@@ -6,11 +6,11 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from conformance import wire
 from conformance.case import Case, add, client_case
 from conformance.client_end import ClientEnd
 from conformance.client_scene import QUICK_DELAY_MS, ClientScene
-from conformance.verdicts import Violation
+from conformance.core.verdicts import Violation
+from conformance.protocol import codec
 
 AT_ONCE_SECONDS = 1.5
 DELAY_MS = 120
@@ -19,7 +19,7 @@ NOTICED_SECONDS = 0.1
 
 
 def _half_a_frame(end: ClientEnd) -> None:
-    end.send_octets(wire.header(100) + b'{"message_id')
+    end.send_octets(codec.header(100) + b'{"message_id')
     end.end_sending()
 
 
@@ -71,7 +71,7 @@ def comes_back(scene: ClientScene, lose: Callable[[ClientEnd], None]) -> None:
                 "after a loss the client did not renew its subscriptions", expected="a and c", received=str(renewed)
             )
         if further := scene.settle(end):
-            raise Violation("after a loss the client subscribed to more than it was", received=wire.shorten(further))
+            raise Violation("after a loss the client subscribed to more than it was", received=codec.shorten(further))
     end.send(end.message("publish", "a", "after the loss"))
     if [event["message"]["payload"] for event in scene.handed_over(end)] != ["after the loss"]:
         raise Violation("after a loss the client did not hand over what it subscribed to")

@@ -5,11 +5,11 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from conformance import wire
 from conformance.case import Case, add, client_case
 from conformance.client_end import ClientEnd
 from conformance.client_scene import ClientScene
-from conformance.verdicts import Violation
+from conformance.core.verdicts import Violation
+from conformance.protocol import codec
 
 MANY = 300
 PAYLOADS: dict[str, Any] = {
@@ -29,11 +29,11 @@ def handed(scene: ClientScene, end: ClientEnd, wanted: list[tuple[str, str, Any]
     """Show that the client's handlers were given exactly these, in order: channel, handler, payload."""
     events = scene.handed_over(end)
     found = [(event["channel"], event["handler"], event["message"]["payload"]) for event in events]
-    if not wire.same([list(each) for each in found], [list(each) for each in wanted]):
+    if not codec.same([list(each) for each in found], [list(each) for each in wanted]):
         raise Violation(
             "the client's handlers were not given exactly what they had to get",
-            expected=wire.shorten(wanted),
-            received=wire.shorten(found),
+            expected=codec.shorten(wanted),
+            received=codec.shorten(found),
         )
 
 
@@ -103,11 +103,11 @@ def sent(scene: ClientScene, command: str, payload: Any) -> None:
     end = scene.connect()
     scene.driver.ask(command, channel="news", payload=payload)
     message = end.take({"publish": "publish", "notify": "notification"}[command], "news")
-    if not wire.same(message["payload"], payload):
+    if not codec.same(message["payload"], payload):
         raise Violation(
             "the client sent another payload than it was told to",
-            expected=wire.shorten(payload),
-            received=wire.shorten(message["payload"]),
+            expected=codec.shorten(payload),
+            received=codec.shorten(message["payload"]),
         )
 
 

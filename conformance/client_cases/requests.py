@@ -6,12 +6,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from conformance import wire
 from conformance.case import Case, add, client_case
 from conformance.client_end import ClientEnd
 from conformance.client_scene import ClientScene
-from conformance.verdicts import Violation
-from conformance.wire import Message
+from conformance.core.verdicts import Violation
+from conformance.protocol import codec
+from conformance.protocol.codec import Message
 
 SHORT_TIMEOUT_MS = 100
 MANY, VERY_MANY = 500, 10_000
@@ -30,11 +30,11 @@ def ask(scene: ClientScene, end: ClientEnd, number: int) -> tuple[int, Message]:
 def expect_answer(scene: ClientScene, asked: int, payload: Any) -> None:
     """Show that a request resolved to the response with that payload."""
     answer = scene.driver.finish(asked)["response"]
-    if not wire.same(answer["payload"], payload):
+    if not codec.same(answer["payload"], payload):
         raise Violation(
             "a request resolved to another response than its own",
-            expected=wire.shorten(payload),
-            received=wire.shorten(answer),
+            expected=codec.shorten(payload),
+            received=codec.shorten(answer),
         )
 
 
@@ -150,10 +150,10 @@ def error_answer(scene: ClientScene, code: str) -> None:
     answer = end.error(code, request)
     end.send(answer)
     told = scene.driver.answer(asked)
-    text = wire.encode(told).decode()
+    text = codec.encode(told).decode()
     if code not in text:
         raise Violation(
-            "an error answer did not reach who made the request", expected=code, received=wire.shorten(told)
+            "an error answer did not reach who made the request", expected=code, received=codec.shorten(told)
         )
     scene.settle(end)
 
@@ -206,11 +206,11 @@ def completed(scene: ClientScene, payload: Any, *, adds: bool) -> None:
     scene.driver.begin("send_request", channel="completed", payload=payload)
     wanted = payload | {"connection_id": end.connection_id} if adds else payload
     sent = end.take("request", "completed")["payload"]
-    if not wire.same(sent, wanted):
+    if not codec.same(sent, wanted):
         raise Violation(
             "the payload of a request is not completed as it should",
-            expected=wire.shorten(wanted),
-            received=wire.shorten(sent),
+            expected=codec.shorten(wanted),
+            received=codec.shorten(sent),
         )
 
 

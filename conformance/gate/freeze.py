@@ -11,7 +11,7 @@ from conformance.gate.sources import released, resolve
 from conformance.gate.tree import Tree
 from conformance.gate.version import Version
 from conformance.gate.waivers import Waiver
-from conformance.requirements import LOCK_NAME, to_json
+from conformance.protocol.requirements import LOCK_NAME, to_json
 
 
 def freeze(root: Path, version: str, waived: Sequence[Waiver], progress: Callable[[str], None]) -> Path:

@@ -12,7 +12,7 @@ import jsonschema_rs
 
 from conformance.gate.places import join_pointer
 from conformance.gate.release import ReleaseError
-from conformance.schemas import NAMED
+from conformance.protocol.schemas import NAMED
 
 _NESTED = (
     *("additionalProperties", "unevaluatedProperties", "propertyNames", "items", "prefixItems", "unevaluatedItems"),

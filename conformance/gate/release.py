@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
-from conformance import schemas
 from conformance.gate.tables import Table
 from conformance.gate.version import Version
-from conformance.requirements import Requirement
+from conformance.protocol import schemas
+from conformance.protocol.requirements import Requirement
 
 SCHEMA_ID = f"{schemas.BASE}tools/release{schemas.SUFFIX}"
 FOLDER = "releases"

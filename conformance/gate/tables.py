@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 
 from conformance.gate.columns import KEYS, allowed, needed, wanted
-from conformance.spec_blocks import Block, Chapter, Kind, SpecError
+from conformance.specification.markdown import Block, Chapter, Kind, SpecError
 
 _MARK = re.compile(r"<!-- ([a-z-]+) -->")
 _LINK = re.compile(r"\[[^\]]*\]\(([^)#]+)[^)]*\)")

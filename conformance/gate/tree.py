@@ -16,10 +16,10 @@ from conformance.gate.release import Release, ReleaseError
 from conformance.gate.tables import Found, Table, read_tables
 from conformance.gate.version import Version
 from conformance.gate.views import Views
-from conformance.schemas import SUFFIX
-from conformance.spec_blocks import SpecError, chapter_files, read_chapter
-from conformance.spec_check import text_problems
-from conformance.spec_text import Spec, statements
+from conformance.protocol.schemas import SUFFIX
+from conformance.specification.checks import text_problems
+from conformance.specification.markdown import SpecError, chapter_files, read_chapter
+from conformance.specification.statements import Spec, statements
 
 CHANGELOG = "CHANGELOG.md"
 _TITLE = re.compile(r"# .*\s([0-9]+\.[0-9]+(?:\.[0-9]+)?)\s*\n")

@@ -14,7 +14,7 @@ from referencing.exceptions import Unresolvable
 
 from conformance.gate.reading import schema_problem
 from conformance.gate.release import Release, ReleaseError
-from conformance.schemas import SUFFIX, inlined, resource
+from conformance.protocol.schemas import SUFFIX, inlined, resource
 
 ALTERNATIVES = ("oneOf", "anyOf")
 CONDITIONALS = ("if", "then", "else")

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from conformance import schemas
 from conformance.gate.finding import Finding
 from conformance.gate.rule_names import rule_named
+from conformance.protocol import schemas
 
 NAME = "waivers.toml"
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import textwrap
 
+from conformance.core.trace import EXAMPLE, render
+from conformance.protocol.requirements import load, section_link
 from conformance.report.script import as_script
-from conformance.requirements import load, section_link
 from conformance.runner import CaseResult
-from conformance.trace import EXAMPLE, render
 
 WIDTH = 116
 TRACE_LINES = 40

@@ -8,8 +8,8 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from conformance.core.verdicts import Verdict
 from conformance.runner import CaseResult
-from conformance.verdicts import Verdict
 
 PLAIN_EVERY = 100
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from conformance.trace import CONNECTED, ENDS_SENDING, RESETS, SHOWN_OCTETS
+from conformance.core.trace import CONNECTED, ENDS_SENDING, RESETS, SHOWN_OCTETS
 
 HEAD = """\
 # Save as replay.py and run: python replay.py HOST PORT

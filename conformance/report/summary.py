@@ -7,10 +7,10 @@ from collections import defaultdict
 from rich.console import Console
 from rich.table import Table
 
+from conformance.core.verdicts import Verdict
 from conformance.report.failure import describe
 from conformance.results import Run, count
 from conformance.runner import CaseResult
-from conformance.verdicts import Verdict
 
 EXPLAINED = 25
 """After so many explanations one broken rule is likely to be behind them all, and a list is easier to read."""

@@ -6,7 +6,7 @@ import socketserver
 import sys
 from collections.abc import Callable
 
-from conformance import wire
+from conformance.protocol import codec
 
 REFERENCE = f"'{sys.executable}' -m reference_server --host {{host}} --port {{port}} --responder"
 BARE = f"'{sys.executable}' -m conformance.bench.bare_echo --port {{port}}"
@@ -34,8 +34,8 @@ class _Conversation(socketserver.StreamRequestHandler):
 
     def handle(self) -> None:
         number = 0
-        while header := self.rfile.read(wire.HEADER_BYTES):
-            frame = header + self.rfile.read(wire.stated_length(header))
+        while header := self.rfile.read(codec.HEADER_BYTES):
+            frame = header + self.rfile.read(codec.stated_length(header))
             self.server.frames += 1
             answer = self.server.answers(number, frame)
             if answer is None:

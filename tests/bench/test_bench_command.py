@@ -12,8 +12,8 @@ import pytest
 from bench_servers import BARE, REFERENCE
 from click.testing import CliRunner, Result
 
-from conformance import schemas
 from conformance.bench_command import bench
+from conformance.protocol import schemas
 
 QUICK = ("--rounds", "2", "--seconds", "0.05")
 SILENT = (

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from conformance import schemas, wire
 from conformance.bench.frames import FrameCounter, FramePool
-from conformance.wire import Message
+from conformance.protocol import codec, schemas
+from conformance.protocol.codec import Message
 
 MESSAGE: Message = {
     "message_id": "bench-7",
@@ -18,7 +18,7 @@ MESSAGE: Message = {
     "reply_to": None,
 }
 BODIES = [b"", b"{}", b"x" * 5, b"", b"y" * 300, b"z" * 70_000, b"\x00\x00\x00\x01"]
-STREAM = b"".join(map(wire.frame, BODIES))
+STREAM = b"".join(map(codec.frame, BODIES))
 
 
 def sent_frames(pool: FramePool, frames: int, at_once: int) -> list[Message]:
@@ -31,8 +31,8 @@ def sent_frames(pool: FramePool, frames: int, at_once: int) -> list[Message]:
         pool.advance(len(piece))
     length = pool.frame_octets
     pieces = [octets[start : start + length] for start in range(0, wanted, length)]
-    assert all(wire.stated_length(piece[:4]) == length - 4 for piece in pieces)
-    return [wire.decode(piece[4:]) for piece in pieces]
+    assert all(codec.stated_length(piece[:4]) == length - 4 for piece in pieces)
+    return [codec.decode(piece[4:]) for piece in pieces]
 
 
 @pytest.mark.parametrize("at_once", [1, 7, 100, 10_000_000])
@@ -64,16 +64,16 @@ def test_counter_counts_every_frame_however_the_stream_is_cut(size: int) -> None
     assert sum(counter.count(piece, len(piece)) for piece in pieces) == len(BODIES)
 
 
-@pytest.mark.parametrize("cut", range(len(wire.frame(b"abc") * 2)))
+@pytest.mark.parametrize("cut", range(len(codec.frame(b"abc") * 2)))
 def test_counter_counts_a_frame_when_its_last_octet_arrives(cut: int) -> None:
-    stream = wire.frame(b"abc") * 2
+    stream = codec.frame(b"abc") * 2
     counter = FrameCounter()
     assert counter.count(stream[:cut], cut) == cut // 7
     assert counter.count(stream[cut:], len(stream) - cut) == 2 - cut // 7
 
 
 def test_counter_ignores_what_an_earlier_read_left_behind_the_length() -> None:
-    inbox = bytearray(wire.frame(b"abc") * 3)
+    inbox = bytearray(codec.frame(b"abc") * 3)
     assert FrameCounter().count(inbox, 7) == 1
     counter = FrameCounter()
     assert counter.count(inbox, 9) == 1

@@ -8,12 +8,12 @@ from collections.abc import Callable
 import pytest
 from bench_servers import BARE, ScriptedServer
 
-from conformance import wire
 from conformance.bench import load
 from conformance.bench.frames import POOL_FRAMES, FramePool
 from conformance.bench.load import FanOutLoad, PipelinedLoad
+from conformance.core.verdicts import TargetError, Violation
 from conformance.process import ServerProcess
-from conformance.verdicts import TargetError, Violation
+from conformance.protocol import codec
 
 Address = tuple[str, int]
 Start = Callable[[Callable[[int, bytes], bytes | None]], ScriptedServer]
@@ -35,9 +35,9 @@ def connected() -> Callable[[bytes], bytes]:
     """Give a function that answers connect messages."""
 
     def acknowledge(frame: bytes) -> bytes:
-        message = wire.decode(frame[4:])
+        message = codec.decode(frame[4:])
         payload = {"status": "connected", "connection_id": message["payload"]["connection_id"]}
-        return wire.frame(wire.encode(message | {"message_id": "a", "message_type": "response", "payload": payload}))
+        return codec.frame(codec.encode(message | {"message_id": "a", "message_type": "response", "payload": payload}))
 
     return acknowledge
 
@@ -132,7 +132,7 @@ def test_load_does_not_wait_for_ever_for_the_last_answers(scripted: Start) -> No
 
 
 def test_raw_load_refuses_another_frame(scripted: Start) -> None:
-    server = scripted(lambda _number, _frame: wire.frame(b"{}"))
+    server = scripted(lambda _number, _frame: codec.frame(b"{}"))
     with raw(server) as loaded, pytest.raises(Violation, match="did not send the frame back"):
         loaded.measure(SECONDS)
 
@@ -152,7 +152,7 @@ def test_pipelined_load_checks_a_response_in_full(
             "message_type": "response",
             "reply_to": message["message_id"],
         }
-        return wire.frame(wire.encode(response | {member: "something else"}))
+        return codec.frame(codec.encode(response | {member: "something else"}))
 
     server = scripted(answer)
     host, port = server.server_address[:2]

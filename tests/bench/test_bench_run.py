@@ -7,11 +7,11 @@ import io
 import pytest
 from rich.console import Console
 
-from conformance import schemas
 from conformance.bench.load import Measurement
 from conformance.bench.run import BenchRun, Spread
 from conformance.bench.table import print_table
 from conformance.bench.workloads import WORKLOADS, Subject
+from conformance.protocol import schemas
 
 PIPELINED, FAN_OUT = WORKLOADS[0], WORKLOADS[3]
 FAST, SLOW, RAW = Subject("fast", "f {port}"), Subject("slow", "s {port}"), Subject("bare", "b {port}", raw=True)

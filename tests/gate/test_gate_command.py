@@ -17,12 +17,12 @@ import pytest
 from click.testing import CliRunner, Result
 from workshop import ROOT, Workshop
 
-from conformance import schemas
 from conformance.gate.judge import judge
 from conformance.gate.tree import Tree
 from conformance.gate.waivers import read
 from conformance.gate_command import gate
-from conformance.requirements import to_json
+from conformance.protocol import schemas
+from conformance.protocol.requirements import to_json
 
 NARROWED = (
     "schemas/connect.schema.json",

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from conformance.connection import Connection
-from conformance.trace import Trace
+from conformance.core.trace import Trace
 
 Message = dict[str, Any]
 PATIENCE = 5.0

@@ -10,10 +10,10 @@ import pytest
 import trustme
 from kit_commands import REFERENCE, run_kit
 
-from conformance.access import Access
+from conformance.core.verdicts import TargetError
 from conformance.subject import TargetOptions
 from conformance.target import Target
-from conformance.verdicts import TargetError
+from conformance.transport.credentials import Access
 
 TOKEN = "öpen sesame"  # noqa: S105 - of servers that live for a second
 

@@ -15,12 +15,12 @@ from kit_commands import mini
 
 from conformance.case import Case, add, registered
 from conformance.catalogue import all_cases, select
-from conformance.profiles import PROFILES
-from conformance.requirements import load
+from conformance.core.verdicts import Verdict
+from conformance.protocol.profiles import PROFILES
+from conformance.protocol.requirements import load
 from conformance.runner import run_case
 from conformance.subject import TargetOptions
 from conformance.target import RESPONDER, Target
-from conformance.verdicts import Verdict
 
 ROOT = Path(__file__).parents[2]
 CASES = all_cases().values()

@@ -11,12 +11,12 @@ from contextlib import contextmanager
 import pytest
 from kit_commands import invoke, mini, run_on
 
-from conformance import wire
-from conformance.chop import MOST_CUTS, ChopMode, Chopper
 from conformance.connection import Connection
-from conformance.trace import Trace
+from conformance.core.trace import Trace
+from conformance.protocol import codec
+from conformance.transport.segmentation import MOST_CUTS, ChopMode, Chopper
 
-FRAMES = b"".join(wire.frame(body) for body in (b'{"a":1}', b"{}", b'{"b":22}'))
+FRAMES = b"".join(codec.frame(body) for body in (b'{"a":1}', b"{}", b'{"b":22}'))
 MODES = ("whole", "octets", "header", "random:7", "coalesce")
 
 

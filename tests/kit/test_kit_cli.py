@@ -16,13 +16,14 @@ from xml.etree import ElementTree
 import pytest
 from kit_commands import invoke, mini, new_marker, nothing_left, run_kit, run_on, started
 
-from conformance import baseline, schemas, wire
+from conformance import baseline
 from conformance.__main__ import main as program
 from conformance.catalogue import all_cases, select
+from conformance.core.settings import Settings
+from conformance.core.verdicts import Verdict
+from conformance.protocol import codec, schemas
 from conformance.run_command import Choice
 from conformance.runner import CaseResult
-from conformance.settings import Settings
-from conformance.verdicts import Verdict
 
 ANYBODY = ("run", "--server", "127.0.0.1:1")
 TIME = ("--case", "system/get-time", "--case", "system/ping")
@@ -263,7 +264,7 @@ def test_serve_prints_frames_and_findings_and_exits_with_1() -> None:
         found = re.fullmatch(r"listening on 127\.0\.0\.1:(\d+); end with Ctrl-C\n", process.stdout.readline())
         assert found
         with socket.create_connection(("127.0.0.1", int(found[1])), timeout=5) as client:
-            client.sendall(wire.frame(b'{"message_id":"mine"}'))
+            client.sendall(codec.frame(b'{"message_id":"mine"}'))
             lines = [process.stdout.readline() for _ in range(3)]
             process.send_signal(signal.SIGINT)
             out, err = process.communicate(timeout=10)

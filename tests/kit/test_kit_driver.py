@@ -15,19 +15,19 @@ import pytest
 from kit_commands import invoke, wait_until
 from kit_scripted import Link, serving
 
-from conformance import wire
 from conformance.by_hand import ByHand
 from conformance.case import Case
 from conformance.client_scene import ClientScene
 from conformance.client_target import ClientTarget
+from conformance.core.settings import Settings
+from conformance.core.trace import Trace
+from conformance.core.verdicts import TargetError, Unsupported, Verdict, Violation
 from conformance.driver import Driver
 from conformance.process import GuardedProcess
+from conformance.protocol import codec
 from conformance.relay import Relay
 from conformance.runner import CaseResult, run_case
-from conformance.settings import Settings
 from conformance.subject import TargetOptions
-from conformance.trace import Trace
-from conformance.verdicts import TargetError, Unsupported, Verdict, Violation
 
 GOOD_DRIVER = """
 import json, sys, time
@@ -172,7 +172,7 @@ def test_answers_come_in_any_order_and_events_between_them(write_driver: Callabl
         driver.stop()
 
 
-def to_server(**members: Any) -> wire.Message:
+def to_server(**members: Any) -> codec.Message:
     fixed = {"message_id": "m1", "app_id": "a", "channel_id": "system", "message_type": "request", "timestamp": 1}
     return fixed | {"payload": {"action": "connect", "connection_id": "c", "protocol": "1.0"}} | members
 
@@ -188,7 +188,7 @@ class Relayed:
 
     def send(self, *bodies: bytes) -> list[str]:
         """Send frames, wait until the relay took them all in, and return its findings."""
-        self.client.sendall(b"".join(map(wire.frame, bodies)))
+        self.client.sendall(b"".join(map(codec.frame, bodies)))
         trace = self.relay._trace
         assert wait_until(lambda: sum(entry.direction == "sent" for entry in trace.entries) == len(bodies))
         wait_until(lambda: self.relay.findings, 0.1)
@@ -205,19 +205,19 @@ def relayed() -> Iterator[Relayed]:
 
 
 FINDINGS: dict[str, tuple[list[bytes], list[str]]] = {
-    "is right": ([wire.encode(to_server())], []),
+    "is right": ([codec.encode(to_server())], []),
     "sends no JSON": ([b"hello"], ["not one JSON text (ENC-001)"]),
     "sends Latin-1": ([b'{"a":"\xe4"}'], ["not UTF-8 (ENC-002)"]),
     "pings first": (
-        [wire.encode(to_server(payload={"action": "ping"}))],
+        [codec.encode(to_server(payload={"action": "ping"}))],
         ["the first message is not a valid connect message (HSK-001)"],
     ),
     "leaves the timestamp out": (
-        [wire.encode(to_server()), wire.encode({"message_id": "m2"})],
+        [codec.encode(to_server()), codec.encode({"message_id": "m2"})],
         ["a message breaks the envelope rules (ENV-001)"],
     ),
     "uses a message_id twice": (
-        [wire.encode(to_server()), wire.encode(to_server(payload={"action": "ping"}))],
+        [codec.encode(to_server()), codec.encode(to_server(payload={"action": "ping"}))],
         ["the message_id 'm1' was used before (ENV-004)"],
     ),
 }
@@ -290,7 +290,7 @@ class Person:
             self._client = socket.create_connection((options["host"], options["port"]))
         elif words.startswith("do: connect"):
             assert self._client
-            self._client.sendall(wire.frame(wire.encode(to_server(app_id="conformance"))))
+            self._client.sendall(codec.frame(codec.encode(to_server(app_id="conformance"))))
         self.shown.remove(words)
         return typed
 

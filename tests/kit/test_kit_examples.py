@@ -15,16 +15,16 @@ from kit_commands import REFERENCE, mini, run_on
 
 from conformance import examples, strategies
 from conformance.cases.programs import Machine, Step
+from conformance.core.settings import Settings
+from conformance.core.trace import SHOWN_OCTETS, Trace
+from conformance.core.verdicts import Violation
 from conformance.examples import for_all
-from conformance.model import Model
 from conformance.process import ServerProcess
+from conformance.protocol.server_model import Model
 from conformance.report.script import as_script
 from conformance.scene import Scene
-from conformance.settings import Settings
 from conformance.subject import TargetOptions
 from conformance.target import SERVER_ENDED, Target
-from conformance.trace import SHOWN_OCTETS, Trace
-from conformance.verdicts import Violation
 
 LISTS = st.lists(st.integers(0, 9), max_size=8)
 SERVE_MUTANT = Path(__file__).parents[1] / "mutants" / "serve.py"

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from kit_commands import ENVIRONMENT, LIMIT_SECONDS
 
-from conformance import adapters, schemas
+from conformance import adapters
+from conformance.protocol import schemas
 
 DRIVER = Path(str(adapters.__file__)).with_name("ipc_framework_client.py")
 STAND_IN = """

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 from kit_commands import invoke, mini, run_on
 
-from conformance import ledger, schemas
+from conformance import ledger
 from conformance.case import Case
 from conformance.catalogue import all_cases
-from conformance.requirements import load
+from conformance.protocol import schemas
+from conformance.protocol.requirements import load
 
 MUST = "SYS-003"
 KILLED = {"name": "SYS-003", "requirement": MUST, "mistake": "x", "killer": "system/ping", "message": "y"}

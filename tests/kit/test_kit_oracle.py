@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from conformance import oracle
-from conformance.vectors import Vector, load
+from conformance.protocol import oracle
+from conformance.protocol.vectors import Vector, load
 
 VECTORS = load()
 LEFT_OPEN = {"ENC-011", "ENC-012", "ENC-013"}

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from kit_scripted import Link, Script, after_handshake, connected, error, in_turn, pong, response, serving
 
-from conformance import wire
 from conformance.connection import Connection
+from conformance.core.trace import Trace
+from conformance.core.verdicts import TargetError, Violation
 from conformance.peer import Peer
+from conformance.protocol import codec
 from conformance.stream import Ended
-from conformance.trace import Trace
-from conformance.verdicts import TargetError, Violation
 
 Act = Callable[[Connection], object]
 
@@ -27,11 +27,11 @@ ADDRESSED_WRONGLY = "is addressed wrongly (ERR-002 to ERR-004)"
 MEBIBYTE = 1_048_576
 
 
-def without(message: wire.Message, name: str) -> wire.Message:
+def without(message: codec.Message, name: str) -> codec.Message:
     return {member: value for member, value in message.items() if member != name}
 
 
-def to_a_request(answer: Callable[[wire.Message], wire.Message]) -> Script:
+def to_a_request(answer: Callable[[codec.Message], codec.Message]) -> Script:
     return after_handshake(lambda link: link.send(answer(link.receive())))
 
 
@@ -63,7 +63,7 @@ def refused(connection: Connection) -> None:
     connection.expect_error("no_handler", request)
 
 
-def fatal(link: Link, *further: wire.Message, **members: Any) -> None:
+def fatal(link: Link, *further: codec.Message, **members: Any) -> None:
     """Answer a malformed frame as the rules say, then do something more."""
     link.stream.read(5)
     answer = error(link.connect, "malformed_frame", channel_id="system", reply_to=None, message_id="f1")
@@ -338,7 +338,7 @@ def test_deliveries_need_no_reply_to() -> None:
 def test_limits_are_taken_over_from_the_acknowledgement() -> None:
     def script(link: Link) -> None:
         acknowledge(payload={"limits": {"max_frame_bytes": MEBIBYTE}})(link)
-        link.octets(wire.header(MEBIBYTE + 1))
+        link.octets(codec.header(MEBIBYTE + 1))
 
     with connected(script) as connection:
         connection.handshake()

@@ -10,17 +10,18 @@ from typing import Any
 import pytest
 from kit_commands import mini
 
-from conformance import process, wire
+from conformance import process
 from conformance.case import Case
+from conformance.core.settings import Settings
+from conformance.core.verdicts import BrokenFrame, TargetError, Unsupported, Verdict, Violation
+from conformance.protocol import codec
+from conformance.protocol.requirements import load
 from conformance.report.failure import describe
-from conformance.requirements import load
 from conformance.results import Run
 from conformance.runner import CaseResult, run_case
 from conformance.scene import Scene
-from conformance.settings import Settings
 from conformance.subject import TargetOptions
 from conformance.target import Target
-from conformance.verdicts import BrokenFrame, TargetError, Unsupported, Verdict, Violation
 
 MUST = next(each.id for each in load().values() if each.is_must and each.is_active and each.binds("server"))
 SHOULD = next(each.id for each in load().values() if each.level == "should" and each.is_active)
@@ -213,7 +214,7 @@ def test_the_explanation_has_the_rule_the_wire_and_the_command(spawned: Target) 
     def fails(scene: Scene) -> None:
         peer = scene.connect()
         answer = peer.request("system", {"action": "ping"})
-        raise Violation("wrong", expected="right", received=wire.shorten(answer["payload"]))
+        raise Violation("wrong", expected="right", received=codec.shorten(answer["payload"]))
 
     result = judged(spawned, made(fails))
     text = "\n".join(describe(result))

@@ -10,11 +10,11 @@ import pytest
 from kit_commands import REFERENCE, invoke, mini, new_marker, nothing_left, processes_with, wait_until
 from kit_scripted import serving
 
+from conformance.core.settings import Settings
+from conformance.core.verdicts import TargetError
 from conformance.process import GuardedProcess, ServerProcess, filled_in
-from conformance.settings import Settings
 from conformance.subject import TargetOptions, parse_address
 from conformance.target import RESPONDER, Target
-from conformance.verdicts import TargetError
 
 WRONG_OPTIONS = {
     "no server": (

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from conformance import wire
-from conformance.trace import Trace, render
+from conformance.core.trace import Trace, render
+from conformance.protocol import codec
 
 BAD_BODIES = {
     "an octet that is no UTF-8": (b'{"a":"\xff"}', "not UTF-8 (ENC-002)"),
@@ -77,52 +77,52 @@ SAME: list[tuple[Any, Any, bool]] = [
 @pytest.mark.parametrize("name", BAD_BODIES)
 def test_decode_refuses(name: str) -> None:
     body, text = BAD_BODIES[name]
-    with pytest.raises(wire.BadBody) as caught:
-        wire.decode(body)
+    with pytest.raises(codec.BadBody) as caught:
+        codec.decode(body)
     assert text in str(caught.value)
 
 
 @pytest.mark.parametrize("name", GOOD_BODIES)
 def test_decode_reads(name: str) -> None:
     body, message = GOOD_BODIES[name]
-    assert wire.decode(body) == message
+    assert codec.decode(body) == message
 
 
 @pytest.mark.parametrize(("left", "right", "same"), SAME, ids=repr)
 def test_same_compares_json_values_both_ways(left: Any, right: Any, same: bool) -> None:
-    assert wire.same(left, right) is same
-    assert wire.same(right, left) is same
+    assert codec.same(left, right) is same
+    assert codec.same(right, left) is same
 
 
 def test_header_has_four_octets_most_significant_first() -> None:
-    assert wire.header(0x01020304) == b"\1\2\3\4"
-    assert wire.stated_length(b"\xff\0\0\1") == 0xFF000001
-    assert wire.frame(b"{}") == b"\0\0\0\2{}"
+    assert codec.header(0x01020304) == b"\1\2\3\4"
+    assert codec.stated_length(b"\xff\0\0\1") == 0xFF000001
+    assert codec.frame(b"{}") == b"\0\0\0\2{}"
 
 
 def test_encode_escapes_nothing_that_need_not_be() -> None:
-    assert wire.encode({"ä": ["😀", None]}) == '{"ä":["😀",null]}'.encode()
+    assert codec.encode({"ä": ["😀", None]}) == '{"ä":["😀",null]}'.encode()
     with pytest.raises(ValueError, match="JSON compliant"):
-        wire.encode({"a": float("nan")})
+        codec.encode({"a": float("nan")})
 
 
 def test_shorten_cuts_in_the_middle() -> None:
-    assert wire.shorten({"a": "ü"}) == '{"a": "\\u00fc"}'
+    assert codec.shorten({"a": "ü"}) == '{"a": "\\u00fc"}'
     exact = "x" * 298
-    assert wire.shorten(exact) == f'"{exact}"'
-    short = wire.shorten("a" * 500 + "b" * 500)
+    assert codec.shorten(exact) == f'"{exact}"'
+    short = codec.shorten("a" * 500 + "b" * 500)
     assert short.startswith('"aaa')
     assert short.endswith('bbb"')
     assert " ... 722 more ... " in short
-    assert len(wire.shorten("x" * 10**6)) <= 310
+    assert len(codec.shorten("x" * 10**6)) <= 310
 
 
 def test_trace_shows_a_frame_as_its_json_and_anything_else_as_such() -> None:
     trace = Trace()
-    trace.octets("A", "sent", wire.frame(b'{"a":1}'))
+    trace.octets("A", "sent", codec.frame(b'{"a":1}'))
     trace.octets("B", "received", b"GET / HTTP")
     trace.octets("A", "received", b"\0\0\0\1\xff")
-    trace.octets("A", "received", wire.frame(b"line\x1b[31m"))
+    trace.octets("A", "received", codec.frame(b"line\x1b[31m"))
     trace.event("A", "end of stream")
     assert [line.partition(" A ")[2] or line.partition(" B ")[2] for line in render(trace.as_json())] == [
         '-> {"a":1} [11 octets]',
@@ -135,7 +135,7 @@ def test_trace_shows_a_frame_as_its_json_and_anything_else_as_such() -> None:
 
 def test_trace_keeps_head_and_tail_of_a_long_piece() -> None:
     trace = Trace()
-    trace.octets("A", "sent", wire.frame(b'"' + b"x" * 2_000_000 + b'"'))
+    trace.octets("A", "sent", codec.frame(b'"' + b"x" * 2_000_000 + b'"'))
     entry = trace.entries[0]
     assert entry.octets == 2_000_006
     assert entry.hex.startswith("001e8482")

@@ -16,7 +16,7 @@ from trial import CONTROL
 
 from conformance.case import Role
 from conformance.client_target import ClientTarget
-from conformance.settings import Settings
+from conformance.core.settings import Settings
 from conformance.subject import TargetOptions
 
 HARNESS = Path(__file__).parents[2] / "node_harness"

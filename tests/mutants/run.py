@@ -25,7 +25,7 @@ from trial import Laboratory, Outcome, attempt, claiming, control
 from conformance.case import Role
 from conformance.catalogue import all_cases
 from conformance.ledger import MUTANTS_FORMAT
-from conformance.requirements import load
+from conformance.protocol.requirements import load
 from conformance.runner import CaseResult
 
 LABORATORIES: dict[Role, Laboratory] = {"server": ServerLaboratory(), "client": ClientLaboratory()}

@@ -19,7 +19,7 @@ from mutation import Mutant, all_mutants
 from trial import CONTROL
 
 from conformance.case import Role
-from conformance.settings import Settings
+from conformance.core.settings import Settings
 from conformance.subject import TargetOptions
 from conformance.target import Target
 

@@ -12,11 +12,11 @@ from mutation import Mutant
 
 from conformance.case import Case, Role
 from conformance.catalogue import all_cases, select
+from conformance.core.settings import Settings
+from conformance.core.verdicts import TargetError, Verdict
 from conformance.report.failure import describe
 from conformance.runner import CaseResult, run_case
-from conformance.settings import Settings
 from conformance.subject import Subject
-from conformance.verdicts import TargetError, Verdict
 
 CONTROL = "none"
 """The name of the server or client that makes no mistake: the control of the experiment."""

@@ -14,8 +14,8 @@ import jsonschema_rs
 import pytest
 from click.testing import CliRunner, Result
 
-from conformance.requirements import Requirement, from_json, load, to_json
-from conformance.schemas import validator
+from conformance.protocol.requirements import Requirement, from_json, load, to_json
+from conformance.protocol.schemas import validator
 from conformance.spec_command import spec
 
 WriteSpec = Callable[..., Path]

@@ -11,7 +11,7 @@ import jsonschema_rs
 import pytest
 from worked_session import Frame, frames, section
 
-from conformance.schemas import BASE, validator
+from conformance.protocol.schemas import BASE, validator
 
 FRAMES = frames()
 TITLES = [frame.title for frame in FRAMES]

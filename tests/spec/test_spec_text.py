@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from conformance.requirements import Requirement, section_link
-from conformance.spec_blocks import Kind, SpecError, blocks
-from conformance.spec_check import text_problems
-from conformance.spec_text import Spec
+from conformance.protocol.requirements import Requirement, section_link
+from conformance.specification.checks import text_problems
+from conformance.specification.markdown import Kind, SpecError, blocks
+from conformance.specification.statements import Spec
 
 WriteSpec = Callable[..., Path]
 

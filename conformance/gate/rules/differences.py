@@ -8,8 +8,8 @@ from typing import Any
 from conformance.gate.pair import Pair, Part
 from conformance.gate.places import join_pointer, split_pointer
 from conformance.gate.release import Release
-from conformance.schemas import NAMED, SUFFIX
-from conformance.wire import same
+from conformance.protocol.codec import same
+from conformance.protocol.schemas import NAMED, SUFFIX
 
 TEXTS = ("title", "description", "$comment", "examples")
 ANNOTATIONS = (*TEXTS, "default", "deprecated")

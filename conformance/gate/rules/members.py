@@ -10,7 +10,7 @@ from conformance.gate.pair import Pair, Part
 from conformance.gate.rules.names import is_member_reserved
 from conformance.gate.version import Step
 from conformance.gate.views import parts_of
-from conformance.wire import same
+from conformance.protocol.codec import same
 
 MEMBER_REMOVED = Rule(
     "member-removed",

@@ -16,7 +16,7 @@ from conformance.gate.rules.members import members
 from conformance.gate.samples import samples, strings_of, validator
 from conformance.gate.version import Step
 from conformance.gate.views import parts_of
-from conformance.wire import same, shorten
+from conformance.protocol.codec import same, shorten
 
 OPENNESS_CHANGED = Rule(
     "openness-changed",

@@ -10,7 +10,7 @@ from conformance.gate.pair import Pair
 from conformance.gate.release import Release
 from conformance.gate.version import Step, Version
 from conformance.gate.wording import is_only_wording
-from conformance.requirements import Requirement
+from conformance.protocol.requirements import Requirement
 
 REQUIREMENT_DELETED = Rule(
     "requirement-deleted",

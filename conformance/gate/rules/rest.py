@@ -12,8 +12,8 @@ from conformance.gate.places import split_pointer
 from conformance.gate.release import Release
 from conformance.gate.rules.differences import TEXTS, differences
 from conformance.gate.version import Step
-from conformance.schemas import NAMED
-from conformance.wire import same, shorten
+from conformance.protocol.codec import same, shorten
+from conformance.protocol.schemas import NAMED
 
 UNEXPLAINED = Rule(
     "unexplained",

@@ -22,7 +22,7 @@ from conformance.gate.rules.differences import (
 )
 from conformance.gate.version import Step
 from conformance.gate.views import ALTERNATIVES, Views
-from conformance.wire import shorten
+from conformance.protocol.codec import shorten
 
 SENDERS_BROKEN = Rule(
     "senders-broken",

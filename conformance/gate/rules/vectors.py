@@ -9,7 +9,7 @@ from typing import Any
 from conformance.gate.finding import BOTH, NOBODY, Finding, Rule
 from conformance.gate.pair import Pair
 from conformance.gate.version import Step
-from conformance.wire import BadBody, decode, same, shorten
+from conformance.protocol.codec import BadBody, decode, same, shorten
 
 VECTOR_EDITED = Rule(
     "vector-edited",

@@ -10,8 +10,18 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from conformance.spec_blocks import Block, Chapter, Kind, is_closed_fence
-from conformance.spec_text import KEY_WORD, LEVELS, MARK, NOTES, TARGETS, Spec, Statement, is_note, note_pairs
+from conformance.specification.markdown import Block, Chapter, Kind, is_closed_fence
+from conformance.specification.statements import (
+    KEY_WORD,
+    LEVELS,
+    MARK,
+    NOTES,
+    TARGETS,
+    Spec,
+    Statement,
+    is_note,
+    note_pairs,
+)
 
 # The names of encodings and digests look like ids.
 _ID = r"(?!UTF-|SHA-)[A-Za-z]{3}-\d+"

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from conformance.requirements import Level, Requirement, Target
-from conformance.spec_blocks import Block, Chapter, Kind, read_chapter, read_chapters
+from conformance.protocol.requirements import Level, Requirement, Target
+from conformance.specification.markdown import Block, Chapter, Kind, read_chapter, read_chapters
 
 FIRST_VERSION = "1.0"
 

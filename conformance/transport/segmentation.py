@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal, Self, get_args
 
-from conformance import wire
+from conformance.protocol import codec
 
 Mode = Literal["whole", "octets", "header", "random", "coalesce"]
 
@@ -104,5 +104,5 @@ def _header_cuts(data: bytes) -> Iterable[int]:
     """Yield the middle and the end of each header, as far as ``data`` is a sequence of frames."""
     start = 0
     while start < len(data):
-        yield from (cut for cut in (start + 2, start + wire.HEADER_BYTES) if cut < len(data))
-        start += wire.HEADER_BYTES + wire.stated_length(data[start : start + wire.HEADER_BYTES])
+        yield from (cut for cut in (start + 2, start + codec.HEADER_BYTES) if cut < len(data))
+        start += codec.HEADER_BYTES + codec.stated_length(data[start : start + codec.HEADER_BYTES])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from conformance.chop import ChopMode
+from conformance.transport.segmentation import ChopMode
 
 DEFAULT_EXAMPLES = 25
 SOAK_SECONDS = 90.0

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from conformance.wire import Message
+from conformance.protocol.codec import Message
 
 
 @dataclass(eq=False)

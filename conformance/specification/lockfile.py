@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from conformance.requirements import LOCK_NAME, Requirement, from_json, to_json
-from conformance.spec_blocks import SpecError
-from conformance.spec_check import Problem
+from conformance.protocol.requirements import LOCK_NAME, Requirement, from_json, to_json
+from conformance.specification.checks import Problem
+from conformance.specification.markdown import SpecError
 
 _EXTRACT = 'run "ipc-conformance spec extract"'
 _LISTED_AT_MOST = 5

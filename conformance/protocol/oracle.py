@@ -9,10 +9,10 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from conformance import schemas, wire
-from conformance.profiles import actions_with, is_reserved
+from conformance.protocol import codec, schemas
+from conformance.protocol.codec import Message
+from conformance.protocol.profiles import actions_with, is_reserved
 from conformance.target import RESPONDER_APP
-from conformance.wire import Message
 
 PORTABLE_DEPTH = 64  # ENC-009
 MAJOR = "1"
@@ -155,10 +155,10 @@ def _error(code: str, message: Message | None) -> Expected:
 
 def _readable(body: bytes) -> Expected:
     try:
-        message = wire.decode(body)
-    except wire.Ambiguous:
+        message = codec.decode(body)
+    except codec.Ambiguous:
         return Expected("anything")
-    except wire.BadBody:
+    except codec.BadBody:
         return _error("malformed_frame", None)
     return Expected("anything") if _depth(message) > PORTABLE_DEPTH else Expected("nothing", message=message)
 

@@ -11,10 +11,10 @@ import os
 from pathlib import Path
 from typing import Any
 
-from conformance import requirements, schemas, vectors
-from conformance.spec_blocks import SpecError, chapter_files, read_chapter
-from conformance.spec_text import requirement, statements
-from conformance.vectors import Vector
+from conformance.protocol import requirements, schemas, vectors
+from conformance.protocol.vectors import Vector
+from conformance.specification.markdown import SpecError, chapter_files, read_chapter
+from conformance.specification.statements import requirement, statements
 
 DRAFT, RELEASE = "IPC_CONFORMANCE_DRAFT", "IPC_CONFORMANCE_RELEASE"
 

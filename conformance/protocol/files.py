@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from conformance import schemas
+from conformance.protocol import schemas
 
 
 def read_toml(path: Path, schema: str, kind: str) -> dict[str, Any]:

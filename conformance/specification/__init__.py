@@ -1,0 +1,1 @@
+"""The specification's Markdown, read as requirements."""

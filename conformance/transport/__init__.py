@@ -1,0 +1,1 @@
+"""How octets travel: dialing, TLS, segmentation, credentials."""
