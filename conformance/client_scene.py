@@ -7,12 +7,12 @@ import socket
 import time
 from typing import Any
 
-from conformance.client_end import ClientEnd
-from conformance.client_target import ClientTarget
 from conformance.core.verdicts import Unsupported, Violation
+from conformance.peers.server import ClientEnd
 from conformance.protocol import codec
 from conformance.protocol.codec import Message
 from conformance.stage import Stage, letters
+from conformance.targets.client import ClientTarget
 
 APP = "conformance"
 BARRIER = "conformance.barrier"

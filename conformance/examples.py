@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from conformance.core.trace import EXAMPLE, Entry
 from conformance.core.verdicts import Violation
 from conformance.scene import Scene
-from conformance.target import SERVER_ENDED
+from conformance.targets.server import SERVER_ENDED
 
 SHRINKING_SECONDS = 15.0
 """On a server that lets every failing example wait for its deadline, shrinking would take an hour."""

@@ -25,13 +25,13 @@ import pytest
 from conformance.baseline import GOOD, Baseline
 from conformance.case import Case, Role
 from conformance.catalogue import all_cases, select
-from conformance.client_target import ClientTarget
 from conformance.core.settings import DEFAULT_EXAMPLES, SOAK_SECONDS, Settings
 from conformance.core.verdicts import TargetError, Verdict
 from conformance.report.failure import describe
 from conformance.runner import CaseResult, run_case
-from conformance.subject import Subject, TargetOptions
-from conformance.target import Target
+from conformance.targets.base import Subject, TargetOptions
+from conformance.targets.client import ClientTarget
+from conformance.targets.server import Target
 from conformance.transport.segmentation import ChopMode
 
 RESULT = "ipc_result"

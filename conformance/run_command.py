@@ -24,7 +24,7 @@ from conformance.execute import PytestPlan, execute
 from conformance.report.progress import RunProgress
 from conformance.report.summary import print_report
 from conformance.results import Run
-from conformance.subject import TargetOptions
+from conformance.targets.base import TargetOptions
 from conformance.transport.segmentation import ChopMode
 
 FILE = click.Path(dir_okay=False, path_type=Path)

@@ -11,12 +11,12 @@ from typing import Any
 
 from conformance.case import Case
 from conformance.client_scene import ClientScene
-from conformance.client_target import ClientTarget
 from conformance.core.verdicts import BrokenFrame, TargetError, Unsupported, Verdict, Violation
 from conformance.scene import Scene
 from conformance.stage import Stage
-from conformance.subject import Subject
-from conformance.target import SERVER_ENDED, Target
+from conformance.targets.base import Subject
+from conformance.targets.client import ClientTarget
+from conformance.targets.server import SERVER_ENDED, Target
 
 
 @dataclass

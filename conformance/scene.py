@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from conformance.connection import Connection
 from conformance.core.verdicts import TargetError, Unsupported, Violation
-from conformance.process import STATE, ServerProcess
+from conformance.peers.client import Connection
 from conformance.stage import Stage, letters
-from conformance.target import RESPONDER_APP, Target
+from conformance.targets.process import STATE, ServerProcess
+from conformance.targets.resource_usage import MEBIBYTE, Usage
+from conformance.targets.server import RESPONDER_APP, Target
 from conformance.transport.credentials import Access
-from conformance.usage import MEBIBYTE, Usage
 
 LOOK_SECONDS = 0.02
 GROWTH_BYTES = 16 * MEBIBYTE

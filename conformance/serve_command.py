@@ -10,15 +10,15 @@ from typing import NoReturn
 
 import click
 
-from conformance.by_hand import HELP, ByHand
 from conformance.catalogue import all_cases
 from conformance.core.trace import Entry, Trace
 from conformance.core.verdicts import ExitCode, TargetError, Verdict
-from conformance.process import ServerProcess
 from conformance.relay import Relay
 from conformance.report.failure import describe
 from conformance.runner import run_case
-from conformance.subject import parse_address
+from conformance.targets.base import parse_address
+from conformance.targets.manual_driver import HELP, ByHand
+from conformance.targets.process import ServerProcess
 
 INTERRUPTED = 130
 REFERENCE = "{python} -m reference_server --host {host} --port {port} --responder"

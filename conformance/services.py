@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from conformance.case import case
-from conformance.connection import Connection
 from conformance.core.verdicts import Violation
+from conformance.peers.client import Connection
 from conformance.protocol import codec, schemas
 from conformance.protocol.codec import Message
 from conformance.scene import Scene

@@ -7,7 +7,7 @@ import string
 import time
 
 from conformance.core.trace import Trace
-from conformance.subject import Subject
+from conformance.targets.base import Subject
 from conformance.transport.segmentation import Chopper
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from conformance.case import Case
 from conformance.plugin import Judge
-from conformance.subject import Subject
+from conformance.targets.base import Subject
 
 __all__ = ["test_conformance"]
 

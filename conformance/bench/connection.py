@@ -6,12 +6,12 @@ import socket
 import time
 
 from conformance.bench.frames import FrameCounter, FramePool
-from conformance.connection import Connection
 from conformance.core.trace import Trace
 from conformance.core.verdicts import TargetError, Violation
+from conformance.peers.client import Connection
 from conformance.protocol import codec
 from conformance.protocol.codec import Message
-from conformance.target import RESPONDER_APP
+from conformance.targets.server import RESPONDER_APP
 
 ECHO = "conformance.echo"
 TEXT = "text"

@@ -13,7 +13,7 @@ from typing import Self
 
 from conformance.bench.connection import PATIENCE_SECONDS, TEXT, LoadConnection
 from conformance.core.verdicts import TargetError, Violation
-from conformance.stream import READ_BYTES
+from conformance.peers.base import READ_BYTES
 
 WARM_UP_SHARE = 0.2
 """Of the time of a measurement, spent before it."""

@@ -15,7 +15,7 @@ from conformance import PROTOCOL_VERSION, __version__
 from conformance.bench.load import Measurement
 from conformance.bench.workloads import Subject, Workload
 from conformance.core.verdicts import TargetError, Violation
-from conformance.process import ServerProcess
+from conformance.targets.process import ServerProcess
 
 FORMAT = "ipc-conformance-bench/1"
 SATURATED = 0.9

@@ -6,11 +6,11 @@ from functools import partial
 from typing import Any
 
 from conformance.case import Case, add, case
-from conformance.connection import Connection
 from conformance.core.verdicts import Violation
+from conformance.peers.base import Ended
+from conformance.peers.client import Connection
 from conformance.protocol import codec
 from conformance.scene import Scene
-from conformance.stream import Ended
 
 KEPT: dict[str, tuple[str, Any]] = {
     "nul": ("ENC-015", "a\x00b"),

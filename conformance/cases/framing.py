@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 from conformance.case import Case, add, case
-from conformance.connection import Connection
 from conformance.core.verdicts import Unsupported, Violation
+from conformance.peers.client import Connection
 from conformance.protocol import codec
 from conformance.protocol.codec import Message
 from conformance.scene import Scene
-from conformance.usage import MEBIBYTE
+from conformance.targets.resource_usage import MEBIBYTE
 
 PAUSE_SECONDS = 0.0005
 """Between pieces of a frame, so that they travel in segments of their own."""

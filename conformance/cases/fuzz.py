@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 
 from conformance.case import case
 from conformance.cases.properties import valid_messages
-from conformance.connection import Connection
 from conformance.examples import for_all
+from conformance.peers.client import Connection
 from conformance.protocol import codec
 from conformance.scene import Scene
 from conformance.strategies import bodies
-from conformance.usage import Usage
+from conformance.targets.resource_usage import Usage
 
 FRAMES = 40
 """In each example; so ``--examples 2500`` makes a hundred thousand."""

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from functools import partial
 
 from conformance.case import Case, add
-from conformance.connection import FATAL, Connection
 from conformance.core.verdicts import Unsupported, Violation
+from conformance.peers.client import FATAL, Connection
 from conformance.protocol import codec, schemas
 from conformance.protocol.vectors import Vector
 from conformance.scene import Scene

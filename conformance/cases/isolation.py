@@ -6,8 +6,8 @@ from functools import partial
 from typing import Any
 
 from conformance.case import Case, add, case
-from conformance.connection import Connection
 from conformance.core.verdicts import Violation
+from conformance.peers.client import Connection
 from conformance.protocol import codec
 from conformance.scene import Scene
 

@@ -6,12 +6,12 @@ import contextlib
 import time
 
 from conformance.case import case
-from conformance.connection import Connection
 from conformance.core.verdicts import TargetError, Unsupported, Violation
+from conformance.peers.base import Ended
+from conformance.peers.client import Connection
 from conformance.protocol import codec
 from conformance.scene import Scene
-from conformance.stream import Ended
-from conformance.usage import MEBIBYTE
+from conformance.targets.resource_usage import MEBIBYTE
 
 CUSTOMARY_OUTBOUND_BYTES = 64 * MEBIBYTE
 KERNEL_BYTES = 20 * MEBIBYTE

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from conformance.case import case
-from conformance.connection import Connection
 from conformance.core.verdicts import Violation
+from conformance.peers.client import Connection
 from conformance.protocol import codec
 from conformance.scene import Scene
 

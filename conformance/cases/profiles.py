@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from conformance.case import case
-from conformance.connection import Connection
 from conformance.core.verdicts import Violation
+from conformance.peers.client import Connection
 from conformance.protocol.profiles import PROFILES, Profile
 from conformance.scene import Scene
 

@@ -14,14 +14,14 @@ from typing import Any
 from hypothesis import strategies as st
 
 from conformance.case import case
-from conformance.connection import Connection
 from conformance.core.verdicts import Violation
 from conformance.examples import for_all
+from conformance.peers.client import Connection
 from conformance.protocol import codec
 from conformance.protocol.codec import Message
 from conformance.protocol.server_model import Member, Model
 from conformance.scene import Scene
-from conformance.target import RESPONDER_APP
+from conformance.targets.server import RESPONDER_APP
 
 SURPRISE = "a connection got something else than what was published to it"
 

@@ -9,9 +9,9 @@ from typing import Any
 from hypothesis import strategies as st
 
 from conformance.case import case
-from conformance.connection import Connection
 from conformance.core.verdicts import Violation
 from conformance.examples import for_all
+from conformance.peers.client import Connection
 from conformance.protocol import codec, oracle, schemas
 from conformance.protocol.codec import Message
 from conformance.scene import Scene

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from conformance.connection import Connection
 from conformance.core.verdicts import Unsupported, Violation
 from conformance.jobs import FAR_FUTURE, MANY, Queue, answer_of, await_event, ids, job, queue_case
-from conformance.process import ServerProcess
+from conformance.peers.base import Ended
+from conformance.peers.client import Connection
 from conformance.protocol import codec
 from conformance.protocol.codec import Message
 from conformance.scene import Scene
-from conformance.stream import Ended
+from conformance.targets.process import ServerProcess
 
 SOME_KILLS, MANY_KILLS = 3, 200
 SENT_PER_PRODUCER = 25

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from functools import partial
 
 from conformance.case import Case, add
-from conformance.connection import Connection
 from conformance.core.verdicts import Violation
 from conformance.jobs import (
     LONG_LEASE_MS,
@@ -21,6 +20,7 @@ from conformance.jobs import (
     queue_case,
     watched,
 )
+from conformance.peers.client import Connection
 from conformance.protocol import codec
 from conformance.scene import Scene
 

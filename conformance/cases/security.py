@@ -13,12 +13,12 @@ from functools import partial
 from typing import Any
 
 from conformance.case import Case, add, case
-from conformance.connection import Connection
 from conformance.core.verdicts import Unsupported, Violation
+from conformance.peers.base import Ended
+from conformance.peers.client import Connection
 from conformance.protocol import codec
 from conformance.protocol.codec import Message
 from conformance.scene import Scene
-from conformance.stream import Ended
 from conformance.transport.credentials import OPEN
 from conformance.transport.tls import TlsSocket
 

@@ -7,8 +7,8 @@ from functools import partial
 from conformance.case import Case, add, client_case
 from conformance.client_scene import ClientScene
 from conformance.core.verdicts import Violation
+from conformance.peers.base import MAX_FRAME_WITHOUT_ANNOUNCEMENT
 from conformance.protocol import codec
-from conformance.stream import MAX_FRAME_WITHOUT_ANNOUNCEMENT
 
 LIMIT = 100_000
 SMALL_LIMIT = 2_000

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from functools import partial
 
 from conformance.case import Case, add, client_case
-from conformance.client_end import ClientEnd
 from conformance.client_scene import ClientScene
 from conformance.core.verdicts import Violation
+from conformance.peers.server import ClientEnd
 from conformance.protocol import codec
 
 PAUSE_SECONDS = 0.002

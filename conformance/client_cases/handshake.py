@@ -9,11 +9,11 @@ from functools import partial
 from typing import Any
 
 from conformance.case import Case, add, client_case
-from conformance.client_end import ClientEnd
 from conformance.client_scene import APP, QUICK_DELAY_MS, ClientScene
 from conformance.core.verdicts import Violation
+from conformance.peers.base import Ended
+from conformance.peers.server import ClientEnd
 from conformance.protocol import codec
-from conformance.stream import Ended
 
 SHORT_TIMEOUT_MS = 300
 HELD_SECONDS = 0.15

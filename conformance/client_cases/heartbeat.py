@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 
 from conformance.case import client_case
-from conformance.client_end import ClientEnd
 from conformance.client_scene import ClientScene
 from conformance.core.verdicts import Unsupported, Violation
+from conformance.peers.server import ClientEnd
 from conformance.protocol.codec import Message
 
 INTERVAL_MS = 150

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from functools import partial
 
 from conformance.case import Case, add, client_case
-from conformance.client_end import ClientEnd
 from conformance.client_scene import QUICK_DELAY_MS, ClientScene
 from conformance.core.verdicts import Violation
+from conformance.peers.server import ClientEnd
 from conformance.protocol import codec
 
 AT_ONCE_SECONDS = 1.5

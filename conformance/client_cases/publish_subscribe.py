@@ -6,9 +6,9 @@ from functools import partial
 from typing import Any
 
 from conformance.case import Case, add, client_case
-from conformance.client_end import ClientEnd
 from conformance.client_scene import ClientScene
 from conformance.core.verdicts import Violation
+from conformance.peers.server import ClientEnd
 from conformance.protocol import codec
 
 MANY = 300

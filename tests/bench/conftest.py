@@ -8,7 +8,7 @@ from bench_servers import REFERENCE, Answers, ScriptedServer
 
 from conformance.bench import connection as connection_module
 from conformance.bench import load
-from conformance.process import ServerProcess
+from conformance.targets.process import ServerProcess
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from conformance.bench import load
 from conformance.bench.frames import POOL_FRAMES, FramePool
 from conformance.bench.load import FanOutLoad, PipelinedLoad
 from conformance.core.verdicts import TargetError, Violation
-from conformance.process import ServerProcess
 from conformance.protocol import codec
+from conformance.targets.process import ServerProcess
 
 Address = tuple[str, int]
 Start = Callable[[Callable[[int, bytes], bytes | None]], ScriptedServer]

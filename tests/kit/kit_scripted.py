@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from conformance.connection import Connection
 from conformance.core.trace import Trace
+from conformance.peers.client import Connection
 
 Message = dict[str, Any]
 PATIENCE = 5.0

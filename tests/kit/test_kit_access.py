@@ -11,8 +11,8 @@ import trustme
 from kit_commands import REFERENCE, run_kit
 
 from conformance.core.verdicts import TargetError
-from conformance.subject import TargetOptions
-from conformance.target import Target
+from conformance.targets.base import TargetOptions
+from conformance.targets.server import Target
 from conformance.transport.credentials import Access
 
 TOKEN = "öpen sesame"  # noqa: S105 - of servers that live for a second

@@ -19,8 +19,8 @@ from conformance.core.verdicts import Verdict
 from conformance.protocol.profiles import PROFILES
 from conformance.protocol.requirements import load
 from conformance.runner import run_case
-from conformance.subject import TargetOptions
-from conformance.target import RESPONDER, Target
+from conformance.targets.base import TargetOptions
+from conformance.targets.server import RESPONDER, Target
 
 ROOT = Path(__file__).parents[2]
 CASES = all_cases().values()

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 import pytest
 from kit_commands import invoke, mini, run_on
 
-from conformance.connection import Connection
 from conformance.core.trace import Trace
+from conformance.peers.client import Connection
 from conformance.protocol import codec
 from conformance.transport.segmentation import MOST_CUTS, ChopMode, Chopper
 

@@ -15,19 +15,19 @@ import pytest
 from kit_commands import invoke, wait_until
 from kit_scripted import Link, serving
 
-from conformance.by_hand import ByHand
 from conformance.case import Case
 from conformance.client_scene import ClientScene
-from conformance.client_target import ClientTarget
 from conformance.core.settings import Settings
 from conformance.core.trace import Trace
 from conformance.core.verdicts import TargetError, Unsupported, Verdict, Violation
-from conformance.driver import Driver
-from conformance.process import GuardedProcess
 from conformance.protocol import codec
 from conformance.relay import Relay
 from conformance.runner import CaseResult, run_case
-from conformance.subject import TargetOptions
+from conformance.targets.base import TargetOptions
+from conformance.targets.client import ClientTarget
+from conformance.targets.driver import Driver
+from conformance.targets.manual_driver import ByHand
+from conformance.targets.process import SupervisedProcess
 
 GOOD_DRIVER = """
 import json, sys, time
@@ -65,8 +65,8 @@ def outcome(command: str, run: Callable[[ClientScene], Any], patience: float = 5
     return run_case(Case("made/up", ("HSK-001",), "Made up.", run, role="client"), target)
 
 
-def process(command: str) -> GuardedProcess:
-    return GuardedProcess(shlex.split(command), talks=True)
+def process(command: str) -> SupervisedProcess:
+    return SupervisedProcess(shlex.split(command), talks=True)
 
 
 WRONG_DRIVERS: dict[str, tuple[str, Verdict, str, str]] = {
@@ -148,7 +148,7 @@ def test_a_driver_without_capabilities_is_ended(wrong: str, write_driver: Callab
     class Watched(Driver):
         def stop(self) -> None:
             super().stop()
-            assert isinstance(self._process, GuardedProcess)
+            assert isinstance(self._process, SupervisedProcess)
             stopped.append(self._process.is_alive)
 
     with pytest.raises((TargetError, Unsupported)):

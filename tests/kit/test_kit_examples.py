@@ -19,12 +19,12 @@ from conformance.core.settings import Settings
 from conformance.core.trace import SHOWN_OCTETS, Trace
 from conformance.core.verdicts import Violation
 from conformance.examples import for_all
-from conformance.process import ServerProcess
 from conformance.protocol.server_model import Model
 from conformance.report.script import as_script
 from conformance.scene import Scene
-from conformance.subject import TargetOptions
-from conformance.target import SERVER_ENDED, Target
+from conformance.targets.base import TargetOptions
+from conformance.targets.process import ServerProcess
+from conformance.targets.server import SERVER_ENDED, Target
 
 LISTS = st.lists(st.integers(0, 9), max_size=8)
 SERVE_MUTANT = Path(__file__).parents[1] / "mutants" / "serve.py"

@@ -103,7 +103,9 @@ def test_killed_worker_is_the_kits_error_and_leaves_no_process(tmp_path: Path) -
 def test_killed_server_fails_one_case_and_the_run_goes_on(tmp_path: Path) -> None:
     marker = new_marker()
     with running(reference(marker), 1, tmp_path, SHORT) as process:
-        servers = [pid for pid in processes_with(marker) if "guardian" not in Path(f"/proc/{pid}/cmdline").read_text()]
+        servers = [
+            pid for pid in processes_with(marker) if "supervisor" not in Path(f"/proc/{pid}/cmdline").read_text()
+        ]
         os.kill(servers[0], signal.SIGKILL)
         out, _ = process.communicate(timeout=40)
     assert process.returncode == 1, out

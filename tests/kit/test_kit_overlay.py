@@ -71,7 +71,8 @@ def test_without_the_draft_nothing_of_it_is_there() -> None:
 
 def test_schema_of_a_draft_takes_the_place_of_the_published_one(draft: Path) -> None:
     program = (
-        "from pathlib import Path; from conformance.protocol import schemas; from conformance.specification import drafts; "
+        "from pathlib import Path; "
+        "from conformance.protocol import schemas; from conformance.specification import drafts; "
         "assert schemas.problem('pong', {}); "
         f"drafts.choose(drafts.DRAFT, Path({str(draft)!r})); drafts.apply(); "
         "assert schemas.problem('pong', {}) is None"

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from kit_scripted import Link, Script, after_handshake, connected, error, in_turn, pong, response, serving
 
-from conformance.connection import Connection
 from conformance.core.trace import Trace
 from conformance.core.verdicts import TargetError, Violation
-from conformance.peer import Peer
+from conformance.peers.base import Ended
+from conformance.peers.client import Connection
+from conformance.peers.peer import Peer
 from conformance.protocol import codec
-from conformance.stream import Ended
 
 Act = Callable[[Connection], object]
 

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from kit_commands import mini
 
-from conformance import process
 from conformance.case import Case
 from conformance.core.settings import Settings
 from conformance.core.verdicts import BrokenFrame, TargetError, Unsupported, Verdict, Violation
@@ -20,8 +19,9 @@ from conformance.report.failure import describe
 from conformance.results import Run
 from conformance.runner import CaseResult, run_case
 from conformance.scene import Scene
-from conformance.subject import TargetOptions
-from conformance.target import Target
+from conformance.targets import process
+from conformance.targets.base import TargetOptions
+from conformance.targets.server import Target
 
 MUST = next(each.id for each in load().values() if each.is_must and each.is_active and each.binds("server"))
 SHOULD = next(each.id for each in load().values() if each.level == "should" and each.is_active)

@@ -1,4 +1,4 @@
-"""Targets: how they are named, started, attached to and explored; and processes under their guardian."""
+"""Targets: how they are named, started, attached to and explored; and processes under their supervisor."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from kit_scripted import serving
 
 from conformance.core.settings import Settings
 from conformance.core.verdicts import TargetError
-from conformance.process import GuardedProcess, ServerProcess, filled_in
-from conformance.subject import TargetOptions, parse_address
-from conformance.target import RESPONDER, Target
+from conformance.targets.base import TargetOptions, parse_address
+from conformance.targets.process import ServerProcess, SupervisedProcess, filled_in
+from conformance.targets.server import RESPONDER, Target
 
 WRONG_OPTIONS = {
     "no server": (
@@ -182,7 +182,7 @@ def test_server_in_a_folder_that_is_absent_is_a_target_error(tmp_path: Path) -> 
 
 def test_process_gets_its_folder_its_environment_and_no_input(tmp_path: Path) -> None:
     look = "import os, sys; print(os.getcwd(), os.environ['A'], repr(sys.stdin.read()))"
-    process = GuardedProcess([sys.executable, "-c", look], folder=tmp_path, environment={"A": "b"})
+    process = SupervisedProcess([sys.executable, "-c", look], folder=tmp_path, environment={"A": "b"})
     assert process.wait(10) == 0
     assert process.tail() == f"{tmp_path} b ''"
     process.stop()
@@ -190,7 +190,7 @@ def test_process_gets_its_folder_its_environment_and_no_input(tmp_path: Path) ->
 
 
 def test_tail_is_the_end_of_a_long_output() -> None:
-    process = GuardedProcess([sys.executable, "-c", "print('x' * 3_000_000, 'the end')"])
+    process = SupervisedProcess([sys.executable, "-c", "print('x' * 3_000_000, 'the end')"])
     assert process.wait(10) == 0
     assert process.tail().endswith("x the end")
     assert len(process.tail()) <= 4000
@@ -198,7 +198,7 @@ def test_tail_is_the_end_of_a_long_output() -> None:
 
 
 def test_looking_at_the_tail_disturbs_no_writer() -> None:
-    process = GuardedProcess([sys.executable, "-uc", "for number in range(2000): print(number)"])
+    process = SupervisedProcess([sys.executable, "-uc", "for number in range(2000): print(number)"])
     while process.is_alive:
         process.tail()
     assert process.tail().splitlines()[-700:] == [str(number) for number in range(1300, 2000)]
@@ -210,7 +210,7 @@ def test_process_is_asked_politely_first() -> None:
     polite = (
         "import signal, sys; signal.signal(15, lambda *_: sys.exit('bye')); print('up', flush=True); signal.pause()"
     )
-    process = GuardedProcess([sys.executable, "-c", polite])
+    process = SupervisedProcess([sys.executable, "-c", polite])
     assert wait_until(lambda: "up" in process.tail(), 10)
     process.ask_to_stop()
     assert process.wait(10) == 1
@@ -220,5 +220,5 @@ def test_process_is_asked_politely_first() -> None:
 
 def test_stopping_leaves_no_open_file() -> None:
     before = {file.name for file in Path("/proc/self/fd").iterdir()}
-    GuardedProcess([sys.executable, "-c", "pass"], talks=True).stop()
+    SupervisedProcess([sys.executable, "-c", "pass"], talks=True).stop()
     assert {file.name for file in Path("/proc/self/fd").iterdir()} <= before

@@ -15,9 +15,9 @@ from mutation import ClientMutant
 from trial import CONTROL
 
 from conformance.case import Role
-from conformance.client_target import ClientTarget
 from conformance.core.settings import Settings
-from conformance.subject import TargetOptions
+from conformance.targets.base import TargetOptions
+from conformance.targets.client import ClientTarget
 
 HARNESS = Path(__file__).parents[2] / "node_harness"
 

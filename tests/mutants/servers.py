@@ -20,8 +20,8 @@ from trial import CONTROL
 
 from conformance.case import Role
 from conformance.core.settings import Settings
-from conformance.subject import TargetOptions
-from conformance.target import Target
+from conformance.targets.base import TargetOptions
+from conformance.targets.server import Target
 
 OPTIONS = (
     "--responder --profile batch --profile discovery --profile queue --state {state} "

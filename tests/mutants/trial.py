@@ -16,7 +16,7 @@ from conformance.core.settings import Settings
 from conformance.core.verdicts import TargetError, Verdict
 from conformance.report.failure import describe
 from conformance.runner import CaseResult, run_case
-from conformance.subject import Subject
+from conformance.targets.base import Subject
 
 CONTROL = "none"
 """The name of the server or client that makes no mistake: the control of the experiment."""

@@ -1,6 +1,6 @@
 """Keep a target's processes from outliving the kit.
 
-Runs as a process of its own between the kit and the target, ``python guardian.py INPUT COMMAND [ARGUMENT ...]``, in a
+Runs as a process of its own between the kit and the target, ``python supervisor.py INPUT COMMAND [ARGUMENT ...]``, in a
 process group of its own; INPUT is the number of the descriptor that becomes the target's standard input. It ends
 every descendant of the target (on Linux even those in other groups; elsewhere the kit ends the group) when the target
 ends or when its own standard input closes, which happens however the kit ends. It exits with the target's status and

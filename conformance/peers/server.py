@@ -7,9 +7,9 @@ import time
 from typing import Any
 
 from conformance.core.verdicts import BrokenFrame, Violation
+from conformance.peers.base import Stream
 from conformance.protocol import codec, schemas
 from conformance.protocol.codec import Message
-from conformance.stream import Stream
 
 
 class ClientEnd(Stream):

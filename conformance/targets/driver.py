@@ -28,7 +28,7 @@ class Input(Protocol):
 
 
 class DriverProcess(Protocol):
-    """What the kit needs of a driver's process; :class:`GuardedProcess` is one."""
+    """What the kit needs of a driver's process; :class:`SupervisedProcess` is one."""
 
     @property
     def input(self) -> Input:

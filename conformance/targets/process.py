@@ -15,8 +15,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
-from conformance import guardian
 from conformance.core.verdicts import TargetError
+from conformance.targets import supervisor
 
 TAIL_BYTES = 4000
 POLL_SECONDS = 0.01
@@ -24,11 +24,11 @@ STATE = "{state}"
 """Stands in a server's command for the file in which it keeps what has to survive it."""
 STOP_GRACE_SECONDS = 3.0
 FIRST_SIGNAL_STATUS = 128
-"""The guardian exits with 128 plus the number of the signal that ended the target, as shells do."""
+"""The supervisor exits with 128 plus the number of the signal that ended the target, as shells do."""
 
 
-class GuardedProcess:
-    """A process under a guardian that ends it, and all it started, however the kit itself ends.
+class SupervisedProcess:
+    """A process under a supervisor that ends it, and all it started, however the kit itself ends.
 
     Args:
         command: program and arguments.
@@ -55,8 +55,8 @@ class GuardedProcess:
         # Deliberately not a pipe: a process that prints megabytes must neither block nor fill the kit's memory.
         self._output = tempfile.TemporaryFile()  # noqa: SIM115 - closed in stop()
         read_end, write_end = os.pipe()
-        self._guardian = subprocess.Popen(  # noqa: S603 - the command is the user's own
-            [sys.executable, "-I", "-S", guardian.__file__, str(read_end), *self.command],
+        self._supervisor = subprocess.Popen(  # noqa: S603 - the command is the user's own
+            [sys.executable, "-I", "-S", supervisor.__file__, str(read_end), *self.command],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE if talks else self._output,
             stderr=self._output,
@@ -73,18 +73,18 @@ class GuardedProcess:
     @property
     def output(self) -> IO[bytes]:
         """The standard output of a process that talks."""
-        assert self._guardian.stdout, "only a process that talks has an output to read"  # noqa: S101
-        return self._guardian.stdout
+        assert self._supervisor.stdout, "only a process that talks has an output to read"  # noqa: S101
+        return self._supervisor.stdout
 
     @property
     def is_alive(self) -> bool:
         """Whether the process has not ended."""
-        return self._guardian.poll() is None
+        return self._supervisor.poll() is None
 
     def wait(self, seconds: float) -> int | None:
         """Wait for the end of the process and return its status, or None when it is still running."""
         with contextlib.suppress(subprocess.TimeoutExpired):
-            return self._guardian.wait(seconds)
+            return self._supervisor.wait(seconds)
         return None
 
     def tail(self) -> str:
@@ -95,26 +95,26 @@ class GuardedProcess:
 
     def obituary(self) -> str:
         """Describe how the process ended and what it printed last."""
-        status = self._guardian.poll() or 0
+        status = self._supervisor.poll() or 0
         how = f"exit status {status}" if status <= FIRST_SIGNAL_STATUS else f"signal {status - FIRST_SIGNAL_STATUS}"
         return f"the process ended ({how}); its last output:\n{self.tail() or '(none)'}"
 
     def pids(self) -> list[int]:
         """Return the process ids of the process and its descendants (Linux; elsewhere empty)."""
-        return guardian.descendants(self._guardian.pid)
+        return supervisor.descendants(self._supervisor.pid)
 
     def ask_to_stop(self) -> None:
         """Ask for an orderly end (SIGTERM)."""
-        self._guardian.terminate()
+        self._supervisor.terminate()
 
     def kill(self) -> None:
         """End the process and everything it started at once, without a chance to put anything in order."""
         if os.name == "posix":
             with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._guardian.pid, signal.SIGKILL)
+                os.killpg(self._supervisor.pid, signal.SIGKILL)
         else:
-            self._guardian.kill()
-        self._guardian.wait()
+            self._supervisor.kill()
+        self._supervisor.wait()
 
     def stop(self) -> None:
         """End the process and everything it started, politely first; safe to call again."""
@@ -122,16 +122,16 @@ class GuardedProcess:
         if self.is_alive:
             self.ask_to_stop()
             self.wait(STOP_GRACE_SECONDS)
-        if self._guardian.stdin and not self._guardian.stdin.closed:
-            self._guardian.stdin.close()
+        if self._supervisor.stdin and not self._supervisor.stdin.closed:
+            self._supervisor.stdin.close()
             self.wait(STOP_GRACE_SECONDS)
         self.kill()
-        if self._guardian.stdout:
-            self._guardian.stdout.close()
+        if self._supervisor.stdout:
+            self._supervisor.stdout.close()
         self._output.close()
 
 
-class ServerProcess(GuardedProcess):
+class ServerProcess(SupervisedProcess):
     """A server that the kit started on a free port, accepting connections.
 
     Args:

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from conformance.connection import Connection
 from conformance.core.settings import Settings
 from conformance.core.trace import Trace
 from conformance.core.verdicts import TargetError, Violation
-from conformance.process import ServerProcess
-from conformance.stream import Ended
-from conformance.subject import Subject, TargetOptions, parse_address
+from conformance.peers.base import Ended
+from conformance.peers.client import Connection
+from conformance.targets.base import Subject, TargetOptions, parse_address
+from conformance.targets.process import ServerProcess
 from conformance.transport.credentials import Access
 
 RESPONDER_APP = "conformance"

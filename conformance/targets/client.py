@@ -7,9 +7,9 @@ from typing import Self
 
 from conformance.core.trace import Trace
 from conformance.core.verdicts import TargetError
-from conformance.driver import Driver
-from conformance.process import GuardedProcess, filled_in
-from conformance.subject import Subject
+from conformance.targets.base import Subject
+from conformance.targets.driver import Driver
+from conformance.targets.process import SupervisedProcess, filled_in
 
 
 class ClientTarget(Subject):
@@ -34,7 +34,7 @@ class ClientTarget(Subject):
         """
         options = self.options
         command = filled_in(options.client or "", {})
-        process = GuardedProcess(command, folder=options.folder, environment=options.environment, talks=True)
+        process = SupervisedProcess(command, folder=options.folder, environment=options.environment, talks=True)
         try:
             return Driver(process, trace, self.patience, before=before)
         except TargetError as error:

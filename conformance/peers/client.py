@@ -7,10 +7,10 @@ import time
 from typing import Any
 
 from conformance.core.verdicts import Violation
-from conformance.peer import Peer
+from conformance.peers.base import Ended
+from conformance.peers.peer import Peer
 from conformance.protocol import codec, schemas
 from conformance.protocol.codec import Message
-from conformance.stream import Ended
 
 FATAL = frozenset(schemas.document("error-code")["oneOf"][0]["enum"])
 """The codes of errors that end the connection (spec, chapter ERR)."""

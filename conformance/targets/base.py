@@ -12,8 +12,8 @@ from typing import Self
 
 from conformance.case import Role
 from conformance.core.settings import Settings
-from conformance.process import ServerProcess
 from conformance.protocol.files import read_toml
+from conformance.targets.process import ServerProcess
 from conformance.transport.credentials import Access
 
 

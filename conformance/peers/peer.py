@@ -6,9 +6,9 @@ import socket
 
 from conformance.core.trace import Trace
 from conformance.core.verdicts import BrokenFrame, TargetError
+from conformance.peers.base import Stream
 from conformance.protocol import codec
 from conformance.protocol.codec import Message
-from conformance.stream import Stream
 from conformance.transport.credentials import OPEN, Access
 from conformance.transport.segmentation import Chopper
 from conformance.transport.tls import TlsSocket

@@ -7,10 +7,10 @@ import queue
 from collections.abc import Callable, Iterator
 from typing import Any, Self
 
-from conformance.client_target import ClientTarget
 from conformance.core.trace import Trace
-from conformance.driver import Driver
-from conformance.subject import TargetOptions
+from conformance.targets.base import TargetOptions
+from conformance.targets.client import ClientTarget
+from conformance.targets.driver import Driver
 
 HELP = """\
 Do what stands behind 'do:' with your client, and say what came of it, a line each:
