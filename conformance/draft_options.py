@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from conformance.catalogue import all_cases
+from conformance.cases.catalogue import all_cases
 from conformance.specification import drafts
 from conformance.specification.drafts import OverlayError
 

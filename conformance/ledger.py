@@ -11,8 +11,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from conformance.case import Case, Role
-from conformance.catalogue import all_cases
+from conformance.cases.catalogue import all_cases
+from conformance.harness.case import Case, Role
 from conformance.protocol import schemas
 from conformance.protocol.files import read_json
 from conformance.protocol.requirements import Requirement, load, section_link

@@ -6,9 +6,9 @@ import json
 
 import click
 
-from conformance.case import Role
-from conformance.catalogue import select
+from conformance.cases.catalogue import select
 from conformance.draft_options import overlay_options
+from conformance.harness.case import Role
 from conformance.protocol.requirements import section_link
 
 

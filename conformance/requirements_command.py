@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.table import Table
 
 from conformance import ledger
-from conformance.case import Role
 from conformance.core.verdicts import ExitCode
+from conformance.harness.case import Role
 from conformance.ledger import Evidence, Ledger
 
 FILE = click.Path(dir_okay=False, path_type=Path)

@@ -16,7 +16,7 @@ import click
 from rich.console import Console
 
 from conformance import baseline
-from conformance.catalogue import all_cases, select
+from conformance.cases.catalogue import all_cases, select
 from conformance.core.settings import DEFAULT_EXAMPLES, SOAK_SECONDS, Settings
 from conformance.core.verdicts import ExitCode
 from conformance.draft_options import overlay_options

@@ -9,11 +9,11 @@ import zlib
 from dataclasses import dataclass, field
 from typing import Any
 
-from conformance.case import Case
-from conformance.client_scene import ClientScene
 from conformance.core.verdicts import BrokenFrame, TargetError, Unsupported, Verdict, Violation
-from conformance.scene import Scene
-from conformance.stage import Stage
+from conformance.harness.case import Case
+from conformance.harness.client_context import ClientScene
+from conformance.harness.context import Stage
+from conformance.harness.server_context import Scene
 from conformance.targets.base import Subject
 from conformance.targets.client import ClientTarget
 from conformance.targets.server import SERVER_ENDED, Target

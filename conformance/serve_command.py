@@ -10,7 +10,7 @@ from typing import NoReturn
 
 import click
 
-from conformance.catalogue import all_cases
+from conformance.cases.catalogue import all_cases
 from conformance.core.trace import Entry, Trace
 from conformance.core.verdicts import ExitCode, TargetError, Verdict
 from conformance.relay import Relay

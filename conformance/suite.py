@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from conformance.case import Case
+from conformance.harness.case import Case
 from conformance.plugin import Judge
 from conformance.targets.base import Subject
 

@@ -1,1 +1,1 @@
-"""The server cases, one module a chapter; each case is a plain function of a scene and knows no test runner."""
+"""The suite: cases of servers, cases of clients, and the catalogue of both."""

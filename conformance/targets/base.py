@@ -10,8 +10,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
-from conformance.case import Role
 from conformance.core.settings import Settings
+from conformance.harness.case import Role
 from conformance.protocol.files import read_toml
 from conformance.targets.process import ServerProcess
 from conformance.transport.credentials import Access

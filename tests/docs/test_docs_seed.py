@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from conformance.catalogue import all_cases
+from conformance.cases.catalogue import all_cases
 
 ROOT = Path(__file__).parents[2]
 CHECKLIST = ROOT / "docs" / "seed.md"

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from kit_commands import mini
 
-from conformance.case import Case, add, registered
-from conformance.catalogue import all_cases, select
+from conformance.cases.catalogue import all_cases, select
 from conformance.core.verdicts import Verdict
+from conformance.harness.case import Case, add, registered
 from conformance.protocol.profiles import PROFILES
 from conformance.protocol.requirements import load
 from conformance.runner import run_case

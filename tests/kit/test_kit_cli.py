@@ -18,7 +18,7 @@ from kit_commands import invoke, mini, new_marker, nothing_left, run_kit, run_on
 
 from conformance import baseline
 from conformance.__main__ import main as program
-from conformance.catalogue import all_cases, select
+from conformance.cases.catalogue import all_cases, select
 from conformance.core.settings import Settings
 from conformance.core.verdicts import Verdict
 from conformance.protocol import codec, schemas

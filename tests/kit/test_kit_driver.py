@@ -15,11 +15,11 @@ import pytest
 from kit_commands import invoke, wait_until
 from kit_scripted import Link, serving
 
-from conformance.case import Case
-from conformance.client_scene import ClientScene
 from conformance.core.settings import Settings
 from conformance.core.trace import Trace
 from conformance.core.verdicts import TargetError, Unsupported, Verdict, Violation
+from conformance.harness.case import Case
+from conformance.harness.client_context import ClientScene
 from conformance.protocol import codec
 from conformance.relay import Relay
 from conformance.runner import CaseResult, run_case

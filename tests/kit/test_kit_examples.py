@@ -13,15 +13,16 @@ import pytest
 from hypothesis import strategies as st
 from kit_commands import REFERENCE, mini, run_on
 
-from conformance import examples, strategies
-from conformance.cases.programs import Machine, Step
+from conformance.cases.server.properties import strategies
+from conformance.cases.server.properties.programs import Machine, Step
 from conformance.core.settings import Settings
 from conformance.core.trace import SHOWN_OCTETS, Trace
 from conformance.core.verdicts import Violation
-from conformance.examples import for_all
+from conformance.harness import property_testing
+from conformance.harness.property_testing import for_all
+from conformance.harness.server_context import Scene
 from conformance.protocol.server_model import Model
 from conformance.report.script import as_script
-from conformance.scene import Scene
 from conformance.targets.base import TargetOptions
 from conformance.targets.process import ServerProcess
 from conformance.targets.server import SERVER_ENDED, Target
@@ -81,7 +82,7 @@ def test_server_that_fails_only_once_has_failed(scene: Scene) -> None:
 
 
 def test_shrinking_on_a_slow_server_ends_in_time(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(examples, "SHRINKING_SECONDS", 0.3)
+    monkeypatch.setattr(property_testing, "SHRINKING_SECONDS", 0.3)
     spent: list[float] = []
 
     def holds(example: list[int]) -> None:

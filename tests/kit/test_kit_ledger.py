@@ -11,8 +11,8 @@ import pytest
 from kit_commands import invoke, mini, run_on
 
 from conformance import ledger
-from conformance.case import Case
-from conformance.catalogue import all_cases
+from conformance.cases.catalogue import all_cases
+from conformance.harness.case import Case
 from conformance.protocol import schemas
 from conformance.protocol.requirements import load
 

@@ -10,15 +10,15 @@ from typing import Any
 import pytest
 from kit_commands import mini
 
-from conformance.case import Case
 from conformance.core.settings import Settings
 from conformance.core.verdicts import BrokenFrame, TargetError, Unsupported, Verdict, Violation
+from conformance.harness.case import Case
+from conformance.harness.server_context import Scene
 from conformance.protocol import codec
 from conformance.protocol.requirements import load
 from conformance.report.failure import describe
 from conformance.results import Run
 from conformance.runner import CaseResult, run_case
-from conformance.scene import Scene
 from conformance.targets import process
 from conformance.targets.base import TargetOptions
 from conformance.targets.server import Target

@@ -14,8 +14,8 @@ from client_mutants import MUTANTS
 from mutation import ClientMutant
 from trial import CONTROL
 
-from conformance.case import Role
 from conformance.core.settings import Settings
+from conformance.harness.case import Role
 from conformance.targets.base import TargetOptions
 from conformance.targets.client import ClientTarget
 

@@ -22,8 +22,8 @@ from mutation import Mutant
 from servers import ServerLaboratory
 from trial import Laboratory, Outcome, attempt, claiming, control
 
-from conformance.case import Role
-from conformance.catalogue import all_cases
+from conformance.cases.catalogue import all_cases
+from conformance.harness.case import Role
 from conformance.ledger import MUTANTS_FORMAT
 from conformance.protocol.requirements import load
 from conformance.runner import CaseResult

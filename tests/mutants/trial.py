@@ -10,10 +10,10 @@ from typing import Any, Protocol
 
 from mutation import Mutant
 
-from conformance.case import Case, Role
-from conformance.catalogue import all_cases, select
+from conformance.cases.catalogue import all_cases, select
 from conformance.core.settings import Settings
 from conformance.core.verdicts import TargetError, Verdict
+from conformance.harness.case import Case, Role
 from conformance.report.failure import describe
 from conformance.runner import CaseResult, run_case
 from conformance.targets.base import Subject

@@ -1,0 +1,1 @@
+"""Cases that test clients through their driver."""

@@ -1,0 +1,345 @@
+"""HSK, on a client: the connect message, the acknowledgement, and refusals."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from conformance.core.verdicts import Violation
+from conformance.harness.case import Case, add, client_case
+from conformance.harness.client_context import APP, QUICK_DELAY_MS, ClientScene
+from conformance.peers.base import Ended
+from conformance.peers.server import ClientEnd
+from conformance.protocol import codec
+
+SHORT_TIMEOUT_MS = 300
+HELD_SECONDS = 0.15
+"""Long enough for a client that does not wait to have sent something."""
+RETRY_SECONDS = 8 * QUICK_DELAY_MS / 1000
+"""In which a client that connects again by itself would have done so."""
+
+
+def connects(scene: ClientScene, app: str) -> None:
+    """Have the client connect in an application, and compare ids."""
+    asked = scene.begin_connecting(app_id=app)
+    end = scene.accept()
+    connect = end.shake_hands()
+    scene.expect_connected(asked)
+    scene.driver.expect("connected")
+    identity = scene.driver.ask("connection_info")
+    if connect["app_id"] != app or not identity["connected"]:
+        raise Violation(
+            "the client joined another application than its own", received=codec.shorten([connect, identity])
+        )
+    if identity.get("connection_id", end.connection_id) != end.connection_id:
+        raise Violation("the client connected under another id than its own", received=codec.shorten(identity))
+    scene.settle(end)
+
+
+for _name, _app in {
+    "usual": APP,
+    "of-one-character": "x",
+    "of-full-length": "a" * 255,
+    "in-unicode": "äö€😀 with blanks",
+    "with-controls": "a\x00b\n",
+}.items():
+    add(
+        Case(
+            f"client-handshake/application-{_name}",
+            ("HSK-001", "ENV-001", "ENV-012"),
+            f"The first frame is a valid connect message, with an app_id {_name.replace('-', ' ')}.",
+            partial(connects, app=_app),
+            role="client",
+        )
+    )
+
+
+@client_case("client-handshake/application-that-cannot-be", "HSK-001")
+def impossible_application(scene: ClientScene) -> None:
+    """Made for an application whose name is too long, the client refuses to be made or to connect, or sends another."""
+    host, port = scene.address
+    made = scene.driver.begin("create", app_id="a" * 256, host=host, port=port, reconnect_attempts=0)
+    if "error" in scene.driver.answer(made):
+        return
+    scene.driver.begin("connect")
+    end = scene.accept_within(HELD_SECONDS * scene.time_scale)
+    if end:
+        with contextlib.suppress(Ended):
+            end.take_connect()
+
+
+@client_case("client-handshake/nothing-ahead-of-the-acknowledgement", "HSK-002", seconds=0.2)
+def nothing_ahead(scene: ClientScene) -> None:
+    """Until the acknowledgement is there the client sends nothing but its connect message, whatever it is told."""
+    asked = scene.begin_connecting()
+    end = scene.accept()
+    end.take_connect()
+    scene.driver.begin("subscribe", channel="early")
+    scene.driver.begin("publish", channel="early", payload=1)
+    scene.driver.begin("send_request", channel="early", payload=1, timeout_ms=50)
+    scene.wait(HELD_SECONDS * scene.time_scale)
+    if end.has_arrived():
+        raise Violation("the client did not wait for the acknowledgement", received=codec.shorten(end.receive()))
+    end.acknowledge()
+    scene.expect_connected(asked)
+
+
+@client_case("client-handshake/early-subscriptions-wait-too", "HSK-002", seconds=0.2)
+def early_subscriptions_wait(scene: ClientScene) -> None:
+    """What was subscribed to before the client connected waits for the acknowledgement as well."""
+    scene.create()
+    scene.subscribe_early("early")
+    asked = scene.driver.begin("connect")
+    end = scene.accept()
+    end.take_connect()
+    scene.wait(HELD_SECONDS * scene.time_scale)
+    if end.has_arrived():
+        raise Violation("the client did not wait for the acknowledgement", received=codec.shorten(end.receive()))
+    end.acknowledge()
+    scene.expect_connected(asked)
+
+
+ACKNOWLEDGEMENTS: dict[str, tuple[str, dict[str, Any]]] = {
+    "with-unknown-members": ("HSK-009", {"motd": "hello", "server": {"name": "kit"}, "__proto__": 1, "error": None}),
+    "with-unknown-profiles": ("PRF-002", {"profiles": ["batch", "telepathy", ""]}),
+    "with-unknown-limits": ("HSK-009", {"limits": {"max_frame_bytes": 1_048_576, "max_moons": 1}}),
+    "of-a-newer-minor-version": ("HSK-009", {"protocol": "1.7"}),
+}
+
+
+def acknowledged(scene: ClientScene, payload: dict[str, Any]) -> None:
+    """Acknowledge with these members, and use the connection."""
+    scene.settle(scene.connect(acknowledgement=payload))
+
+
+for _name, (_rule, _payload) in ACKNOWLEDGEMENTS.items():
+    add(
+        Case(
+            f"client-handshake/acknowledgement-{_name}",
+            (_rule,),
+            f"An acknowledgement {_name.replace('-', ' ')} is one.",
+            partial(acknowledged, payload=_payload),
+            role="client",
+        )
+    )
+
+
+@client_case("client-handshake/smallest-acknowledgement", "HSK-009")
+def smallest_acknowledgement(scene: ClientScene) -> None:
+    """An acknowledgement with nothing but status and connection_id, and without reply_to, is one."""
+    asked = scene.begin_connecting()
+    end = scene.accept()
+    end.take_connect()
+    message = end.acknowledgement()
+    message["payload"] = {"status": "connected", "connection_id": end.connection_id}
+    del message["reply_to"]
+    end.send(message)
+    scene.expect_connected(asked)
+    scene.settle(end)
+
+
+@client_case("client-handshake/acknowledgement-with-unknown-envelope-members", "ENV-011")
+def acknowledgement_with_unknown_members(scene: ClientScene) -> None:
+    """An acknowledgement whose envelope has members that the client does not know is one."""
+    asked = scene.begin_connecting()
+    end = scene.accept()
+    end.take_connect()
+    end.send(end.acknowledgement() | {"version": "9", "trace_id": {"a": [1]}})
+    scene.expect_connected(asked)
+    scene.settle(end)
+
+
+@client_case("client-handshake/slow-acknowledgement", "HSK-001", seconds=0.4)
+def slow_acknowledgement(scene: ClientScene) -> None:
+    """An acknowledgement that takes its time, within the connection timeout, is waited for."""
+    asked = scene.begin_connecting(connection_timeout_ms=int(3000 * scene.time_scale))
+    end = scene.accept()
+    end.take_connect()
+    scene.wait(0.3 * scene.time_scale)
+    end.acknowledge()
+    scene.expect_connected(asked)
+    scene.settle(end)
+
+
+def refused(scene: ClientScene, code: str) -> None:
+    """Answer the connect message with an error and end the stream."""
+    asked = scene.begin_connecting()
+    end = scene.accept()
+    connect = end.take_connect()
+    end.send(end.error(code, connect, app_id="system"))
+    end.end_sending()
+    scene.expect_not_connected(asked)
+
+
+for _code in (
+    *("handshake_required", "unsupported_protocol", "unauthorized", "too_many_connections", "shutting_down"),
+    "a_code_of_the_future",
+):
+    add(
+        Case(
+            f"client-handshake/refused-with-{_code.replace('_', '-')}",
+            ("HSK-012",),
+            f"A connect message that is answered with {_code} is a failed attempt.",
+            partial(refused, code=_code),
+            role="client",
+        )
+    )
+
+
+def broken_off(scene: ClientScene, how: Callable[[ClientEnd], None]) -> None:
+    """End the stream instead of acknowledging."""
+    asked = scene.begin_connecting()
+    end = scene.accept()
+    end.take_connect()
+    how(end)
+    scene.expect_not_connected(asked)
+
+
+def _send_and_end(end: ClientEnd, message_type: str, payload: Any, channel: str = "system") -> None:
+    end.send(end.message(message_type, channel, payload))
+    end.end_sending()
+
+
+def _half_an_acknowledgement(end: ClientEnd) -> None:
+    octets = codec.frame(codec.encode(end.acknowledgement()))
+    end.send_octets(octets[: len(octets) // 2])
+    end.end_sending()
+
+
+ENDINGS: dict[str, Callable[[ClientEnd], None]] = {
+    "end-of-stream": ClientEnd.end_sending,
+    "reset": ClientEnd.reset,
+    "half-an-acknowledgement": _half_an_acknowledgement,
+    "another-status": partial(_send_and_end, message_type="response", payload={"status": "pending"}),
+    "a-response-without-status": partial(_send_and_end, message_type="response", payload={}),
+    "a-publish": partial(_send_and_end, message_type="publish", payload={"status": "connected"}, channel="news"),
+}
+for _name, _how in ENDINGS.items():
+    add(
+        Case(
+            f"client-handshake/{_name}-instead-of-the-acknowledgement",
+            ("HSK-012",),
+            f"The attempt fails with {_name.replace('-', ' ')}, and the end, in place of the acknowledgement.",
+            partial(broken_off, how=_how),
+            role="client",
+        )
+    )
+
+
+@client_case("client-handshake/silence-instead-of-the-acknowledgement", "HSK-012", seconds=0.4)
+def silence(scene: ClientScene) -> None:
+    """A server that says nothing is given up within the connection timeout."""
+    asked = scene.begin_connecting(connection_timeout_ms=SHORT_TIMEOUT_MS)
+    end = scene.accept()
+    end.take_connect()
+    start = time.monotonic()
+    scene.expect_not_connected(asked)
+    if time.monotonic() - start > SHORT_TIMEOUT_MS / 1000 + 1.5 * scene.time_scale:
+        raise Violation("the client waited for the acknowledgement for much longer than its connection timeout")
+
+
+@client_case("client-handshake/keeps-its-id", "HSK-003", seconds=0.2)
+def keeps_its_id(scene: ClientScene) -> None:
+    """After a loss the client comes back under the same connection_id, in the same application."""
+    end = scene.connect(reconnect_attempts=5)
+    for _ in range(3):
+        end.end_sending()
+        again = scene.welcome_back()
+        if (again.connection_id, again.app_id) != (end.connection_id, end.app_id):
+            raise Violation(
+                "the client came back under another id", expected=end.connection_id, received=again.connection_id
+            )
+        end = again
+    scene.settle(end)
+
+
+def stays_away(scene: ClientScene, code: str) -> None:
+    """End an open connection with an error after which coming back does harm."""
+    end = scene.connect(reconnect_attempts=5)
+    end.send(end.error(code))
+    end.end_sending()
+    scene.expect_no_connection(RETRY_SECONDS, f"the client connected again by itself after {code}")
+
+
+def stays_away_when_refused(scene: ClientScene, code: str) -> None:
+    """Refuse an attempt to come back with such an error."""
+    end = scene.connect(reconnect_attempts=5)
+    end.end_sending()
+    again = scene.accept()
+    again.take_connect()
+    again.send(again.error(code, app_id="system"))
+    again.end_sending()
+    scene.expect_no_connection(RETRY_SECONDS, f"the client connected again by itself after {code}")
+
+
+for _code, _when in {
+    "session_replaced": stays_away,
+    "unauthorized": stays_away_when_refused,
+    "unsupported_protocol": stays_away_when_refused,
+}.items():
+    add(
+        Case(
+            f"client-handshake/stays-away-after-{_code.replace('_', '-')}",
+            ("HSK-026",),
+            f"After {_code} the client does not connect again by itself.",
+            partial(_when, code=_code),
+            role="client",
+            seconds=0.5,
+        )
+    )
+
+
+@client_case("client-handshake/ends-in-order", "HSK-028", seconds=0.3)
+def ends_in_order(scene: ClientScene) -> None:
+    """What the client sent ahead of disconnect arrives, then the end of the stream, and nothing that is no frame."""
+    end = scene.connect()
+    for number in range(20):  # more than the operating systems hold, so that some of it waits in the client
+        scene.driver.ask("publish", channel="last-words", payload="x" * 400_000 + str(number))
+    scene.driver.ask("disconnect")
+    arrived = end.receive_until_end()
+    if len(arrived) != 20 or end.was_reset or end.receive_octets_until_end():
+        raise Violation(
+            "what the client sent ahead of disconnect did not all arrive, or not in order",
+            expected="20 messages and the end of the stream",
+            received=f"{len(arrived)} messages{', then a reset' if end.was_reset else ''}",
+        )
+
+
+@client_case("client-handshake/process-ends-after-disconnect", "HSK-029")
+def process_ends(scene: ClientScene) -> None:
+    """After disconnect nothing keeps the client's process alive."""
+    end = scene.connect()
+    scene.driver.ask("disconnect")
+    end.expect_gone()
+    _expect_exit(scene)
+
+
+@client_case("client-handshake/process-ends-while-connecting", "HSK-029")
+def process_ends_while_connecting(scene: ClientScene) -> None:
+    """A client that is told to disconnect while it waits for the acknowledgement lets its process end."""
+    scene.begin_connecting()
+    end = scene.accept()
+    end.take_connect()
+    scene.driver.ask("disconnect")
+    end.expect_gone()
+    _expect_exit(scene)
+
+
+@client_case("client-handshake/process-ends-with-requests-in-flight", "HSK-029")
+def process_ends_with_requests(scene: ClientScene) -> None:
+    """A client that is told to disconnect while requests are in flight lets its process end."""
+    end = scene.connect()
+    for number in range(5):
+        scene.driver.begin("send_request", channel="slow", payload=number, timeout_ms=60_000)
+        end.take("request", "slow")
+    scene.driver.ask("disconnect")
+    _expect_exit(scene)
+
+
+def _expect_exit(scene: ClientScene) -> None:
+    status = scene.driver.exit_status()
+    if status != 0:
+        raise Violation("the client's process did not end by itself", expected="exit status 0", received=str(status))

@@ -1,0 +1,259 @@
+"""LIM: sizes, slow consumers, times, shutdown."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+
+from conformance.core.verdicts import TargetError, Unsupported, Violation
+from conformance.harness.case import case
+from conformance.harness.server_context import Scene
+from conformance.peers.base import Ended
+from conformance.peers.client import Connection
+from conformance.protocol import codec
+from conformance.targets.resource_usage import MEBIBYTE
+
+CUSTOMARY_OUTBOUND_BYTES = 64 * MEBIBYTE
+KERNEL_BYTES = 20 * MEBIBYTE
+"""More than the operating systems hold for one connection on the loopback interface."""
+IDLE_SECONDS = 90.0
+SHORT_IDLE_SECONDS = 1.2
+"""Longer than the shortest handshake timeout: a timer that goes on after the handshake shows."""
+MANY_CONNECTIONS = 2000
+WARMING_ROUNDS = 5
+"""What a server allocates once and keeps, it then has."""
+ROUNDS = 80
+LEFT_BYTES = 262_144
+"""Of a frame that never ends; so often, clearly more than what may be left."""
+ARRIVAL_SECONDS = 0.1
+"""For a request to be in flight; a ping behind it would find out, but may wait for its handler (REQ-011)."""
+SHUTDOWN_SECONDS = 2.0
+"""Least patience with a server that stops: it may look for the signal no more than once a second."""
+
+
+@case("limits/answer-over-the-limit", "LIM-001", needs=("echo",), seconds=1.0)
+def answer_over_the_limit(scene: Scene) -> None:
+    """A request at the limit whose echo could exceed it gets an answer within the limit, or an error."""
+    peer = scene.connect()
+    if peer.limit("max_frame_bytes") is None:
+        raise Unsupported("the server announces no max_frame_bytes")
+    request = peer.message("request", "conformance.echo", "", message_id="m") | {"timestamp": 0}
+    del request["reply_to"]
+    request["payload"] = "x" * (peer.max_frame_bytes - len(codec.encode(request)))
+    peer.send(request)
+    answer = peer.receive()
+    if answer["payload"] != request["payload"]:
+        peer.check_error(answer, "handler_failed", request)
+    peer.expect_silence()
+
+
+def flood(scene: Scene) -> tuple[Connection, int]:
+    """Publish more than may be held to a subscriber that never reads, and to one that does and gets everything.
+
+    Returns:
+        the subscriber that does not read, and how many messages of 1 MiB it was sent.
+    """
+    slow, quick, publisher = scene.connect(), scene.connect(), scene.connect()
+    channel = scene.name("flood")
+    for peer in (slow, quick):
+        peer.subscribe(channel)
+    rounds = ((slow.limit("max_outbound_bytes") or CUSTOMARY_OUTBOUND_BYTES) + KERNEL_BYTES) // MEBIBYTE + 1
+    for _ in range(rounds):
+        message = publisher.publish(channel, "x" * (MEBIBYTE - 1000))
+        quick.expect_deliveries([message])
+    return slow, rounds
+
+
+@case("limits/slow-consumer-is-dropped", "LIM-004", "LIM-005", "LIM-006", seconds=3.0)
+def slow_consumer_is_dropped(scene: Scene) -> None:
+    """A subscriber that never reads is dropped, while another one gets every message."""
+    slow, rounds = flood(scene)
+    delivered = 0
+    try:
+        while slow.receive()["message_type"] == "publish":
+            delivered += 1
+        slow.expect_end()
+    except Ended:
+        pass
+    except Violation as violation:
+        raise Violation(
+            "a subscriber that does not read is not dropped",
+            expected="the end of the connection",
+            received=f"{delivered} of {rounds} messages, then: {violation}",
+        ) from None
+    if delivered >= rounds:
+        raise Violation("for a subscriber that does not read everything was held", received=f"{delivered} MiB")
+
+
+@case("limits/slow-consumer-is-told", "LIM-016", seconds=3.0)
+def slow_consumer_is_told(scene: Scene) -> None:
+    """A subscriber that was dropped for not reading finds slow_consumer at the end when it reads on."""
+    slow, _ = flood(scene)
+    while (last := slow.receive("the error slow_consumer"))["message_type"] == "publish":
+        pass
+    slow.check_error(last, "slow_consumer", None)
+
+
+@case("limits/slow-reader-of-its-own-answers", "LIM-007", needs=("echo",), seconds=2.0)
+def slow_reader_of_its_own_answers(scene: Scene) -> None:
+    """A client that asks for more than it reads is made to wait, not dropped."""
+    peer = scene.connect()
+    bound = peer.limit("max_outbound_bytes") or CUSTOMARY_OUTBOUND_BYTES
+    number = (bound + KERNEL_BYTES) // MEBIBYTE
+    requests = [peer.request_message("conformance.echo", {"text": "x" * (MEBIBYTE - 1000)}) for _ in range(number)]
+    octets = b"".join(codec.frame(codec.encode(request)) for request in requests)
+    taken = peer.send_without_reading(octets, stall_seconds=0.3 * scene.time_scale)
+    peer.send_octets(octets[taken:])
+    try:
+        answered = {peer.receive()["reply_to"] for _ in requests}
+    except Ended as end:
+        raise Violation("a client that read its answers late was dropped", received=str(end)) from None
+    if answered != {request["message_id"] for request in requests}:
+        raise Violation("a client that read its answers late did not get all of them", received=f"{len(answered)}")
+
+
+@case("limits/hundred-connections", "LIM-008", seconds=0.3)
+def hundred_connections(scene: Scene) -> None:
+    """A hundred connections are served at the same time."""
+    peers = [scene.connect() for _ in range(100 - _in_use(scene))]
+    for peer in peers:
+        peer.expect_silence()
+
+
+def _in_use(scene: Scene) -> int:
+    """Connections that other workers may hold on a shared server; none on one of the kit's own."""
+    return 0 if scene.target.process else 20
+
+
+@case("limits/too-many-connections", "LIM-009", spawned=True, seconds=1.0)
+def too_many_connections(scene: Scene) -> None:
+    """A connection over the announced limit is told so and closed; when another one leaves, there is room again."""
+    with scene.own_server():
+        first = scene.connect()
+        limit = first.limit("max_connections")
+        if limit is None or limit > MANY_CONNECTIONS:
+            raise Unsupported(f"the server announces no limit of at most {MANY_CONNECTIONS} connections")
+        others = [scene.connect() for _ in range(limit - 1)]
+        scene.open().expect_error("too_many_connections", None)
+        first.expect_silence()
+        others[0].end_sending()
+        others[0].expect_end()
+        scene.connect().expect_silence()
+
+
+@case("limits/idle-connection-stays-open", "LIM-010", seconds=SHORT_IDLE_SECONDS)
+def idle_connection_stays_open(scene: Scene) -> None:
+    """A connection that is silent is not closed: for 1.2 s by default, for the whole 90 s with --soak."""
+    peer = scene.connect()
+    scene.wait(IDLE_SECONDS if scene.settings.soak_seconds >= IDLE_SECONDS else SHORT_IDLE_SECONDS)
+    try:
+        peer.expect_silence()
+    except Ended as end:
+        raise Violation("an idle connection was closed before 90 s had passed", received=str(end)) from None
+
+
+@case("limits/ended-connections-leave-nothing-behind", "LIM-017", spawned=True, seconds=1.0)
+def ended_connections_leave_nothing(scene: Scene) -> None:
+    """Hundreds of connections (with --soak as many as time allows) that end in every way leave the server as it was."""
+    bystander = scene.connect()
+    for _ in range(WARMING_ROUNDS):
+        come_and_go(scene)
+    bystander.expect_silence()
+    before, end = scene.usage(), time.monotonic() + scene.settings.soak_seconds
+    for _ in range(ROUNDS):
+        come_and_go(scene)
+    while time.monotonic() < end:
+        come_and_go(scene)
+    bystander.expect_silence()
+    scene.check_leftovers(before)
+
+
+def come_and_go(scene: Scene) -> None:
+    """Open connections, leave each in another state with something in hand, and drop them all."""
+    with scene.example():
+        idle, asked, listener, cut, refused = (scene.connect() for _ in range(5))
+        scene.open().send_octets(b"\x00\x00")
+        asked.send(asked.ping_message())
+        for number in range(20):
+            own = {"connection_id": listener.connection_id}
+            listener.send(listener.message("subscribe", f"leftovers-{number}", own))
+        whole = codec.frame(codec.encode(cut.message("publish", "leftovers-1", "x" * LEFT_BYTES)))
+        cut.send_octets(whole[:-1])
+        refused.send_body(b"[]")
+        with contextlib.suppress(Violation):  # how it is refused is for other cases (ENC-007)
+            refused.receive_until_end()
+        idle.end_sending()
+        idle.expect_end()
+
+
+@case("limits/answers-after-the-end-of-the-stream", "LIM-011", needs=("delay",), seconds=0.2)
+def answers_after_the_end(scene: Scene) -> None:
+    """A client that ends its sending side still gets the answers to what it sent."""
+    peer = scene.connect()
+    requests = {
+        "ping": peer.ping_message(),
+        "conformance.delay": peer.request_message("conformance.delay", {"delay_ms": 100, "value": "owed"}),
+    }
+    peer.send(*requests.values())
+    peer.end_sending()
+    answered = {answer.get("reply_to") for answer in peer.receive_until_end()}
+    missing = [name for name, request in requests.items() if request["message_id"] not in answered]
+    if missing:
+        raise Violation(
+            "after the client's end of stream an answer that was owed did not come",
+            expected="the answers to both requests",
+            received=f"none to {', '.join(missing)}",
+        )
+
+
+@case("limits/shutdown-says-so", "LIM-014", spawned=True, seconds=1.0)
+def shutdown_says_so(scene: Scene) -> None:
+    """A server that is asked to stop tells every connection and closes it."""
+    with scene.own_server() as process:
+        peers = [scene.connect() for _ in range(3)]
+        process.ask_to_stop()
+        for peer in peers:
+            peer.patience = max(peer.patience, SHUTDOWN_SECONDS)
+        for peer in peers:
+            peer.expect_error("shutting_down", None)
+
+
+@case("limits/shutdown-refuses-new-connections", "LIM-012", needs=("delay",), spawned=True, seconds=1.0)
+def shutdown_refuses_new_connections(scene: Scene) -> None:
+    """Soon after a shutdown has begun, while a request is still in flight, nobody new gets a handshake."""
+    with scene.own_server() as process:
+        peer = scene.connect()
+        peer.send(peer.request_message("conformance.delay", {"delay_ms": int(1500 * scene.time_scale), "value": 1}))
+        scene.wait(ARRIVAL_SECONDS)
+        process.ask_to_stop()
+        deadline = time.monotonic() + 0.7 * scene.time_scale
+        started = 0.0
+        while started <= deadline:
+            started = time.monotonic()
+            # Once may be a connection whose handshake the shutdown met half-way.
+            if not _gets_in(scene) and not _gets_in(scene):
+                return
+            scene.wait(0.02)
+        raise Violation("a server that is shutting down still accepts new connections")
+
+
+def _gets_in(scene: Scene) -> bool:
+    try:
+        scene.connect()
+    except (Violation, TargetError):
+        return False
+    return True
+
+
+@case("limits/shutdown-answers-what-is-in-flight", "LIM-013", needs=("delay",), spawned=True, seconds=1.0)
+def shutdown_answers_what_is_in_flight(scene: Scene) -> None:
+    """A request in flight when the shutdown begins is answered before shutting_down."""
+    with scene.own_server() as process:
+        peer = scene.connect()
+        request = peer.request_message("conformance.delay", {"delay_ms": 250, "value": "owed"})
+        peer.send(request)
+        peer.patience = max(peer.patience, SHUTDOWN_SECONDS)
+        scene.wait(ARRIVAL_SECONDS)
+        process.ask_to_stop()
+        peer.expect_payload(request, {"value": "owed"}, "a shutdown changed the answer to a request in flight")
+        peer.expect_error("shutting_down", None)

@@ -1,0 +1,49 @@
+"""PRF: optional features are announced, and only what is announced is special."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from conformance.core.verdicts import Violation
+from conformance.harness.case import case
+from conformance.harness.server_context import Scene
+from conformance.peers.client import Connection
+from conformance.protocol.profiles import PROFILES, Profile
+
+
+def without(scene: Scene, peer: Connection) -> Iterator[Profile]:
+    """Yield the profiles that the server does not announce on the connection, and that nobody says it has."""
+    announced = (peer.acknowledgement or {})["payload"].get("profiles", ())
+    for name, profile in PROFILES.items():
+        if name not in {*announced, *scene.target.options.profiles}:
+            yield profile
+
+
+@case("profiles/only-defined-ones-are-announced", "PRF-001")
+def only_defined_ones(scene: Scene) -> None:
+    """The acknowledgement names no profile that this version of the protocol does not define."""
+    payload = (scene.connect().acknowledgement or {})["payload"]
+    unknown = set(payload.get("profiles", ())) - PROFILES.keys()
+    if unknown:
+        raise Violation("the server announces profiles that are not defined", received=str(sorted(unknown)))
+
+
+@case("profiles/without-a-profile-its-channels-are-ordinary", "PRF-003")
+def channels_are_ordinary(scene: Scene) -> None:
+    """On channels of profiles that the server does not announce, clients publish as on any other."""
+    peer = scene.connect()
+    families = (f"{profile.family}x" for profile in without(scene, peer) if profile.family)
+    for channel in (*families, *(channel for profile in without(scene, peer) for channel in profile.channels)):
+        peer.subscribe(channel)
+        peer.publish_and_get(channel, {"action": "service_registered"})
+        peer.unsubscribe(channel)
+
+
+@case("profiles/without-a-profile-its-actions-are-unknown", "PRF-003")
+def actions_are_unknown(scene: Scene) -> None:
+    """Actions of profiles that the server does not announce are unknown."""
+    peer = scene.connect()
+    for action in (action for profile in without(scene, peer) for action in profile.actions):
+        request = peer.request_message("system", {"action": action})
+        peer.send(request)
+        peer.expect_error("unknown_action", request)

@@ -1,0 +1,1 @@
+"""Cases that make up messages, splits of the stream, and whole programs."""

@@ -1,0 +1,55 @@
+"""Frames by the thousand that are wrong in every way: the server stays up, serves others, and does not grow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hypothesis import strategies as st
+
+from conformance.cases.server.properties.messages import valid_messages
+from conformance.cases.server.properties.strategies import bodies
+from conformance.harness.case import case
+from conformance.harness.property_testing import for_all
+from conformance.harness.server_context import Scene
+from conformance.peers.client import Connection
+from conformance.protocol import codec
+from conformance.targets.resource_usage import Usage
+
+FRAMES = 40
+"""In each example; so ``--examples 2500`` makes a hundred thousand."""
+FRAMES_OF_A_CONNECTION = 4
+WARMING_SHARE = 0.2
+"""Of the examples; by then the server has what it allocates once and keeps."""
+
+
+@case("properties/any-frames-leave-the-server-as-it-was", "ISO-006", "LIM-017", spawned=True, seconds=0.8)
+def any_frames(scene: Scene) -> None:
+    """Forty frames an example, valid, almost valid and anything else, leave the server serving and as big as it was."""
+    app, me = scene.name("app"), "me"
+    usages: list[Usage] = []
+
+    def holds(frames: Sequence[bytes]) -> None:
+        bystander = scene.connect()
+        for number in range(0, len(frames), FRAMES_OF_A_CONNECTION):
+            peer = scene.open(app=app, connection_id=me)
+            _send(peer, frames[number : number + FRAMES_OF_A_CONNECTION], is_open=bool(number % 8))
+        bystander.expect_silence()
+        usages.append(scene.usage())
+
+    body = bodies(st.sampled_from(valid_messages(app, me)))
+    framed = st.builds(lambda body, error: codec.header(max(0, len(body) + error)) + body, body, LENGTH_ERRORS)
+    frame = framed | st.binary(max_size=40) | st.binary(max_size=40).map(codec.frame)
+    for_all(scene, st.lists(frame, min_size=FRAMES, max_size=FRAMES), holds)
+    scene.check_alive()
+    scene.check_leftovers(usages[int(len(usages) * WARMING_SHARE)])
+
+
+LENGTH_ERRORS = st.sampled_from([0, 0, 0, 0, 0, 0, -1, 1, 5, 2**31])
+
+
+def _send(peer: Connection, frames: Sequence[bytes], *, is_open: bool) -> None:
+    """Send frames, behind a handshake or not, and drop the connection."""
+    if is_open:
+        peer.handshake()
+    peer.send_octets(b"".join(frames))
+    peer.reset()

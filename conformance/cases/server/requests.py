@@ -1,0 +1,308 @@
+"""REQ: one request, one response."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from conformance.core.verdicts import Violation
+from conformance.harness.case import Case, add, case
+from conformance.harness.server_context import Scene
+from conformance.protocol import codec
+
+SHAPES: dict[str, Any] = {
+    "an-object": {"a": {"b": [1, {"c": None}]}},
+    "an-array": [1, [2, [3]], {}],
+    "a-string": "text with äöü€😀",
+    "a-number": -12.5,
+    "true": True,
+    "null": None,
+    "an-empty-object": {},
+    "an-error-of-its-own": {"status": "error", "error": {"code": "mine", "message": "an application's own"}},
+    "a-connect-payload": {"action": "connect", "connection_id": "somebody"},
+}
+
+
+def echoed(scene: Scene, payload: Any) -> None:
+    """Get ``payload`` back in exactly one response."""
+    peer = scene.connect()
+    request = peer.message("request", "conformance.echo", payload)
+    peer.send(request)
+    peer.expect_payload(request, payload, "an echo did not give the payload back")
+    peer.expect_silence("a request got more than one response")
+
+
+for _name, _payload in SHAPES.items():
+    add(
+        Case(
+            f"requests/echo-of-{_name}",
+            ("REQ-001", "REQ-002", "REQ-003", "ENV-010"),
+            f"A request with {_name.replace('-', ' ')} gets exactly one response, under the ids of the request.",
+            partial(echoed, payload=_payload),
+            needs=("echo",),
+        )
+    )
+
+
+@case("requests/ping-gets-exactly-one-response", "REQ-001", "REQ-002", "REQ-003")
+def ping_gets_one_response(scene: Scene) -> None:
+    """A ping gets one response with its own ids, and no second one."""
+    peer = scene.connect()
+    peer.request("system", {"action": "ping"})
+    peer.expect_silence("a ping got more than one response")
+
+
+@case("requests/responses-have-fresh-ids", "REQ-004")
+def responses_have_fresh_ids(scene: Scene) -> None:
+    """No two messages that the server originates on a connection share a message_id (the kit watches every frame)."""
+    peer = scene.connect()
+    for _ in range(20):
+        peer.expect_silence()
+        request = peer.request_message("no-such-channel", 1)
+        peer.send(request)
+        peer.expect_error("no_handler", request)
+
+
+@case("requests/echo-of-a-mebibyte", "REQ-001", needs=("echo",), seconds=0.2)
+def echo_of_a_mebibyte(scene: Scene) -> None:
+    """A payload of almost 1 MiB is echoed."""
+    peer = scene.connect()
+    request = peer.request_message("conformance.echo", {"text": "äöü€😀" * 60_000})
+    peer.send(request)
+    peer.expect_payload(request, request["payload"], "an echo did not give the payload back")
+
+
+def foreign_connection_id(scene: Scene, kind: str) -> None:
+    """Put somebody else's id into the payload, and get the answer oneself."""
+    bystander, peer = scene.connect(), scene.connect()
+    payload: dict[str, Any] = {"value": 1}
+    payload |= {"foreign": {"connection_id": bystander.connection_id}, "forged": {"connection_id": "nobody"}}.get(
+        kind, {}
+    )
+    payload |= {"of the wrong type": {"connection_id": 5}}.get(kind, {})
+    request = peer.message("request", "conformance.echo", payload)
+    peer.send(request)
+    try:
+        peer.expect_payload(request, payload, "an echo did not give the payload back")
+    finally:  # a response to somebody else says more than a missing one
+        bystander.expect_silence("a response went to the connection that the payload named")
+
+
+for _kind in ("foreign", "missing", "forged", "of the wrong type"):
+    add(
+        Case(
+            f"requests/connection-id-{_kind.replace(' ', '-')}",
+            ("REQ-005",),
+            f"With a connection_id that is {_kind} in the payload, the response goes to the connection that asked.",
+            partial(foreign_connection_id, kind=_kind),
+            needs=("echo",),
+        )
+    )
+
+
+@case("requests/two-connections-interleaved", "REQ-005", "ISO-006", needs=("echo",))
+def two_connections_interleaved(scene: Scene) -> None:
+    """Two connections that use the same message ids at the same time each get their own answers."""
+    peers = [scene.connect(), scene.connect()]
+    requests = {
+        peer.label: [
+            peer.request_message("conformance.echo", {"of": peer.label, "n": n}) | {"message_id": f"m-{n}"}
+            for n in range(50)
+        ]
+        for peer in peers
+    }
+    for pair in zip(*requests.values(), strict=True):
+        for peer, request in zip(peers, pair, strict=True):
+            peer.send(request)
+    for peer in peers:
+        answers = {answer["reply_to"]: answer["payload"] for answer in (peer.receive() for _ in range(50))}
+        if answers != {request["message_id"]: request["payload"] for request in requests[peer.label]}:
+            raise Violation("answers to two connections were mixed up", received=codec.shorten(answers))
+
+
+@case("requests/same-message-id-twice-in-flight", "REQ-007", needs=("delay",), seconds=0.1)
+def same_message_id_twice(scene: Scene) -> None:
+    """Two requests with one message_id in flight get two responses."""
+    peer = scene.connect()
+    twins = [
+        peer.request_message("conformance.delay", {"delay_ms": 40, "value": value}) | {"message_id": "twin"}
+        for value in (1, 2)
+    ]
+    peer.send(*twins)
+    values = sorted(peer.expect_response(twins[0])["payload"]["value"] for _ in twins)
+    if values != [1, 2]:
+        raise Violation(
+            "two requests with one message_id were not both answered", expected="[1, 2]", received=str(values)
+        )
+
+
+@case("requests/reply-to-of-a-request-is-ignored", "REQ-008")
+def reply_to_is_ignored(scene: Scene) -> None:
+    """A request with a reply_to is answered under its own message_id."""
+    peer = scene.connect()
+    ping = peer.ping_message() | {"reply_to": "something-else"}
+    peer.send(ping)
+    if peer.receive_through_pong(ping):
+        raise Violation("a request with a reply_to got more than its response")
+
+
+@case("requests/handlers-start-in-order", "REQ-009", needs=("emit",), seconds=0.1)
+def handlers_start_in_order(scene: Scene) -> None:
+    """Handlers that act at once act in the order in which their requests arrived."""
+    watcher, peer = scene.connect(), scene.connect()
+    channel = scene.name("order")
+    watcher.subscribe(channel)
+    requests = [
+        peer.request_message(
+            "conformance.emit", {"channel": channel, "count": 1, "message_type": "publish", "payload": number}
+        )
+        for number in range(50)
+    ]
+    peer.send(*requests)
+    for _ in requests:
+        peer.receive()
+    order = [message["payload"] for message in watcher.barrier()]
+    if order != list(range(50)):
+        raise Violation("handlers did not start in the order of their requests", received=str(order))
+
+
+@case("requests/thousand-in-flight", "REQ-001", needs=("echo",), seconds=0.5)
+def thousand_in_flight(scene: Scene) -> None:
+    """A thousand requests written at once get a thousand responses, each with its own payload."""
+    peer = scene.connect()
+    requests = {
+        request["message_id"]: request
+        for request in (peer.request_message("conformance.echo", {"n": n}) for n in range(1000))
+    }
+    peer.send(*requests.values())
+    for _ in range(1000):
+        answer = peer.receive()
+        request = requests.pop(answer["reply_to"], None)
+        if request is None or answer["payload"] != request["payload"]:
+            raise Violation("a response belongs to no request in flight", received=codec.shorten(answer))
+    peer.expect_silence()
+
+
+@case("requests/slow-handler-does-not-delay-others", "REQ-010", needs=("delay",), seconds=0.6)
+def slow_handler_does_not_delay_others(scene: Scene) -> None:
+    """While a handler of one connection takes its time, another connection is served."""
+    slow, other = scene.connect(), scene.connect()
+    request = slow.request_message("conformance.delay", {"delay_ms": int(350 * scene.time_scale), "value": 1})
+    slow.send(request)
+    for _ in range(3):
+        other.expect_silence()
+    other.request("conformance.delay", {"delay_ms": 0, "value": 2})
+    if slow.has_arrived():
+        raise Violation("other connections were served only after the slow handler had ended")
+    slow.expect_payload(request, {"value": 1}, "a slow handler's answer is wrong")
+
+
+@case("requests/slow-handler-does-not-delay-a-ping", "REQ-011", needs=("delay",), seconds=0.6)
+def slow_handler_does_not_delay_a_ping(scene: Scene) -> None:
+    """While a handler takes its time, a ping of the same connection is answered."""
+    peer = scene.connect()
+    request = peer.request_message("conformance.delay", {"delay_ms": int(300 * scene.time_scale), "value": 1})
+    ping = peer.ping_message()
+    peer.send(request, ping)
+    if peer.receive_through_pong(ping):
+        raise Violation("a ping waited for a slow handler of its own connection")
+    peer.expect_payload(request, {"value": 1}, "a slow handler's answer is wrong")
+
+
+@case("requests/quick-answer-overtakes-a-slow-one", "REQ-011", needs=("delay",), seconds=0.3)
+def quick_answer_overtakes(scene: Scene) -> None:
+    """Of two requests in flight on one connection, the one whose handler is done first is answered first."""
+    peer = scene.connect()
+    slow = peer.request_message("conformance.delay", {"delay_ms": int(250 * scene.time_scale), "value": "slow"})
+    quick = peer.request_message("conformance.delay", {"delay_ms": 0, "value": "quick"})
+    peer.send(slow, quick)
+    peer.expect_payload(quick, {"value": "quick"}, "the quick answer did not come first")
+    peer.expect_payload(slow, {"value": "slow"}, "a slow handler's answer is wrong")
+
+
+@case("requests/silent-handler-does-not-block", "REQ-011", needs=("silent", "echo"))
+def silent_handler_does_not_block(scene: Scene) -> None:
+    """Behind a request whose handler never ends, another request is answered."""
+    peer = scene.connect()
+    peer.send(peer.request_message("conformance.silent", {}))
+    request = peer.request_message("conformance.echo", {"n": 1})
+    peer.send(request)
+    peer.expect_payload(request, request["payload"], "the request behind a silent one got a wrong answer")
+
+
+def no_handler(scene: Scene, payload: Any) -> None:
+    """Ask on a channel that nobody handles."""
+    peer = scene.connect()
+    request = peer.message("request", scene.name("nobody"), payload)
+    peer.send(request)
+    peer.expect_error("no_handler", request)
+    peer.expect_silence()
+
+
+for _name, _value in {"an-object": {"a": 1}, "a-string": "x", "null": None}.items():
+    add(
+        Case(
+            f"requests/no-handler-for-{_name}",
+            ("REQ-012", "ERR-005"),
+            f"A request with {_name.replace('-', ' ')} on a channel without a handler gets no_handler.",
+            partial(no_handler, payload=_value),
+        )
+    )
+
+
+@case("requests/channel-that-has-subscribers-has-no-handler", "REQ-012")
+def subscribed_channel_has_no_handler(scene: Scene) -> None:
+    """A channel with subscribers but no handler answers requests with no_handler, and the subscribers get nothing."""
+    peer, subscriber = scene.connect(), scene.connect()
+    channel = scene.name("nobody")
+    subscriber.subscribe(channel)
+    request = peer.request_message(channel, {"a": 1})
+    peer.send(request)
+    peer.expect_error("no_handler", request)
+    subscriber.expect_silence("a request was delivered to a subscriber")
+
+
+@case("requests/failing-handler", "REQ-013", "ERR-005", needs=("fail",))
+def failing_handler(scene: Scene) -> None:
+    """A handler that fails gives handler_failed, and the connection goes on."""
+    peer = scene.connect()
+    request = peer.request_message("conformance.fail", {"detail": "boom"})
+    peer.send(request)
+    peer.expect_error("handler_failed", request)
+    peer.expect_silence()
+
+
+@case("requests/failure-tells-no-internals", "REQ-013", "REQ-014", needs=("fail",))
+def failure_tells_no_internals(scene: Scene) -> None:
+    """The answer to a failing handler has neither the exception's text nor a stack trace nor a path."""
+    peer = scene.connect()
+    secret = scene.name("secret")
+    peer.send(peer.request_message("conformance.fail", {"detail": secret}))
+    answer = peer.receive()
+    text = codec.encode(answer["payload"]).decode()
+    leaked = [
+        mark for mark in (secret, "Traceback", "Error", "Exception", ".py", ".js", "site-packages") if mark in text
+    ]
+    if leaked or answer["payload"].get("status") != "error":
+        raise Violation(
+            "the answer to a failing handler tells internals",
+            expected="an error answer without the exception's text, a stack trace or a path",
+            received=codec.shorten(answer["payload"]),
+        )
+
+
+@case("requests/response-is-discarded", "REQ-015")
+def response_is_discarded(scene: Scene) -> None:
+    """A response that a client sends is dropped without an answer, an error payload or not."""
+    peer = scene.connect()
+    for payload in ({"status": "connected"}, {"status": "error", "error": {"code": "x", "message": "y"}}, 1):
+        peer.send(peer.message("response", "conformance.echo", payload, reply_to="whatever"))
+        peer.expect_silence("a response sent to the server was answered")
+
+
+@case("requests/response-on-another-application-is-discarded", "REQ-015", "ERR-011")
+def foreign_response_is_discarded(scene: Scene) -> None:
+    """Even a response with a foreign app_id is dropped without an answer."""
+    peer = scene.connect()
+    peer.send(peer.message("response", "system", {"status": "pong"}, app_id=scene.name("app")))
+    peer.expect_silence("a response with a foreign app_id was answered")

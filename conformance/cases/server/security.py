@@ -1,0 +1,425 @@
+"""SEC: who is let in, and who can listen.
+
+These cases need what a client needs: the token (``--token-file``), and the certificates to trust (``--tls-ca``).
+"""
+
+from __future__ import annotations
+
+import ssl
+import warnings
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from conformance.core.verdicts import Unsupported, Violation
+from conformance.harness.case import Case, add, case
+from conformance.harness.server_context import Scene
+from conformance.peers.base import Ended
+from conformance.peers.client import Connection
+from conformance.protocol import codec
+from conformance.protocol.codec import Message
+from conformance.transport.credentials import OPEN
+from conformance.transport.tls import TlsSocket
+
+MEBIBYTE = 1024 * 1024
+DELAY_MS = 300
+SUFFIX = "x"
+
+
+def token_of(scene: Scene) -> str:
+    """Return the token that the server demands.
+
+    Raises:
+        Unsupported: the kit was given none.
+    """
+    if scene.target.access.token is None:
+        raise Unsupported("needs the token that the server demands (--token-file)")
+    return scene.target.access.token
+
+
+def tls_of(scene: Scene) -> ssl.SSLContext:
+    """Return what the server's certificate is checked against.
+
+    Raises:
+        Unsupported: the kit was given no certificates to trust.
+    """
+    if scene.target.access.tls is None:
+        raise Unsupported("needs a server that speaks TLS, and certificates to trust (--tls-ca)")
+    return scene.target.access.tls
+
+
+@case("security/is-announced", "SEC-001")
+def is_announced(scene: Scene) -> None:
+    """A server that demands a token or TLS announces the profile."""
+    if scene.target.access == OPEN:
+        raise Unsupported("needs a server that demands a token or TLS (--token-file, --tls-ca)")
+    payload = (scene.connect().acknowledgement or {})["payload"]
+    if "security" not in payload.get("profiles", ()):
+        raise Violation("a server with a token or TLS does not announce security", received=codec.shorten(payload))
+
+
+# Token
+
+
+def changed_case(token: str) -> str:
+    """Return a token that differs in upper and lower case alone, or not in that at all."""
+    return token.swapcase() if token.swapcase() != token else token + SUFFIX
+
+
+def wide(token: str) -> str:
+    """Return a token in wide forms of its characters, which some normal forms of Unicode take for the same."""
+    made = "".join(chr(ord(each) + 0xFEE0) if "!" <= each <= "~" else each for each in token)
+    return made if made != token else token + SUFFIX
+
+
+WRONG: dict[str, Callable[[str], dict[str, Any]]] = {
+    "absent": lambda _token: {},
+    "empty": lambda _token: {"token": ""},
+    "another": lambda _token: {"token": "no such token"},
+    "one-character-short": lambda token: {"token": token[:-1]},
+    "one-character-long": lambda token: {"token": token + SUFFIX},
+    "with-a-blank": lambda token: {"token": f" {token}"},
+    "with-a-line-feed": lambda token: {"token": f"{token}\n"},
+    "with-a-nul": lambda token: {"token": f"{token}\x00"},
+    "with-an-accent-behind": lambda token: {"token": f"{token}é"},
+    "in-other-forms-of-its-characters": lambda token: {"token": wide(token)},
+    "in-other-case": lambda token: {"token": changed_case(token)},
+    "not-ascii": lambda _token: {"token": "tökén €😀"},
+    "of-a-mebibyte": lambda _token: {"token": "x" * (MEBIBYTE - 1000)},
+    "in-another-member": lambda token: {"Token": token, "auth": {"token": token}},
+}
+
+
+def connect_with(peer: Connection, members: dict[str, Any], **payload: Any) -> Message:
+    """Return a connect message with these members in the place of the token."""
+    message = peer.connect_message(**payload)
+    message["payload"].pop("token", None)
+    message["payload"] |= members
+    return message
+
+
+def wrong_token(scene: Scene, shown: Callable[[str], dict[str, Any]]) -> None:
+    """Connect with a token that is not the server's."""
+    members = shown(token_of(scene))
+    scene.connect()
+    peer = scene.open()
+    message = connect_with(peer, members)
+    peer.send(message)
+    peer.expect_error("unauthorized", message)
+    scene.check_alive()
+
+
+for _name, _shown in WRONG.items():
+    add(
+        Case(
+            f"security/token-{_name}",
+            ("SEC-002", "ERR-006", "ERR-012"),
+            f"A connect message whose token is {_name.replace('-', ' ')} gets unauthorized, and it is closed.",
+            partial(wrong_token, shown=_shown),
+            profile="security",
+        )
+    )
+
+
+@case("security/right-token", "SEC-003", profile="security")
+def right_token(scene: Scene) -> None:
+    """A client with the right token is served, whatever else its connect payload has."""
+    token_of(scene)
+    peer = scene.open()
+    peer.handshake(client={"name": "x"}, further=1)
+    peer.expect_silence()
+    channel = scene.name("channel")
+    peer.subscribe(channel)
+    peer.publish_and_get(channel, 1)
+
+
+@case("security/refusals-do-not-differ", "SEC-004", profile="security")
+def refusals_do_not_differ(scene: Scene) -> None:
+    """Whatever is wrong with the token, the answer is the same."""
+    token = token_of(scene)
+    answers = {}
+    for name, shown in WRONG.items():
+        peer = scene.open()
+        message = connect_with(peer, shown(token))
+        peer.send(message)
+        answer = peer.receive("the error unauthorized")
+        answers[name] = {key: value for key, value in answer.items() if key not in {"message_id", "timestamp"}}
+        if answers[name].pop("reply_to") != message["message_id"]:
+            raise Violation("a refusal is not about the connect message", received=codec.shorten(answer))
+    for name, answer in answers.items():
+        if not codec.same(answer, answers["absent"]):
+            raise Violation(
+                f"the refusal of a token that is {name} differs from that of none",
+                expected=codec.shorten(answers["absent"]),
+                received=codec.shorten(answer),
+            )
+
+
+@case("security/refused-client-replaces-nobody", "SEC-005", "HSK-020", profile="security")
+def replaces_nobody(scene: Scene) -> None:
+    """A client without the token that has the name of another does not take its place or its subscriptions."""
+    token_of(scene)
+    channel = scene.name("channel")
+    live = scene.connect()
+    live.subscribe(channel)
+    for members in ({}, {"token": "no such token"}):
+        thief = scene.open(connection_id=live.connection_id)
+        message = connect_with(thief, members)
+        thief.send(message)
+        thief.expect_error("unauthorized", message)
+        live.publish_and_get(channel, "still here")
+
+
+@case("security/refused-client-does-nothing", "SEC-005", "ERR-007", profile="security")
+def does_nothing(scene: Scene) -> None:
+    """What a client sends behind a connect message that is refused is not acted upon."""
+    token_of(scene)
+    channel = scene.name("channel")
+    live = scene.connect()
+    live.subscribe(channel)
+    peer = scene.open()
+    message = connect_with(peer, {"token": "no such token"})
+    peer.send(message, peer.message("publish", channel, "forged"), peer.ping_message())
+    peer.expect_error("unauthorized", message)
+    live.expect_silence("a publish behind a connect message that was refused was delivered")
+
+
+@case("security/token-comes-before-the-version", "SEC-002", "ERR-011", "HSK-014", profile="security")
+def before_the_version(scene: Scene) -> None:
+    """Another version without the token is unauthorized, with the token an unsupported protocol."""
+    token = token_of(scene)
+    for members, code in (({}, "unauthorized"), ({"token": token}, "unsupported_protocol")):
+        peer = scene.open()
+        message = connect_with(peer, members, protocol="2.0")
+        peer.send(message)
+        peer.expect_error(code, message)
+
+
+@case("security/token-comes-behind-the-connect-message", "ERR-011", "HSK-013", profile="security")
+def behind_the_message(scene: Scene) -> None:
+    """A connect message that is not valid requires a handshake, whether the token is right, wrong or no string."""
+    token = token_of(scene)
+    for members in ({"token": token}, {"token": "no such token"}, {"token": None}, {"token": [token]}):
+        peer = scene.open()
+        message = connect_with(peer, members)
+        if isinstance(members["token"], str):
+            del message["payload"]["connection_id"]
+        peer.send(message)
+        peer.expect_error("handshake_required", message)
+
+
+@case("security/tokens-are-not-told", "SEC-006", profile="security")
+def not_told(scene: Scene) -> None:
+    """Neither a wrong token nor the right one is in anything that the server says."""
+    token = token_of(scene)
+    wrong = f"{token}-{scene.name('secret')}"
+    peer = scene.open()
+    message = connect_with(peer, {"token": wrong})
+    peer.send(message)
+    refused = peer.expect_error("unauthorized", message)
+    accepted = scene.connect()
+    again = accepted.connect_message()
+    accepted.send(again)
+    second = accepted.expect_error("already_connected", again)
+    for answer in (refused, accepted.acknowledgement, second):
+        if token in codec.encode(answer).decode() or wrong in codec.encode(answer).decode():
+            raise Violation("the server tells a token", received=codec.shorten(answer))
+
+
+# TLS
+
+
+def plain(scene: Scene) -> Connection:
+    """Return a connection without TLS to a server that speaks it.
+
+    Raises:
+        Unsupported: the server does not.
+    """
+    tls_of(scene)
+    return scene.open(access=replace(scene.target.access, tls=None))
+
+
+def expect_no_frame(peer: Connection, what: str) -> None:
+    """See the server close the connection without a frame; an alert of TLS is none."""
+    rest = peer.receive_octets_until_end()
+    if len(rest) > codec.HEADER_BYTES and rest[codec.HEADER_BYTES : codec.HEADER_BYTES + 1] == b"{":
+        raise Violation(f"the server sent a frame outside of TLS after {what}", received=repr(rest[:100]))
+
+
+PLAIN: dict[str, Callable[[Connection], bytes]] = {
+    "connect": lambda peer: codec.frame(codec.encode(peer.connect_message())),
+    "connect-and-ping": lambda peer: b"".join(
+        codec.frame(codec.encode(message)) for message in (peer.connect_message(), peer.ping_message())
+    ),
+    "http": lambda _peer: b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n\r\n",
+    "noise": lambda _peer: bytes(range(256)) * 4,
+    "long-header": lambda _peer: b"\xff\xff\xff\xff" + bytes(100),
+}
+
+
+def outside_of_tls(scene: Scene, octets: Callable[[Connection], bytes]) -> None:
+    """Speak without TLS."""
+    peer = plain(scene)
+    peer.send_octets(octets(peer))
+    expect_no_frame(peer, "octets outside of TLS")
+    scene.check_alive()
+
+
+for _name, _octets in PLAIN.items():
+    add(
+        Case(
+            f"security/plaintext-{_name}",
+            ("SEC-007", "ISO-006"),
+            f"Where TLS is demanded, {_name.replace('-', ' ')} without it gets no frame and is closed.",
+            partial(outside_of_tls, octets=_octets),
+            profile="security",
+        )
+    )
+
+
+@case("security/plaintext-does-nothing", "SEC-007", profile="security")
+def plaintext_does_nothing(scene: Scene) -> None:
+    """A connect message without TLS takes nobody's place, and what comes behind it is not delivered."""
+    channel = scene.name("channel")
+    live = scene.connect()
+    live.subscribe(channel)
+    peer = plain(scene)
+    peer.connection_id = live.connection_id
+    peer.send(peer.connect_message(), peer.message("publish", channel, "forged"))
+    expect_no_frame(peer, "a connect message outside of TLS")
+    live.publish_and_get(channel, "still here")
+
+
+@case("security/handshake-that-stops", "HSK-016", "HSK-018", "SEC-007", profile="security", seconds=10.0)
+def handshake_that_stops(scene: Scene) -> None:
+    """Who begins no handshake of TLS, or stops in it, is closed when the handshake timeout is over."""
+    announced = scene.target.acknowledgement.get("limits", {}).get("handshake_timeout_ms")
+    peers = [plain(scene), plain(scene)]
+    peers[1].send_octets(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")
+    scene.connect().expect_silence()
+    for peer in peers:
+        peer.patience = (announced / 1000 if announced else 30.0) + 3.0 * scene.time_scale
+        expect_no_frame(peer, "a handshake of TLS that never ended")
+
+
+def only(scene: Scene, version: ssl.TLSVersion) -> ssl.SSLContext:
+    """Return a context that speaks one version of TLS alone, however old.
+
+    Raises:
+        Unsupported: the system's TLS does not speak it any more.
+    """
+    tls_of(scene)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE  # the version is what matters here
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            context.set_ciphers("ALL:@SECLEVEL=0")
+            context.minimum_version = context.maximum_version = version
+    except (ssl.SSLError, ValueError) as error:
+        raise Unsupported(f"this system does not speak {version.name}: {error}") from None
+    return context
+
+
+@case("security/old-versions-of-tls-are-refused", "SEC-008", profile="security")
+def old_versions(scene: Scene) -> None:
+    """TLS 1.1 is refused, and TLS 1.2 is not."""
+    new = only(scene, ssl.TLSVersion.TLSv1_2)
+    scene.open(access=replace(scene.target.access, tls=new)).handshake()
+    old = only(scene, ssl.TLSVersion.TLSv1_1)
+    try:
+        peer = scene.open(access=replace(scene.target.access, tls=old))
+    except Violation:
+        scene.check_alive()
+        return
+    raise Violation("the server speaks TLS 1.1", received=str(inside(peer).version()))
+
+
+def inside(peer: Connection) -> TlsSocket:
+    """Return the socket of a connection, which has to be one with TLS."""
+    assert isinstance(peer._socket, TlsSocket), "the target speaks TLS"  # noqa: S101 - for the type checker
+    return peer._socket
+
+
+@case("security/end-is-announced", "SEC-009", "ERR-012", profile="security")
+def end_is_announced(scene: Scene) -> None:
+    """Behind a fatal error comes close_notify, and so it does when the client has ended its stream."""
+    tls_of(scene)
+    refused = scene.open()
+    refused.send(refused.ping_message())
+    refused.receive("the error handshake_required")
+    left = scene.connect()
+    left.end_sending()
+    for peer, when in ((refused, "a fatal error"), (left, "the client's end of stream")):
+        try:
+            peer.receive("the end of the stream")
+        except Ended as end:
+            if "close_notify" in str(end):
+                raise Violation(f"the stream ended without close_notify after {when}", received=str(end)) from None
+        else:
+            raise Violation(f"something came after {when}")
+
+
+@case("security/answers-after-close-notify", "SEC-010", "LIM-011", needs=("delay",), profile="security", seconds=0.4)
+def answers_after_close_notify(scene: Scene) -> None:
+    """A client that says close_notify still gets the answers that it is owed."""
+    tls_of(scene)
+    peer = scene.connect()
+    request = delayed(scene, peer)
+    peer.send(request)
+    peer.end_sending()
+    peer.expect_payload(request, {"value": 1}, "after close_notify an answer that was owed did not come")
+    peer.expect_end()
+
+
+@case("security/cut-off-stream-is-lost", "SEC-010", needs=("delay",), profile="security", seconds=0.5)
+def cut_off(scene: Scene) -> None:
+    """A stream that ends without close_notify is a lost connection: nothing more is sent on it."""
+    tls_of(scene)
+    peer, witness = scene.connect(), scene.connect()
+    request = delayed(scene, peer)
+    peer.send(request)
+    peer.expect_silence()
+    inside(peer).cut_off()
+    try:
+        message = peer.receive("the end of the connection")
+    except Ended:
+        witness.expect_silence()
+        return
+    raise Violation("an answer was sent on a connection that was cut off", received=codec.shorten(message))
+
+
+def delayed(scene: Scene, peer: Connection) -> Message:
+    """Return a request whose answer takes a while."""
+    return peer.request_message("conformance.delay", {"delay_ms": int(DELAY_MS * scene.time_scale), "value": 1})
+
+
+@case("security/long-frames", "FRM-009", "REQ-001", needs=("echo",), profile="security", seconds=0.3)
+def long_frames(scene: Scene) -> None:
+    """A frame of many records of TLS comes through both ways, and so do many frames in one record."""
+    tls_of(scene)
+    peer = scene.connect()
+    request = peer.request_message("conformance.echo", {"text": "x" * (MEBIBYTE - 2000)})
+    peer.send(request)
+    peer.expect_payload(request, request["payload"], "a long payload came back otherwise")
+    pings = [peer.ping_message() for _ in range(100)]
+    peer.send(*pings)
+    for ping in pings:
+        if peer.receive_through_pong(ping):
+            raise Violation("something else than a pong came")
+
+
+@case("security/broken-record", "ISO-006", "SEC-007", profile="security")
+def broken_record(scene: Scene) -> None:
+    """Octets that are no record of TLS, amid a connection, end it and no other."""
+    tls_of(scene)
+    live, peer = scene.connect(), scene.connect()
+    inside(peer).send_outside(b"\x17\x03\x03\x00\x20" + bytes(32))
+    try:
+        while True:
+            peer.receive("the end of the connection")
+    except Ended:
+        live.expect_silence()
+        scene.check_alive()

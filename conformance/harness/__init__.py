@@ -1,0 +1,1 @@
+"""What a case is written with: decorators, contexts, property testing."""

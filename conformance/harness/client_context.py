@@ -1,0 +1,219 @@
+"""One client case's view: the driven client, and the kit as its server."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import time
+from typing import Any
+
+from conformance.core.verdicts import Unsupported, Violation
+from conformance.harness.context import Stage, letters
+from conformance.peers.server import ClientEnd
+from conformance.protocol import codec
+from conformance.protocol.codec import Message
+from conformance.targets.client import ClientTarget
+
+APP = "conformance"
+BARRIER = "conformance.barrier"
+QUICK_DELAY_MS = 50
+BACKLOG = 50
+LOOK_SECONDS = 0.01
+
+
+class ClientScene(Stage):
+    """What the case function of a client is given.
+
+    Attributes:
+        driver: tells the client what to do, and hears what it does.
+
+    Args:
+        target: the client under test.
+        seed: seeds :attr:`random`, so that a case with chance in it can be repeated.
+
+    Raises:
+        TargetError: the driver does not start.
+    """
+
+    def __init__(self, target: ClientTarget, *, seed: int) -> None:
+        super().__init__(target, seed=seed)
+        self._patience = target.patience
+        self._ends: list[ClientEnd] = []
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=BACKLOG)
+        self.address: tuple[str, int] = self._listener.getsockname()[:2]
+        try:
+            self.driver = target.drive(self.trace, self._chopper.settle)
+        except BaseException:
+            self._listener.close()
+            raise
+
+    # -- the client ------------------------------------------------------------------------------------------------
+
+    def create(self, *, app_id: str = APP, **options: Any) -> None:
+        """Construct the client, pointed at the kit.
+
+        It does not connect again after a loss unless ``options`` say so.
+        """
+        host, port = self.address
+        usual = {"host": host, "port": port, "reconnect_attempts": 0, "reconnect_delay_ms": QUICK_DELAY_MS}
+        self.driver.ask("create", app_id=app_id, **usual | options)
+
+    def begin_connecting(self, **options: Any) -> int:
+        """Construct the client and tell it to connect; return the id of that command."""
+        self.create(**options)
+        return self.driver.begin("connect")
+
+    def connect(self, *, acknowledgement: dict[str, Any] | None = None, **options: Any) -> ClientEnd:
+        """Construct the client, have it connect, acknowledge it, and return the kit's end of the connection.
+
+        Args:
+            acknowledgement: members that its payload has besides the usual ones.
+            options: of the client; see :meth:`create`.
+
+        Raises:
+            Violation: it sent a bad connect message, or does not say that it is connected.
+        """
+        asked = self.begin_connecting(**options)
+        end = self.accept()
+        end.shake_hands(**acknowledgement or {})
+        self.expect_connected(asked)
+        return end
+
+    def expect_connected(self, asked: int) -> None:
+        """Show that the command ``connect`` with that id succeeded.
+
+        Raises:
+            Violation: it did not.
+        """
+        if not self.driver.finish(asked)["connected"]:
+            raise Violation("the client did not connect to a server that accepts it", expected="connected: true")
+
+    def expect_not_connected(self, asked: int) -> None:
+        """Show that the command ``connect`` with that id failed, as an error or with false (HSK-012).
+
+        Raises:
+            Violation: it succeeded.
+        """
+        answer = self.driver.answer(asked)
+        if "error" not in answer and answer["result"]["connected"]:
+            raise Violation("the client says that it is connected, and nobody accepted it", expected="connected: false")
+
+    # -- the kit's side --------------------------------------------------------------------------------------------
+
+    def accept(self, seconds: float | None = None) -> ClientEnd:
+        """Return the next connection of the client.
+
+        Args:
+            seconds: how long to wait for it; the usual patience if not given.
+
+        Raises:
+            Violation: it did not connect in time.
+        """
+        end = self.accept_within(self._patience if seconds is None else seconds)
+        if end is None:
+            raise Violation("the client did not connect in time", expected="a connection", received="none")
+        return end
+
+    def welcome_back(self) -> ClientEnd:
+        """Accept the client that connects again by itself, and wait until it says that it is connected.
+
+        Raises:
+            Violation: it does not connect in time, or does not say so.
+        """
+        end = self.accept()
+        end.shake_hands()
+        deadline = time.monotonic() + self._patience
+        while not self.driver.ask("connection_info")["connected"]:
+            if time.monotonic() > deadline:
+                raise Violation("the client does not say that it is connected again", expected="connected: true")
+            self.wait(LOOK_SECONDS)
+        return end
+
+    def accept_within(self, seconds: float) -> ClientEnd | None:
+        """Return the next connection of the client, or None when there is none for so long."""
+        self._chopper.settle()
+        self._listener.settimeout(seconds)
+        try:
+            connected, _ = self._listener.accept()
+        except TimeoutError:
+            self.trace.event("*", f"no connection came for {seconds:g} s")
+            return None
+        label = letters(len(self._ends))
+        end = ClientEnd(label, connected, self.trace, self._patience, self._chopper)
+        self._ends.append(end)
+        return end
+
+    def expect_no_connection(self, seconds: float, why: str) -> None:
+        """Show that the client does not connect for some time; there is no barrier that could show it sooner.
+
+        Raises:
+            Violation: it does.
+        """
+        if self.accept_within(seconds * self.time_scale):
+            raise Violation(why, expected="no connection", received="a connection")
+
+    def settle(self, end: ClientEnd) -> list[Message]:
+        """Have the client make one more request and answer it; return what it had sent ahead of that request.
+
+        What the client was sent before, it has taken by then, and what it told its user of it has arrived.
+
+        Raises:
+            Violation: the request did not come, or its answer did not reach the user.
+        """
+        asked = self.driver.begin("send_request", channel=BARRIER, payload=None)
+        before = []
+        while (message := end.receive("the client's request"))["channel_id"] != BARRIER:
+            before.append(message)
+        end.respond(message, "through")
+        answer = self.driver.finish(asked)["response"]
+        if answer.get("payload") != "through":
+            raise Violation("a request resolved to another response than its own", received=codec.shorten(answer))
+        return before
+
+    def subscribe(self, end: ClientEnd, channel: str, **members: Any) -> Message:
+        """Have the client subscribe, and return the message by which it does."""
+        self.driver.ask("subscribe", channel=channel, **members)
+        return self._take_subscription(end, "subscribe", channel)
+
+    def subscribe_early(self, channel: str) -> None:
+        """Have the client subscribe before it is connected.
+
+        Raises:
+            Unsupported: it refuses to; no rule asks for it.
+        """
+        if "error" in self.driver.answer(self.driver.begin("subscribe", channel=channel)):
+            raise Unsupported("the client takes no subscription before it is connected")
+
+    def unsubscribe(self, end: ClientEnd, channel: str, **members: Any) -> Message:
+        """Have the client unsubscribe, and return the message by which it does."""
+        self.driver.ask("unsubscribe", channel=channel, **members)
+        return self._take_subscription(end, "unsubscribe", channel)
+
+    def handed_over(self, end: ClientEnd) -> list[dict[str, Any]]:
+        """Return the events ``message`` up to now: what the client handed to its handlers, in order."""
+        self.settle(end)
+        return self.driver.take("message")
+
+    def close(self) -> None:
+        """End the client, and close every connection and the listening socket."""
+        super().close()
+        self.driver.stop()
+        for end in self._ends:
+            with contextlib.suppress(OSError):
+                end.discard()
+        self._listener.close()
+
+    def stop_listening(self) -> None:
+        """Have connections refused from now on."""
+        self._listener.close()
+
+    @staticmethod
+    def _take_subscription(end: ClientEnd, kind: str, channel: str) -> Message:
+        message = end.take(kind, channel)
+        if message["payload"]["connection_id"] != end.connection_id:
+            raise Violation(
+                f"a {kind} does not have the client's own connection_id (SUB-001)",
+                expected=end.connection_id,
+                received=codec.shorten(message["payload"]),
+            )
+        return message

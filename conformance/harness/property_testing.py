@@ -1,0 +1,89 @@
+"""Try a property on one example after another, chosen and shrunk by Hypothesis, on a server that may hang or die."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
+from hypothesis import strategies as st
+
+from conformance.core.trace import EXAMPLE, Entry
+from conformance.core.verdicts import Violation
+from conformance.harness.server_context import Scene
+from conformance.targets.server import SERVER_ENDED
+
+SHRINKING_SECONDS = 15.0
+"""On a server that lets every failing example wait for its deadline, shrinking would take an hour."""
+
+
+def for_all(scene: Scene, strategy: st.SearchStrategy[Any], holds: Callable[[Any], None]) -> None:
+    """Call ``holds`` with examples of ``strategy``, chosen by the run's seed.
+
+    Raises:
+        Violation: what ``holds`` raised for the smallest example found; the scene's trace is then that example's.
+    """
+    profile = settings(
+        max_examples=scene.settings.examples,
+        deadline=None,
+        database=None,
+        report_multiple_bugs=False,
+        verbosity=Verbosity.quiet,
+        phases=[Phase.generate, Phase.shrink],
+        suppress_health_check=list(HealthCheck),
+    )
+    tries = Tries(scene, holds)
+    seed(scene.random.getrandbits(32))(profile(given(strategy)(tries.attempt)))()
+
+
+class Tries:
+    """Runs examples, none that failed twice, and after a failure only for so long.
+
+    So Hypothesis sees a server that fails now and then as one that fails, the smallest failing example is the last one
+    in the trace, and a server that hangs cannot keep the kit for long.
+
+    Args:
+        scene: the scene of the case.
+        holds: raises :class:`Violation` for an example that shows a fault.
+    """
+
+    def __init__(self, scene: Scene, holds: Callable[[Any], None]) -> None:
+        self._scene = scene
+        self._holds = holds
+        self._failures: dict[str, tuple[Violation, list[Entry]]] = {}
+        self._deadline = float("inf")
+
+    def attempt(self, example: Any) -> None:
+        """Run one example.
+
+        Raises:
+            Violation: it shows a fault.
+        """
+        known = self._failures.get(repr(example))
+        if known:
+            violation, self._scene.trace.entries = known
+            raise violation
+        if time.monotonic() > self._deadline:
+            return
+        try:
+            with self._scene.example():
+                self._scene.trace.event("*", f"{EXAMPLE}{example!r}")
+                self._holds(example)
+        except Violation as violation:
+            self._deadline = min(self._deadline, time.monotonic() + SHRINKING_SECONDS * self._scene.time_scale)
+            found = self._with_loss(violation)
+            self._failures[repr(example)] = found, self._scene.trace.entries
+            raise found from None
+
+    def _with_loss(self, violation: Violation) -> Violation:
+        """Replace a server that the example killed or hung; one that is not ours cannot be tried again."""
+        target = self._scene.target
+        loss = target.recover()
+        if loss and loss.has_ended:
+            return Violation(SERVER_ENDED, received=loss.text)
+        if loss:
+            violation.received += f"\n{loss.text}"
+        elif target.process is None and not target.is_serving():
+            self._deadline = 0.0
+        return violation
