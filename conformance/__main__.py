@@ -6,7 +6,7 @@ import sys
 def main() -> None:
     """Run the command line; Ctrl-C ends it in a line, with status 130, while it is still loading too."""
     try:
-        from conformance.cli import main as commands  # noqa: PLC0415 - loading takes most of a second
+        from conformance.cli.main import main as commands  # noqa: PLC0415 - loading takes most of a second
 
         commands()
     except KeyboardInterrupt:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import time
 
-from conformance.bench.frames import FrameCounter, FramePool
+from conformance.bench.frame_pool import FrameCounter, FramePool
 from conformance.core.trace import Trace
 from conformance.core.verdicts import TargetError, Violation
 from conformance.peers.client import Connection

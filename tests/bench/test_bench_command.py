@@ -12,7 +12,7 @@ import pytest
 from bench_servers import BARE, REFERENCE
 from click.testing import CliRunner, Result
 
-from conformance.bench_command import bench
+from conformance.cli.bench import bench
 from conformance.protocol import schemas
 
 QUICK = ("--rounds", "2", "--seconds", "0.05")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from conformance.bench.frames import FrameCounter, FramePool
+from conformance.bench.frame_pool import FrameCounter, FramePool
 from conformance.protocol import codec, schemas
 from conformance.protocol.codec import Message
 

@@ -9,7 +9,7 @@ import pytest
 from bench_servers import BARE, ScriptedServer
 
 from conformance.bench import load
-from conformance.bench.frames import POOL_FRAMES, FramePool
+from conformance.bench.frame_pool import POOL_FRAMES, FramePool
 from conformance.bench.load import FanOutLoad, PipelinedLoad
 from conformance.core.verdicts import TargetError, Violation
 from conformance.protocol import codec

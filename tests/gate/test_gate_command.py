@@ -17,10 +17,10 @@ import pytest
 from click.testing import CliRunner, Result
 from workshop import ROOT, Workshop
 
+from conformance.cli.gate import gate
 from conformance.gate.judge import judge
 from conformance.gate.tree import Tree
 from conformance.gate.waivers import read
-from conformance.gate_command import gate
 from conformance.protocol import schemas
 from conformance.protocol.requirements import to_json
 

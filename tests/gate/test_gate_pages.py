@@ -8,10 +8,10 @@ import pytest
 from click.testing import CliRunner
 
 import conformance.gate
+from conformance.cli.gate import gate
 from conformance.gate.finding import Rule
 from conformance.gate.rules import RULES
 from conformance.gate.version import Step
-from conformance.gate_command import gate
 
 PAGES = Path(conformance.gate.__file__).with_name("pages")
 HEADINGS = ["## Why", "## Example", "## What to do"]

@@ -15,7 +15,7 @@ from typing import Any
 
 from click.testing import CliRunner, Result
 
-from conformance.cli import main
+from conformance.cli.main import main
 
 REFERENCE = f"{quote(sys.executable)} -m reference_server --port {{port}} --responder --handshake-timeout 1"
 KIT = [sys.executable, "-m", "conformance"]

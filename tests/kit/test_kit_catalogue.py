@@ -18,7 +18,7 @@ from conformance.core.verdicts import Verdict
 from conformance.harness.case import Case, add, registered
 from conformance.protocol.profiles import PROFILES
 from conformance.protocol.requirements import load
-from conformance.runner import run_case
+from conformance.runner.case_runner import run_case
 from conformance.targets.base import TargetOptions
 from conformance.targets.server import RESPONDER, Target
 

@@ -16,14 +16,14 @@ from xml.etree import ElementTree
 import pytest
 from kit_commands import invoke, mini, new_marker, nothing_left, run_kit, run_on, started
 
-from conformance import baseline
 from conformance.__main__ import main as program
 from conformance.cases.catalogue import all_cases, select
+from conformance.cli.run import Choice
 from conformance.core.settings import Settings
 from conformance.core.verdicts import Verdict
 from conformance.protocol import codec, schemas
-from conformance.run_command import Choice
-from conformance.runner import CaseResult
+from conformance.results import known_failures
+from conformance.runner.case_runner import CaseResult
 
 ANYBODY = ("run", "--server", "127.0.0.1:1")
 TIME = ("--case", "system/get-time", "--case", "system/ping")
@@ -37,7 +37,7 @@ def test_interruption_while_loading_ends_in_a_line(
         def __getattr__(self, _: str) -> Any:
             raise KeyboardInterrupt
 
-    monkeypatch.setitem(sys.modules, "conformance.cli", Loading("conformance.cli"))
+    monkeypatch.setitem(sys.modules, "conformance.cli.main", Loading("conformance.cli.main"))
     with pytest.raises(SystemExit) as ended:
         program()
     assert ended.value.code == 130
@@ -153,8 +153,8 @@ def failed(message: str = "breaks its schema", verdict: Verdict = Verdict.FAIL) 
     ],
 )
 def test_baseline_is_strict(result: CaseResult, expected: bool) -> None:
-    known = baseline.Known(Verdict.FAIL, "breaks its schema", "no clock")
-    baseline.Baseline({"system/get-time": known}).judge(result)
+    known = known_failures.Known(Verdict.FAIL, "breaks its schema", "no clock")
+    known_failures.Baseline({"system/get-time": known}).judge(result)
     assert result.expected is expected
     assert ("went differently" in result.foreseen) is not expected
 
@@ -162,15 +162,15 @@ def test_baseline_is_strict(result: CaseResult, expected: bool) -> None:
 def test_baseline_round_trips_and_keeps_reasons(tmp_path: Path) -> None:
     file = tmp_path / "known.toml"
     other = CaseResult("system/ping", ["SYS-003"], "must", Verdict.FAIL, False, 1, message='odd "text" \\\nmore')
-    waiting = baseline.write(file, [failed("it breaks its schema"), other], baseline.Baseline({}))
+    waiting = known_failures.write(file, [failed("it breaks its schema"), other], known_failures.Baseline({}))
     assert waiting == 2
     file.write_text(file.read_text().replace("FILL IN: why does the target do this?", "because"))
-    old = baseline.Baseline.read(file, all_cases())
+    old = known_failures.Baseline.read(file, all_cases())
     for result in (failed("it breaks its schema"), other):
         old.judge(result)
         assert result.expected
     first = file.read_text()
-    assert baseline.write(file, [failed("it breaks its schema"), other, failed("", Verdict.PASS)], old) == 0
+    assert known_failures.write(file, [failed("it breaks its schema"), other, failed("", Verdict.PASS)], old) == 0
     assert file.read_text() == first
 
 

@@ -21,8 +21,8 @@ from conformance.core.verdicts import TargetError, Unsupported, Verdict, Violati
 from conformance.harness.case import Case
 from conformance.harness.client_context import ClientScene
 from conformance.protocol import codec
-from conformance.relay import Relay
-from conformance.runner import CaseResult, run_case
+from conformance.proxy.relay import Relay
+from conformance.runner.case_runner import CaseResult, run_case
 from conformance.targets.base import TargetOptions
 from conformance.targets.client import ClientTarget
 from conformance.targets.driver import Driver

@@ -22,7 +22,7 @@ from conformance.harness import property_testing
 from conformance.harness.property_testing import for_all
 from conformance.harness.server_context import Scene
 from conformance.protocol.server_model import Model
-from conformance.report.script import as_script
+from conformance.reports.replay_script import as_script
 from conformance.targets.base import TargetOptions
 from conformance.targets.process import ServerProcess
 from conformance.targets.server import SERVER_ENDED, Target

@@ -13,9 +13,9 @@ import pytest
 from kit_commands import REFERENCE, new_marker, nothing_left, processes_with, started
 from rich.console import Console
 
-from conformance.execute import Collector
-from conformance.report.progress import RunProgress
-from conformance.results import Run
+from conformance.reports.progress import RunProgress
+from conformance.results.run import Run
+from conformance.runner.session import Collector
 
 CASES_RAN = "100 of"
 LONG, SHORT = "golden/*", "golden/[e-h]*"

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from kit_commands import invoke, mini, run_on
 
-from conformance import ledger
+from conformance.analysis import traceability
 from conformance.cases.catalogue import all_cases
 from conformance.harness.case import Case
 from conformance.protocol import schemas
@@ -119,9 +119,9 @@ def test_strange_requirements_unused_vectors_and_unused_schemas_are_problems(mon
     cases = dict(all_cases())
     cases["made/up"] = Case("made/up", ("XYZ-001",), "Made up.", print)
     del cases[next(name for name in cases if name.startswith("golden/"))]
-    monkeypatch.setattr(ledger, "all_cases", lambda: cases)
+    monkeypatch.setattr(traceability, "all_cases", lambda: cases)
     monkeypatch.setattr(schemas, "wire_schemas", lambda: ["envelope", "telegram"])
-    assert ledger.build("server", {}, []).problems == [
+    assert traceability.build("server", {}, []).problems == [
         "case made/up names XYZ-001, which is no requirement in force",
         "1 golden vectors are sent by no case",
         "the schema telegram is used by no chapter and by no other schema",
@@ -133,16 +133,16 @@ def test_requirement_binds_until_it_is_withdrawn(
     status: Any, *, is_counted: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rules = load() | {MUST: replace(load()[MUST], status=status)}
-    monkeypatch.setattr(ledger, "load", lambda: rules)
-    built = ledger.build("server", {}, [])
+    monkeypatch.setattr(traceability, "load", lambda: rules)
+    built = traceability.build("server", {}, [])
     assert any(each.rule.id == MUST for each in built.entries) == is_counted
     assert any(f"names {MUST}" in each for each in built.problems) != is_counted
 
 
 def test_must_without_a_case_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
     others = {name: each for name, each in all_cases().items() if MUST not in each.requirements}
-    monkeypatch.setattr(ledger, "all_cases", lambda: others)
-    assert f"{MUST}: no case checks it" in ledger.build("server", {}, []).all_problems
+    monkeypatch.setattr(traceability, "all_cases", lambda: others)
+    assert f"{MUST}: no case checks it" in traceability.build("server", {}, []).all_problems
 
 
 def test_every_schema_of_the_tools_is_named_by_the_kit_or_its_tests() -> None:

@@ -63,7 +63,8 @@ def test_suite_without_a_server_says_so(arguments: tuple[str, ...], text: str, t
 
 def test_repository_without_the_suite_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "test_mine.py").write_text(
-        "import sys\ndef test_mine():\n    assert not any(m.startswith('conformance.cases.server.') for m in sys.modules)\n"
+        "import sys\ndef test_mine():\n"
+        "    assert not any(m.startswith('conformance.cases.server.') for m in sys.modules)\n"
     )
     done = pytest_in(tmp_path, "-q")
     assert done.returncode == 0, done.stdout + done.stderr

@@ -16,9 +16,9 @@ from conformance.harness.case import Case
 from conformance.harness.server_context import Scene
 from conformance.protocol import codec
 from conformance.protocol.requirements import load
-from conformance.report.failure import describe
-from conformance.results import Run
-from conformance.runner import CaseResult, run_case
+from conformance.reports.failure import describe
+from conformance.results.run import Run
+from conformance.runner.case_runner import CaseResult, run_case
 from conformance.targets import process
 from conformance.targets.base import TargetOptions
 from conformance.targets.server import Target

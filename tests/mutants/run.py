@@ -22,11 +22,11 @@ from mutation import Mutant
 from servers import ServerLaboratory
 from trial import Laboratory, Outcome, attempt, claiming, control
 
+from conformance.analysis.traceability import MUTANTS_FORMAT
 from conformance.cases.catalogue import all_cases
 from conformance.harness.case import Role
-from conformance.ledger import MUTANTS_FORMAT
 from conformance.protocol.requirements import load
-from conformance.runner import CaseResult
+from conformance.runner.case_runner import CaseResult
 
 LABORATORIES: dict[Role, Laboratory] = {"server": ServerLaboratory(), "client": ClientLaboratory()}
 

@@ -14,8 +14,8 @@ from conformance.cases.catalogue import all_cases, select
 from conformance.core.settings import Settings
 from conformance.core.verdicts import TargetError, Verdict
 from conformance.harness.case import Case, Role
-from conformance.report.failure import describe
-from conformance.runner import CaseResult, run_case
+from conformance.reports.failure import describe
+from conformance.runner.case_runner import CaseResult, run_case
 from conformance.targets.base import Subject
 
 CONTROL = "none"

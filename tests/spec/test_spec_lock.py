@@ -14,9 +14,9 @@ import jsonschema_rs
 import pytest
 from click.testing import CliRunner, Result
 
+from conformance.cli.spec import spec
 from conformance.protocol.requirements import Requirement, from_json, load, to_json
 from conformance.protocol.schemas import validator
-from conformance.spec_command import spec
 
 WriteSpec = Callable[..., Path]
 

@@ -22,13 +22,13 @@ from typing import Any
 
 import pytest
 
-from conformance.baseline import GOOD, Baseline
 from conformance.cases.catalogue import all_cases, select
 from conformance.core.settings import DEFAULT_EXAMPLES, SOAK_SECONDS, Settings
 from conformance.core.verdicts import TargetError, Verdict
 from conformance.harness.case import Case, Role
-from conformance.report.failure import describe
-from conformance.runner import CaseResult, run_case
+from conformance.reports.failure import describe
+from conformance.results.known_failures import GOOD, Baseline
+from conformance.runner.case_runner import CaseResult, run_case
 from conformance.targets.base import Subject, TargetOptions
 from conformance.targets.client import ClientTarget
 from conformance.targets.server import Target

@@ -7,13 +7,13 @@ import sys
 import click
 
 from conformance import PROTOCOL_VERSION, __version__
-from conformance.bench_command import bench
-from conformance.gate_command import gate
-from conformance.list_command import list_cases
-from conformance.requirements_command import requirements
-from conformance.run_command import run
-from conformance.serve_command import serve
-from conformance.spec_command import spec
+from conformance.cli.bench import bench
+from conformance.cli.gate import gate
+from conformance.cli.list import list_cases
+from conformance.cli.requirements import requirements
+from conformance.cli.run import run
+from conformance.cli.serve import serve
+from conformance.cli.spec import spec
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

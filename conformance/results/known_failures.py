@@ -14,7 +14,7 @@ from pathlib import Path
 
 from conformance.core.verdicts import Verdict
 from conformance.protocol.files import read_toml
-from conformance.runner import CaseResult
+from conformance.runner.case_runner import CaseResult
 
 GOOD = (Verdict.PASS, Verdict.WARN, Verdict.UNSUPPORTED)
 
@@ -72,7 +72,7 @@ class Baseline:
             result.foreseen = f"{known.verdict} with {known.message!r}, and it went differently"
 
 
-def write(path: Path, results: Iterable[CaseResult], old: Baseline) -> int:
+def write_baseline(path: Path, results: Iterable[CaseResult], old: Baseline) -> int:
     """Write the outcomes that are not good as the new baseline, keeping the reasons of entries that still hold.
 
     Returns:

@@ -15,15 +15,15 @@ from typing import Any
 import click
 from rich.console import Console
 
-from conformance import baseline
 from conformance.cases.catalogue import all_cases, select
+from conformance.cli.options import overlay_options
 from conformance.core.settings import DEFAULT_EXAMPLES, SOAK_SECONDS, Settings
 from conformance.core.verdicts import ExitCode
-from conformance.draft_options import overlay_options
-from conformance.execute import PytestPlan, execute
-from conformance.report.progress import RunProgress
-from conformance.report.summary import print_report
-from conformance.results import Run
+from conformance.reports.progress import RunProgress
+from conformance.reports.summary import print_report
+from conformance.results.known_failures import Baseline, write_baseline
+from conformance.results.run import Run
+from conformance.runner.session import PytestPlan, execute
 from conformance.targets.base import TargetOptions
 from conformance.transport.segmentation import ChopMode
 
@@ -200,7 +200,7 @@ def run(
     if output == "json":
         click.echo(json.dumps(outcome.as_json(), indent=1))
     if update_known_failures and chosen.known_failures and not outcome.unreachable and not outcome.kit_errors:
-        open_reasons = baseline.write(chosen.known_failures, outcome.results, old)
+        open_reasons = write_baseline(chosen.known_failures, outcome.results, old)
         click.echo(f"{chosen.known_failures} rewritten; {open_reasons} cases wait for a reason", err=True)
     sys.exit(outcome.exit_code())
 
@@ -239,13 +239,13 @@ def _read_target(
     return target, arguments
 
 
-def _read_baseline(choice: Choice, *, update: bool) -> baseline.Baseline:
+def _read_baseline(choice: Choice, *, update: bool) -> Baseline:
     if update and (choice.is_filtered or not choice.known_failures):
         raise click.UsageError("--update-known-failures needs --known-failures FILE and a run of all cases")
     if not choice.known_failures or (update and not choice.known_failures.exists()):
-        return baseline.Baseline({})
+        return Baseline({})
     try:
-        return baseline.Baseline.read(choice.known_failures, all_cases())
+        return Baseline.read(choice.known_failures, all_cases())
     except ValueError as error:
         raise click.UsageError(str(error)) from None
 

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from conformance import suite
-from conformance.plugin import UNREACHABLE, result_of
-from conformance.report.progress import RunProgress
-from conformance.results import Run
+from conformance.reports.progress import RunProgress
+from conformance.results.run import Run
+from conformance.runner import suite
+from conformance.runner.pytest_plugin import UNREACHABLE, result_of
 
 IDLE_PLUGINS = (
     *("cacheprovider", "terminalreporter", "logging", "warnings", "unraisableexception", "threadexception"),
@@ -96,7 +96,11 @@ class PytestPlan:
         return [
             str(Path(suite.__file__)),
             *("-c", os.devnull, "--rootdir", scratch, "--import-mode=importlib"),
-            *("-p", "conformance.plugin", *(word for name in IDLE_PLUGINS for word in ("-p", f"no:{name}"))),
+            *(
+                "-p",
+                "conformance.runner.pytest_plugin",
+                *(word for name in IDLE_PLUGINS for word in ("-p", f"no:{name}")),
+            ),
             *("--capture=no", "--basetemp", str(Path(scratch) / "pytest")),
             *parallel,
             *junit,

@@ -13,9 +13,9 @@ import click
 from conformance.cases.catalogue import all_cases
 from conformance.core.trace import Entry, Trace
 from conformance.core.verdicts import ExitCode, TargetError, Verdict
-from conformance.relay import Relay
-from conformance.report.failure import describe
-from conformance.runner import run_case
+from conformance.proxy.relay import Relay
+from conformance.reports.failure import describe
+from conformance.runner.case_runner import run_case
 from conformance.targets.base import parse_address
 from conformance.targets.manual_driver import HELP, ByHand
 from conformance.targets.process import ServerProcess

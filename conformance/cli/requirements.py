@@ -10,10 +10,10 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from conformance import ledger
+from conformance.analysis import traceability
+from conformance.analysis.traceability import Evidence, Ledger
 from conformance.core.verdicts import ExitCode
 from conformance.harness.case import Role
-from conformance.ledger import Evidence, Ledger
 
 FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -38,7 +38,7 @@ def requirements(paths: tuple[Path, ...], role: Role, output: str, *, missing: b
     Cases with unknown requirements, and vectors and schemas that nothing uses, are missing something as well.
     """
     try:
-        found = ledger.build(role, *ledger.read(paths, role))
+        found = traceability.build(role, *traceability.read(paths, role))
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     if output == "json":

@@ -6,8 +6,8 @@ import textwrap
 
 from conformance.core.trace import EXAMPLE, render
 from conformance.protocol.requirements import load, section_link
-from conformance.report.script import as_script
-from conformance.runner import CaseResult
+from conformance.reports.replay_script import as_script
+from conformance.runner.case_runner import CaseResult
 
 WIDTH = 116
 TRACE_LINES = 40

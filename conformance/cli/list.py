@@ -7,7 +7,7 @@ import json
 import click
 
 from conformance.cases.catalogue import select
-from conformance.draft_options import overlay_options
+from conformance.cli.options import overlay_options
 from conformance.harness.case import Role
 from conformance.protocol.requirements import section_link
 

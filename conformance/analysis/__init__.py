@@ -1,0 +1,1 @@
+"""What several results files say together."""

@@ -1,0 +1,1 @@
+"""The commands of ``ipc-conformance``: parse, call, print, exit."""

@@ -1,0 +1,1 @@
+"""Between a client and a server: shows and checks their frames."""

@@ -1,0 +1,1 @@
+"""What a run found: results of cases, the run, known failures."""

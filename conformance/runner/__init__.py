@@ -1,0 +1,1 @@
+"""How cases are run: one, and many under pytest."""
