@@ -15,15 +15,16 @@ from click.core import ParameterSource
 from hypothesis.configuration import set_hypothesis_home_dir
 from rich.console import Console
 
-from conformance.gate import output, waivers
+from conformance.gate import waivers
 from conformance.gate.freeze import freeze as freeze_release
+from conformance.gate.inputs.against import resolve
+from conformance.gate.inputs.working_tree import Tree
 from conformance.gate.judge import Judgement, judge
-from conformance.gate.release import ReleaseError
+from conformance.gate.model.release import ReleaseError
+from conformance.gate.model.version import Step
+from conformance.gate.output import items
 from conformance.gate.rule_names import rule_named
 from conformance.gate.rules import RULES
-from conformance.gate.sources import resolve
-from conformance.gate.tree import Tree
-from conformance.gate.version import Step
 
 FILE = click.Path(dir_okay=False, path_type=Path)
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
@@ -105,9 +106,9 @@ def gate(
             tree = Tree.read(root, draft)
             old, name = resolve(against, root)
             judgement = judge(old, tree, _waivers(root, waiver_file), progress=progress)
-        found = output.items(judgement, tree)
-        _write(json_file, json.dumps(output.as_json(judgement, found, name), indent=1) + "\n")
-        _write(junit_file, output.as_junit(judgement, found))
+        found = items.items(judgement, tree)
+        _write(json_file, json.dumps(items.as_json(judgement, found, name), indent=1) + "\n")
+        _write(junit_file, items.as_junit(judgement, found))
         _print(form, judgement, found, name, is_verbose=verbose)
     if not judgement.is_accepted:
         sys.exit(REFUSED)
@@ -165,11 +166,11 @@ def _waivers(root: Path, file: Path | None) -> list[waivers.Waiver]:
         raise ReleaseError(str(error)) from None
 
 
-def _print(form: str, judgement: Judgement, found: list[output.Item], name: str, *, is_verbose: bool) -> None:
+def _print(form: str, judgement: Judgement, found: list[items.Item], name: str, *, is_verbose: bool) -> None:
     if form == "json":
-        click.echo(json.dumps(output.as_json(judgement, found, name), indent=1))
+        click.echo(json.dumps(items.as_json(judgement, found, name), indent=1))
         return
-    shown = output.as_annotations if form == "github" else output.text
+    shown = items.as_annotations if form == "github" else items.text
     for line in shown(judgement, found, name, is_verbose=is_verbose):
         click.echo(line)
 
@@ -190,9 +191,9 @@ def _ended_in_a_line(form: str = "text") -> Iterator[None]:
     try:
         yield
     except ReleaseError as error:
-        click.echo(output.plain(str(error)), err=True)
+        click.echo(items.plain(str(error)), err=True)
         if form == "github":
-            click.echo(output.as_error(str(error)))
+            click.echo(items.as_error(str(error)))
         sys.exit(UNREADABLE)
     except KeyboardInterrupt:
         click.echo("interrupted", err=True)

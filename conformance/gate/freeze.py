@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from conformance.gate.inputs.against import released, resolve
+from conformance.gate.inputs.working_tree import Tree
 from conformance.gate.judge import judge
-from conformance.gate.release import FOLDER, ReleaseError
-from conformance.gate.sources import released, resolve
-from conformance.gate.tree import Tree
-from conformance.gate.version import Version
+from conformance.gate.model.release import FOLDER, ReleaseError
+from conformance.gate.model.version import Version
 from conformance.gate.waivers import Waiver
 from conformance.protocol.requirements import LOCK_NAME, to_json
 

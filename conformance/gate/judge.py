@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from conformance.gate import rules, waivers
-from conformance.gate.finding import Finding
-from conformance.gate.pair import Pair
-from conformance.gate.release import Release
+from conformance.gate.inputs.working_tree import Tree
+from conformance.gate.model.findings import Finding
+from conformance.gate.model.release import Release
+from conformance.gate.model.version import Step, Version
 from conformance.gate.rules import versions
-from conformance.gate.tree import Tree
-from conformance.gate.version import Step, Version
+from conformance.gate.rules.comparison import Pair
 from conformance.gate.waivers import Waiver
 
 

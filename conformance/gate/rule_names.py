@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from difflib import get_close_matches
 
-from conformance.gate.finding import Rule
+from conformance.gate.model.findings import Rule
 from conformance.gate.rules import RULES
 
 

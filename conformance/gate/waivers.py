@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from conformance.gate.finding import Finding
+from conformance.gate.model.findings import Finding
 from conformance.gate.rule_names import rule_named
 from conformance.protocol import schemas
 

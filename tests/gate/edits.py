@@ -9,7 +9,7 @@ from typing import Any
 
 from workshop import Workshop
 
-from conformance.gate.finding import BOTH, Direction
+from conformance.gate.model.findings import BOTH, Direction
 
 Edit = Callable[[Workshop], None]
 Pointer = str

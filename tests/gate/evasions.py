@@ -10,7 +10,7 @@ from typing import Any
 
 from edits import GET_TIME, PRESENCE, Edit, Hit, members, new_schema, requirement, reserve, schema, text, vectors
 
-from conformance.gate.finding import NOBODY, RECEIVERS, SENDERS
+from conformance.gate.model.findings import NOBODY, RECEIVERS, SENDERS
 
 BATCH_ROW = "| `batch` | [Batch](15-batch.md) | | |\n"
 ITEMS = "| items of a batch |"

@@ -30,7 +30,7 @@ from edits import (
     vectors,
 )
 
-from conformance.gate.finding import NOBODY, RECEIVERS, SENDERS
+from conformance.gate.model.findings import NOBODY, RECEIVERS, SENDERS
 
 HITS = [
     Hit(

@@ -18,8 +18,8 @@ from click.testing import CliRunner, Result
 from workshop import ROOT, Workshop
 
 from conformance.cli.gate import gate
+from conformance.gate.inputs.working_tree import Tree
 from conformance.gate.judge import judge
-from conformance.gate.tree import Tree
 from conformance.gate.waivers import read
 from conformance.protocol import schemas
 from conformance.protocol.requirements import to_json

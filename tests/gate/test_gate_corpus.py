@@ -10,7 +10,7 @@ import pytest
 from workshop import Workshop
 
 from conformance.gate.judge import Judgement
-from conformance.gate.version import Step
+from conformance.gate.model.version import Step
 
 FILES = sorted((Path(__file__).parent / "corpus").glob("*.toml"))
 EDITS: list[dict[str, Any]] = [edit for file in FILES for edit in tomllib.loads(file.read_text("utf-8"))["edit"]]

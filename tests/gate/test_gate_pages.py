@@ -9,9 +9,9 @@ from click.testing import CliRunner
 
 import conformance.gate
 from conformance.cli.gate import gate
-from conformance.gate.finding import Rule
+from conformance.gate.model.findings import Rule
+from conformance.gate.model.version import Step
 from conformance.gate.rules import RULES
-from conformance.gate.version import Step
 
 PAGES = Path(conformance.gate.__file__).with_name("pages")
 HEADINGS = ["## Why", "## Example", "## What to do"]

@@ -11,15 +11,15 @@ import jsonschema_rs
 import pytest
 from workshop import TODAY, Workshop
 
-from conformance.gate.containment import contains
-from conformance.gate.places import join_pointer, line_of, split_pointer
-from conformance.gate.release import ReleaseError
-from conformance.gate.tables import key_of
-from conformance.gate.tree import Tree
-from conformance.gate.version import Step, Version
-from conformance.gate.views import Views, closed
+from conformance.gate.inputs.spec_tables import key_of
+from conformance.gate.inputs.working_tree import Tree
+from conformance.gate.model.release import ReleaseError
+from conformance.gate.model.version import Step, Version
+from conformance.gate.rules.wording import is_only_wording
+from conformance.gate.schemas.containment import contains
+from conformance.gate.schemas.json_pointer import join_pointer, line_of, split_pointer
+from conformance.gate.schemas.views import Views, closed
 from conformance.gate.waivers import Waiver
-from conformance.gate.wording import is_only_wording
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ import pytest
 from workshop import ROOT, published
 
 from conformance import PROTOCOL_VERSION
-from conformance.gate.sources import read_release, released
-from conformance.gate.views import Views
+from conformance.gate.inputs.against import read_release, released
+from conformance.gate.schemas.views import Views
 from conformance.protocol import profiles, schemas
 from reference_server.version import PROTOCOL
 

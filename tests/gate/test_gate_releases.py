@@ -18,11 +18,11 @@ from typing import Any
 import pytest
 from workshop import Workshop
 
-from conformance.gate import sources
 from conformance.gate.freeze import freeze
-from conformance.gate.release import Release, ReleaseError
-from conformance.gate.sources import resolve
-from conformance.gate.tree import Tree
+from conformance.gate.inputs import against as against_module
+from conformance.gate.inputs.against import resolve
+from conformance.gate.inputs.working_tree import Tree
+from conformance.gate.model.release import Release, ReleaseError
 
 
 @pytest.fixture
@@ -301,7 +301,7 @@ def test_answer_that_is_none_is_said(
 def test_server_that_talks_slowly_is_given_up(
     workshop: Workshop, answering: Callable[..., str], octets: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sources, "_SECONDS", 0.5)
+    monkeypatch.setattr(against_module, "_SECONDS", 0.5)
     address = answering(octets, 0.02)
     with pytest.raises(ReleaseError, match=r": cannot be fetched \(not there after 0\.5 seconds\)$"):
         resolve(address, workshop.root)

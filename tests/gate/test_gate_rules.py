@@ -13,12 +13,12 @@ from jsonschema import Draft202012Validator
 from misses import MISSES
 from workshop import Workshop
 
-from conformance.gate.finding import Finding
+from conformance.gate.inputs.working_tree import Tree
 from conformance.gate.judge import Judgement
-from conformance.gate.pair import Pair
+from conformance.gate.model.findings import Finding
+from conformance.gate.model.version import Step, Version
 from conformance.gate.rules import RULES
-from conformance.gate.tree import Tree
-from conformance.gate.version import Step, Version
+from conformance.gate.rules.comparison import Pair
 
 OF_THE_VERSION = {"version-back", "changelog-missing"}
 FIRST = Version(1, 0)

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
+from conformance.gate.inputs.working_tree import Tree
 from conformance.gate.judge import Judgement, judge
-from conformance.gate.release import Release
-from conformance.gate.tree import Tree
+from conformance.gate.model.release import Release
 from conformance.gate.waivers import Waiver
 
 ROOT = Path(__file__).parents[2]

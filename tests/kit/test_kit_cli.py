@@ -162,7 +162,7 @@ def test_baseline_is_strict(result: CaseResult, expected: bool) -> None:
 def test_baseline_round_trips_and_keeps_reasons(tmp_path: Path) -> None:
     file = tmp_path / "known.toml"
     other = CaseResult("system/ping", ["SYS-003"], "must", Verdict.FAIL, False, 1, message='odd "text" \\\nmore')
-    waiting = known_failures.write(file, [failed("it breaks its schema"), other], known_failures.Baseline({}))
+    waiting = known_failures.write_baseline(file, [failed("it breaks its schema"), other], known_failures.Baseline({}))
     assert waiting == 2
     file.write_text(file.read_text().replace("FILL IN: why does the target do this?", "because"))
     old = known_failures.Baseline.read(file, all_cases())
@@ -170,7 +170,9 @@ def test_baseline_round_trips_and_keeps_reasons(tmp_path: Path) -> None:
         old.judge(result)
         assert result.expected
     first = file.read_text()
-    assert known_failures.write(file, [failed("it breaks its schema"), other, failed("", Verdict.PASS)], old) == 0
+    assert (
+        known_failures.write_baseline(file, [failed("it breaks its schema"), other, failed("", Verdict.PASS)], old) == 0
+    )
     assert file.read_text() == first
 
 

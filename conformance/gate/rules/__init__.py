@@ -4,30 +4,42 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from conformance.gate.finding import Finding, Rule
-from conformance.gate.pair import Pair
+from conformance.gate.model.findings import Finding, Rule
 from conformance.gate.rules import (
-    facts,
+    compatibility,
     files,
     members,
     messages,
-    names,
     openness,
     requirements,
-    rest,
-    shapes,
+    reserved_names,
+    table_rows,
+    unexplained,
     vectors,
     versions,
 )
+from conformance.gate.rules.comparison import Pair
 
-_MODULES = (shapes, members, openness, files, messages, facts, requirements, vectors, names, rest, versions)
+_MODULES = (
+    compatibility,
+    members,
+    openness,
+    files,
+    messages,
+    table_rows,
+    requirements,
+    vectors,
+    reserved_names,
+    unexplained,
+    versions,
+)
 RULES: dict[str, Rule] = {rule.id: rule for module in _MODULES for rule in module.RULES}
 """Every rule by its id."""
 
 
 def differences(pair: Pair, progress: Callable[[str], None]) -> Iterator[Finding]:
     """Find everything that differs, the version aside."""
-    found = list(shapes.check(pair, progress))
-    for module in (members, openness, files, messages, facts, requirements, vectors, names):
+    found = list(compatibility.check(pair, progress))
+    for module in (members, openness, files, messages, table_rows, requirements, vectors, reserved_names):
         found += module.check(pair)
-    yield from (*found, *rest.check(pair, found))
+    yield from (*found, *unexplained.check(pair, found))

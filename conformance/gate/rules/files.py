@@ -6,16 +6,16 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from conformance.gate.finding import BOTH, NOBODY, Finding, Rule
-from conformance.gate.pair import Pair
-from conformance.gate.places import join_pointer
-from conformance.gate.reading import subschemas
-from conformance.gate.rules.differences import TEXTS, without_texts
+from conformance.gate.inputs.strict_json import subschemas
+from conformance.gate.model.findings import BOTH, NOBODY, Finding, Rule
+from conformance.gate.model.version import Step
+from conformance.gate.rules.comparison import Pair
+from conformance.gate.rules.compatibility import SHAPE_REWRITTEN
 from conformance.gate.rules.members import DEPRECATION_CHANGED, REMOVED_UNANNOUNCED
-from conformance.gate.rules.names import is_reserved
-from conformance.gate.rules.shapes import SHAPE_REWRITTEN
-from conformance.gate.version import Step
-from conformance.gate.wording import has_same_quantities
+from conformance.gate.rules.reserved_names import is_reserved
+from conformance.gate.rules.schema_diff import TEXTS, without_texts
+from conformance.gate.rules.wording import has_same_quantities
+from conformance.gate.schemas.json_pointer import join_pointer
 
 SCHEMA_DELETED = Rule(
     "schema-deleted",

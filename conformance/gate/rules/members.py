@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from conformance.gate.finding import BOTH, NOBODY, SENDERS, Finding, Rule
-from conformance.gate.pair import Pair, Part
-from conformance.gate.rules.names import is_member_reserved
-from conformance.gate.version import Step
-from conformance.gate.views import parts_of
+from conformance.gate.model.findings import BOTH, NOBODY, SENDERS, Finding, Rule
+from conformance.gate.model.version import Step
+from conformance.gate.rules.comparison import Pair, Part
+from conformance.gate.rules.reserved_names import is_member_reserved
+from conformance.gate.schemas.views import parts_of
 from conformance.protocol.codec import same
 
 MEMBER_REMOVED = Rule(

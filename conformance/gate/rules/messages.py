@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from conformance.gate.finding import BOTH, NOBODY, RECEIVERS, Finding, Rule
-from conformance.gate.pair import Pair
-from conformance.gate.release import Release
-from conformance.gate.rules.cells import is_same_channel
+from conformance.gate.inputs.spec_tables import Row, Table
+from conformance.gate.model.findings import BOTH, NOBODY, RECEIVERS, Finding, Rule
+from conformance.gate.model.release import Release
+from conformance.gate.model.version import Step
+from conformance.gate.rules.comparison import Pair
 from conformance.gate.rules.members import REMOVED_UNANNOUNCED
-from conformance.gate.rules.names import is_reserved
-from conformance.gate.tables import Row, Table
-from conformance.gate.version import Step
+from conformance.gate.rules.reserved_names import is_reserved
+from conformance.gate.rules.table_cells import is_same_channel
 
 ACTION_DELETED = Rule(
     "action-deleted",

@@ -7,15 +7,15 @@ from collections.abc import Collection, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-from conformance.gate.finding import BOTH, Finding, Rule
-from conformance.gate.pair import Pair, Part
-from conformance.gate.places import join_pointer, split_pointer
-from conformance.gate.reading import subschemas
-from conformance.gate.rules.differences import differing_places
+from conformance.gate.inputs.strict_json import subschemas
+from conformance.gate.model.findings import BOTH, Finding, Rule
+from conformance.gate.model.version import Step
+from conformance.gate.rules.comparison import Pair, Part
 from conformance.gate.rules.members import members
-from conformance.gate.samples import samples, strings_of, validator
-from conformance.gate.version import Step
-from conformance.gate.views import parts_of
+from conformance.gate.rules.schema_diff import differing_places
+from conformance.gate.schemas.json_pointer import join_pointer, split_pointer
+from conformance.gate.schemas.views import parts_of
+from conformance.gate.schemas.witness_search import samples, strings_of, validator
 from conformance.protocol.codec import same, shorten
 
 OPENNESS_CHANGED = Rule(

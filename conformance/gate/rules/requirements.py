@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from conformance.gate.finding import BOTH, NOBODY, RECEIVERS, SENDERS, Direction, Finding, Rule
-from conformance.gate.pair import Pair
-from conformance.gate.release import Release
-from conformance.gate.version import Step, Version
-from conformance.gate.wording import is_only_wording
+from conformance.gate.model.findings import BOTH, NOBODY, RECEIVERS, SENDERS, Direction, Finding, Rule
+from conformance.gate.model.release import Release
+from conformance.gate.model.version import Step, Version
+from conformance.gate.rules.comparison import Pair
+from conformance.gate.rules.wording import is_only_wording
 from conformance.protocol.requirements import Requirement
 
 REQUIREMENT_DELETED = Rule(

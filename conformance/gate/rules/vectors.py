@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from conformance.gate.finding import BOTH, NOBODY, Finding, Rule
-from conformance.gate.pair import Pair
-from conformance.gate.version import Step
+from conformance.gate.model.findings import BOTH, NOBODY, Finding, Rule
+from conformance.gate.model.version import Step
+from conformance.gate.rules.comparison import Pair
 from conformance.protocol.codec import BadBody, decode, same, shorten
 
 VECTOR_EDITED = Rule(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from conformance.gate.finding import NOBODY, Finding, Rule
-from conformance.gate.pair import Pair
-from conformance.gate.version import Step, Version
+from conformance.gate.model.findings import NOBODY, Finding, Rule
+from conformance.gate.model.version import Step, Version
+from conformance.gate.rules.comparison import Pair
 
 VERSION_BACK = Rule(
     "version-back",

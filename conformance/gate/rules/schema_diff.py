@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from conformance.gate.pair import Pair, Part
-from conformance.gate.places import join_pointer, split_pointer
-from conformance.gate.release import Release
+from conformance.gate.model.release import Release
+from conformance.gate.rules.comparison import Pair, Part
+from conformance.gate.schemas.json_pointer import join_pointer, split_pointer
 from conformance.protocol.codec import same
 from conformance.protocol.schemas import NAMED, SUFFIX
 

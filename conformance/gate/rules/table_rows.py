@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from conformance.gate.columns import ADDS, RESERVES
-from conformance.gate.finding import BOTH, NOBODY, RECEIVERS, SENDERS, Direction, Finding, Rule
-from conformance.gate.pair import Pair
-from conformance.gate.release import Release
-from conformance.gate.rules.cells import channels_in, is_same_channel, names_in, says_more_than_names
+from conformance.gate.inputs.spec_tables import Row
+from conformance.gate.inputs.table_columns import ADDS, RESERVES
+from conformance.gate.model.findings import BOTH, NOBODY, RECEIVERS, SENDERS, Direction, Finding, Rule
+from conformance.gate.model.release import Release
+from conformance.gate.model.version import Step
+from conformance.gate.rules.comparison import Pair
 from conformance.gate.rules.members import REMOVED_UNANNOUNCED
 from conformance.gate.rules.messages import CHANNELS_RESERVED, PROFILE_MEMBER_MOVED, is_announced
-from conformance.gate.rules.names import is_reserved
-from conformance.gate.tables import Row
-from conformance.gate.version import Step
-from conformance.gate.wording import is_only_wording
+from conformance.gate.rules.reserved_names import is_reserved
+from conformance.gate.rules.table_cells import channels_in, is_same_channel, names_in, says_more_than_names
+from conformance.gate.rules.wording import is_only_wording
 
 HEADER_CHANGED = Rule(
     "header-changed",

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from conformance.gate.columns import ADDS, RESERVES
-from conformance.gate.finding import BOTH, NOBODY, Finding, Rule
-from conformance.gate.pair import Pair
-from conformance.gate.release import Release, ReleaseError
-from conformance.gate.rules.cells import names_in
-from conformance.gate.rules.differences import reachable
-from conformance.gate.version import Step
-from conformance.gate.views import Views, parts_of
+from conformance.gate.inputs.table_columns import ADDS, RESERVES
+from conformance.gate.model.findings import BOTH, NOBODY, Finding, Rule
+from conformance.gate.model.release import Release, ReleaseError
+from conformance.gate.model.version import Step
+from conformance.gate.rules.comparison import Pair
+from conformance.gate.rules.schema_diff import reachable
+from conformance.gate.rules.table_cells import names_in
+from conformance.gate.schemas.views import Views, parts_of
 
 NAME_REUSED = Rule(
     "name-reused",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any, Literal
 
-from conformance.gate.version import Step
+from conformance.gate.model.version import Step
 
 Direction = Literal["senders", "receivers"]
 SENDERS: tuple[Direction, ...] = ("senders",)

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.errors import HypothesisException
 from jsonschema import Draft202012Validator
 
-from conformance.gate.samples import all_of, branches, samples, validator
+from conformance.gate.schemas.witness_search import all_of, branches, samples, validator
 
 EXAMPLES = 1000
 """Examples that Hypothesis tries for one question."""

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from conformance.gate.columns import PARTS
-from conformance.gate.release import Release
-from conformance.gate.tables import Row
-from conformance.gate.views import Views, closed
+from conformance.gate.inputs.spec_tables import Row
+from conformance.gate.inputs.table_columns import PARTS
+from conformance.gate.model.release import Release
+from conformance.gate.schemas.views import Views, closed
 
 ENVELOPE = "envelope"
 CONNECTION_ID = "common#/$defs/connection_id"

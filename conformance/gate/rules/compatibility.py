@@ -7,12 +7,11 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from typing import Any
 
-from conformance.gate.columns import PARTS
-from conformance.gate.containment import EXAMPLES, Answer, contains
-from conformance.gate.finding import BOTH, NOBODY, RECEIVERS, SENDERS, Finding, Rule, Witness
-from conformance.gate.pair import Pair, Part
-from conformance.gate.places import split_pointer
-from conformance.gate.rules.differences import (
+from conformance.gate.inputs.table_columns import PARTS
+from conformance.gate.model.findings import BOTH, NOBODY, RECEIVERS, SENDERS, Finding, Rule, Witness
+from conformance.gate.model.version import Step
+from conformance.gate.rules.comparison import Pair, Part
+from conformance.gate.rules.schema_diff import (
     IDENTIFIERS,
     absolute,
     differences,
@@ -20,8 +19,9 @@ from conformance.gate.rules.differences import (
     value_at,
     without_texts,
 )
-from conformance.gate.version import Step
-from conformance.gate.views import ALTERNATIVES, Views
+from conformance.gate.schemas.containment import EXAMPLES, Answer, contains
+from conformance.gate.schemas.json_pointer import split_pointer
+from conformance.gate.schemas.views import ALTERNATIVES, Views
 from conformance.protocol.codec import shorten
 
 SENDERS_BROKEN = Rule(

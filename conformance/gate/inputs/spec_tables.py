@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import zip_longest
 
-from conformance.gate.columns import KEYS, allowed, needed, wanted
+from conformance.gate.inputs.table_columns import KEYS, allowed, needed, wanted
 from conformance.specification.markdown import Block, Chapter, Kind, SpecError
 
 _MARK = re.compile(r"<!-- ([a-z-]+) -->")

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
-from conformance.gate.finding import Finding
+from conformance.gate.inputs.working_tree import Place, Tree
 from conformance.gate.judge import Judgement
-from conformance.gate.tree import Place, Tree
-from conformance.gate.version import Step
+from conformance.gate.model.findings import Finding
+from conformance.gate.model.version import Step
 
 _LONGEST = 500
 _MENDED_IN_PLACE = ("changelog-missing", "place-unknown", "since-wrong", "version-back")

@@ -10,8 +10,8 @@ from typing import Any, NoReturn
 
 import jsonschema_rs
 
-from conformance.gate.places import join_pointer
-from conformance.gate.release import ReleaseError
+from conformance.gate.model.release import ReleaseError
+from conformance.gate.schemas.json_pointer import join_pointer
 from conformance.protocol.schemas import NAMED
 
 _NESTED = (

@@ -6,12 +6,12 @@ from collections.abc import Collection, Iterator
 from collections.abc import Set as AbstractSet
 from typing import Any
 
-from conformance.gate.finding import BOTH, Finding, Rule
-from conformance.gate.pair import Pair
-from conformance.gate.places import split_pointer
-from conformance.gate.release import Release
-from conformance.gate.rules.differences import TEXTS, differences
-from conformance.gate.version import Step
+from conformance.gate.model.findings import BOTH, Finding, Rule
+from conformance.gate.model.release import Release
+from conformance.gate.model.version import Step
+from conformance.gate.rules.comparison import Pair
+from conformance.gate.rules.schema_diff import TEXTS, differences
+from conformance.gate.schemas.json_pointer import split_pointer
 from conformance.protocol.codec import same, shorten
 from conformance.protocol.schemas import NAMED
 

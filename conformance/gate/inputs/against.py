@@ -14,9 +14,9 @@ import zipfile
 from concurrent.futures import Future
 from pathlib import Path
 
-from conformance.gate.release import FOLDER, Release, ReleaseError
-from conformance.gate.tree import Tree
-from conformance.gate.version import Version
+from conformance.gate.inputs.working_tree import Tree
+from conformance.gate.model.release import FOLDER, Release, ReleaseError
+from conformance.gate.model.version import Version
 
 _GIT = "git:"
 _HOSTED = ("https://", "http://")

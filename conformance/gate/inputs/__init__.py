@@ -1,0 +1,1 @@
+"""Where both sides of a comparison come from: the tree, a release, a revision."""

@@ -1,0 +1,1 @@
+"""Schemas as both sides see them: views, containment, witnesses."""
