@@ -22,9 +22,12 @@ from conformance.gate.inputs.working_tree import Tree
 from conformance.gate.judge import Judgement, judge
 from conformance.gate.model.release import ReleaseError
 from conformance.gate.model.version import Step
-from conformance.gate.output import items
-from conformance.gate.rule_names import rule_named
-from conformance.gate.rules import RULES
+from conformance.gate.output.github import as_annotations, as_error
+from conformance.gate.output.items import Item, items, plain
+from conformance.gate.output.json import as_json
+from conformance.gate.output.junit import as_junit
+from conformance.gate.output.text import text
+from conformance.gate.rules import RULES, rule_named
 
 FILE = click.Path(dir_okay=False, path_type=Path)
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
@@ -106,9 +109,9 @@ def gate(
             tree = Tree.read(root, draft)
             old, name = resolve(against, root)
             judgement = judge(old, tree, _waivers(root, waiver_file), progress=progress)
-        found = items.items(judgement, tree)
-        _write(json_file, json.dumps(items.as_json(judgement, found, name), indent=1) + "\n")
-        _write(junit_file, items.as_junit(judgement, found))
+        found = items(judgement, tree)
+        _write(json_file, json.dumps(as_json(judgement, found, name), indent=1) + "\n")
+        _write(junit_file, as_junit(judgement, found))
         _print(form, judgement, found, name, is_verbose=verbose)
     if not judgement.is_accepted:
         sys.exit(REFUSED)
@@ -166,11 +169,11 @@ def _waivers(root: Path, file: Path | None) -> list[waivers.Waiver]:
         raise ReleaseError(str(error)) from None
 
 
-def _print(form: str, judgement: Judgement, found: list[items.Item], name: str, *, is_verbose: bool) -> None:
+def _print(form: str, judgement: Judgement, found: list[Item], name: str, *, is_verbose: bool) -> None:
     if form == "json":
-        click.echo(json.dumps(items.as_json(judgement, found, name), indent=1))
+        click.echo(json.dumps(as_json(judgement, found, name), indent=1))
         return
-    shown = items.as_annotations if form == "github" else items.text
+    shown = as_annotations if form == "github" else text
     for line in shown(judgement, found, name, is_verbose=is_verbose):
         click.echo(line)
 
@@ -191,9 +194,9 @@ def _ended_in_a_line(form: str = "text") -> Iterator[None]:
     try:
         yield
     except ReleaseError as error:
-        click.echo(items.plain(str(error)), err=True)
+        click.echo(plain(str(error)), err=True)
         if form == "github":
-            click.echo(items.as_error(str(error)))
+            click.echo(as_error(str(error)))
         sys.exit(UNREADABLE)
     except KeyboardInterrupt:
         click.echo("interrupted", err=True)

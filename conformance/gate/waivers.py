@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from conformance.gate.model.findings import Finding
-from conformance.gate.rule_names import rule_named
+from conformance.gate.rules import rule_named
 from conformance.protocol import schemas
 
 NAME = "waivers.toml"

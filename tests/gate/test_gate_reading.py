@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from workshop import Workshop
 
-from conformance.gate.inputs.strict_json import schema_problem
 from conformance.gate.inputs.working_tree import Tree
 from conformance.gate.model.release import ReleaseError
+from conformance.gate.schemas.keywords import schema_problem
 
 PONG = "schemas/pong.schema.json"
 VECTORS = "schemas/vectors/batch.json"

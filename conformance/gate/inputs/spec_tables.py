@@ -8,13 +8,11 @@ from dataclasses import dataclass
 from itertools import zip_longest
 
 from conformance.gate.inputs.table_columns import KEYS, allowed, needed, wanted
+from conformance.gate.model.spec_table import Row
 from conformance.specification.markdown import Block, Chapter, Kind, SpecError
 
 _MARK = re.compile(r"<!-- ([a-z-]+) -->")
 _LINK = re.compile(r"\[[^\]]*\]\(([^)#]+)[^)]*\)")
-
-Row = dict[str, str]
-Table = dict[str, Row]
 
 
 @dataclass(frozen=True, slots=True)

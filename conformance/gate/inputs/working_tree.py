@@ -9,12 +9,14 @@ from typing import Any, Self
 
 import jsonschema_rs
 
-from conformance.gate.inputs.spec_tables import Found, Table, read_tables
-from conformance.gate.inputs.strict_json import read_object, read_text, schema_problem
+from conformance.gate.inputs.spec_tables import Found, read_tables
+from conformance.gate.inputs.strict_json import read_object, read_text
 from conformance.gate.inputs.table_columns import PARTS
 from conformance.gate.model.release import Release, ReleaseError
+from conformance.gate.model.spec_table import Table
 from conformance.gate.model.version import Version
 from conformance.gate.schemas.json_pointer import join_pointer, line_of, split_pointer
+from conformance.gate.schemas.keywords import schema_problem
 from conformance.gate.schemas.views import Views
 from conformance.protocol.schemas import SUFFIX
 from conformance.specification.checks import text_problems

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
-from conformance.gate.inputs.spec_tables import Table
+from conformance.gate.model.spec_table import Table
 from conformance.gate.model.version import Version
 from conformance.protocol import schemas
 from conformance.protocol.requirements import Requirement

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from difflib import get_close_matches
 
 from conformance.gate.model.findings import Finding, Rule
 from conformance.gate.rules import (
@@ -43,3 +44,11 @@ def differences(pair: Pair, progress: Callable[[str], None]) -> Iterator[Finding
     for module in (members, openness, files, messages, table_rows, requirements, vectors, reserved_names):
         found += module.check(pair)
     yield from (*found, *unexplained.check(pair, found))
+
+
+def rule_named(name: str) -> Rule:
+    """Return the rule of that id. Raises ValueError when there is none; the text names the nearest."""
+    if name in RULES:
+        return RULES[name]
+    near = "".join(f"do you mean {each}? " for each in get_close_matches(name.lower(), RULES, 1))
+    raise ValueError(f"there is no rule {name!r}; {near}ipc-conformance gate rules lists them")

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from conformance.gate.inputs.spec_tables import Row
 from conformance.gate.inputs.table_columns import PARTS
 from conformance.gate.model.release import Release
+from conformance.gate.model.spec_table import Row
 from conformance.gate.schemas.views import Views, closed
 
 ENVELOPE = "envelope"

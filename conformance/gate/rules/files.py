@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from conformance.gate.inputs.strict_json import subschemas
 from conformance.gate.model.findings import BOTH, NOBODY, Finding, Rule
 from conformance.gate.model.version import Step
 from conformance.gate.rules.comparison import Pair
@@ -16,6 +15,7 @@ from conformance.gate.rules.reserved_names import is_reserved
 from conformance.gate.rules.schema_diff import TEXTS, without_texts
 from conformance.gate.rules.wording import has_same_quantities
 from conformance.gate.schemas.json_pointer import join_pointer
+from conformance.gate.schemas.keywords import subschemas
 
 SCHEMA_DELETED = Rule(
     "schema-deleted",

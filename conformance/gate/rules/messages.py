@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from conformance.gate.inputs.spec_tables import Row, Table
 from conformance.gate.model.findings import BOTH, NOBODY, RECEIVERS, Finding, Rule
 from conformance.gate.model.release import Release
+from conformance.gate.model.spec_table import Row, Table
 from conformance.gate.model.version import Step
 from conformance.gate.rules.comparison import Pair
 from conformance.gate.rules.members import REMOVED_UNANNOUNCED

@@ -7,13 +7,13 @@ from collections.abc import Collection, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-from conformance.gate.inputs.strict_json import subschemas
 from conformance.gate.model.findings import BOTH, Finding, Rule
 from conformance.gate.model.version import Step
 from conformance.gate.rules.comparison import Pair, Part
 from conformance.gate.rules.members import members
 from conformance.gate.rules.schema_diff import differing_places
 from conformance.gate.schemas.json_pointer import join_pointer, split_pointer
+from conformance.gate.schemas.keywords import subschemas
 from conformance.gate.schemas.views import parts_of
 from conformance.gate.schemas.witness_search import samples, strings_of, validator
 from conformance.protocol.codec import same, shorten

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from conformance.gate.inputs.spec_tables import Row
 from conformance.gate.inputs.table_columns import ADDS, RESERVES
 from conformance.gate.model.findings import BOTH, NOBODY, RECEIVERS, SENDERS, Direction, Finding, Rule
 from conformance.gate.model.release import Release
+from conformance.gate.model.spec_table import Row
 from conformance.gate.model.version import Step
 from conformance.gate.rules.comparison import Pair
 from conformance.gate.rules.members import REMOVED_UNANNOUNCED

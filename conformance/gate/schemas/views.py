@@ -12,8 +12,8 @@ from typing import Any
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 
-from conformance.gate.inputs.strict_json import schema_problem
 from conformance.gate.model.release import Release, ReleaseError
+from conformance.gate.schemas.keywords import schema_problem
 from conformance.protocol.schemas import SUFFIX, inlined, resource
 
 ALTERNATIVES = ("oneOf", "anyOf")
