@@ -12,7 +12,7 @@ from conformance.gate.model.findings import Finding
 from conformance.gate.model.release import Release
 from conformance.gate.model.version import Step, Version
 from conformance.gate.rules import versions
-from conformance.gate.rules.comparison import Pair
+from conformance.gate.rules.comparison import Comparison
 from conformance.gate.waivers import Waiver
 
 
@@ -67,9 +67,9 @@ def judge(
     Raises:
         ReleaseError: a schema that a table names is missing, or one that it refers to.
     """
-    pair = Pair(old, tree.release)
-    findings = list(rules.differences(pair, progress))
-    findings += versions.check(pair, findings, tree.changes)
+    comparison = Comparison(old, tree.release)
+    findings = list(rules.differences(comparison, progress))
+    findings += versions.check(comparison, findings, tree.changes)
     new = tree.release.version
     judgement = Judgement(old.version, new)
     step = old.version.step_to(new) if new >= old.version else Step.NONE

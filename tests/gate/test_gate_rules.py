@@ -18,7 +18,7 @@ from conformance.gate.judge import Judgement
 from conformance.gate.model.findings import Finding
 from conformance.gate.model.version import Step, Version
 from conformance.gate.rules import RULES
-from conformance.gate.rules.comparison import Pair
+from conformance.gate.rules.comparison import Comparison
 
 OF_THE_VERSION = {"version-back", "changelog-missing"}
 FIRST = Version(1, 0)
@@ -105,12 +105,12 @@ def check_witness(finding: Finding, workshop: Workshop) -> None:
         assert finding.witness is None
         return
     assert finding.witness
-    pair = Pair(workshop.before, Tree.read(workshop.root).release)
+    comparison = Comparison(workshop.before, Tree.read(workshop.root).release)
     title = finding.what.partition(": ")[0]
-    (old, new) = next(parts for parts in pair.parts() if parts[1].title == title)
+    (old, new) = next(parts for parts in comparison.parts() if parts[1].title == title)
     message = finding.witness.message
     value = message if new.column == "schema" else message["payload"]
-    schemas = {"1.0": pair.old_views.receiver(old.reference), "1.1": pair.new_views.receiver(new.reference)}
+    schemas = {"1.0": comparison.old_views.receiver(old.reference), "1.1": comparison.new_views.receiver(new.reference)}
     takes = {version: Draft202012Validator(schema).is_valid(value) for version, schema in schemas.items()}
     assert takes == {finding.witness.sent_by: True, finding.witness.refused_by: False}
 

@@ -19,7 +19,7 @@ from conformance.gate.rules import (
     vectors,
     versions,
 )
-from conformance.gate.rules.comparison import Pair
+from conformance.gate.rules.comparison import Comparison
 
 _MODULES = (
     compatibility,
@@ -38,12 +38,12 @@ RULES: dict[str, Rule] = {rule.id: rule for module in _MODULES for rule in modul
 """Every rule by its id."""
 
 
-def differences(pair: Pair, progress: Callable[[str], None]) -> Iterator[Finding]:
+def differences(comparison: Comparison, progress: Callable[[str], None]) -> Iterator[Finding]:
     """Find everything that differs, the version aside."""
-    found = list(compatibility.check(pair, progress))
+    found = list(compatibility.check(comparison, progress))
     for module in (members, openness, files, messages, table_rows, requirements, vectors, reserved_names):
-        found += module.check(pair)
-    yield from (*found, *unexplained.check(pair, found))
+        found += module.check(comparison)
+    yield from (*found, *unexplained.check(comparison, found))
 
 
 def rule_named(name: str) -> Rule:

@@ -46,7 +46,7 @@ class Part:
         return f"{self.row['message']}{where}{what}"
 
 
-class Pair:
+class Comparison:
     """The old version and the new one, their schemas' views, and the bodies of golden vectors to try."""
 
     def __init__(self, old: Release, new: Release) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from conformance.gate.inputs.table_columns import PARTS
 from conformance.gate.model.findings import BOTH, NOBODY, RECEIVERS, SENDERS, Finding, Rule, Witness
 from conformance.gate.model.version import Step
-from conformance.gate.rules.comparison import Pair, Part
+from conformance.gate.rules.comparison import Comparison, Part
 from conformance.gate.rules.schema_diff import (
     IDENTIFIERS,
     absolute,
@@ -71,12 +71,12 @@ RULES = (SENDERS_BROKEN, RECEIVERS_BROKEN, UNDECIDED, SHAPE_EXTENDED, SHAPE_REWR
 Progress = Callable[[str], None]
 
 
-def check(pair: Pair, progress: Progress) -> Iterator[Finding]:
+def check(comparison: Comparison, progress: Progress) -> Iterator[Finding]:
     """Compare the parts of every message that both versions have."""
     grouped: dict[tuple[Rule, tuple[str, ...]], list[tuple[Part, Finding]]] = defaultdict(list)
     seen: set[str] = set()
-    for old, new in pair.parts():
-        places = tuple(differing_places(pair, old, new))
+    for old, new in comparison.parts():
+        places = tuple(differing_places(comparison, old, new))
         seen.update(places)
         if not places and old.reference == new.reference:
             continue
@@ -85,22 +85,22 @@ def check(pair: Pair, progress: Progress) -> Iterator[Finding]:
         known = {rule for rule, same in grouped if same == places}
         open_questions = sum(rule is UNDECIDED for rule, _ in grouped)
         examples = 0 if known else EXAMPLES // (1 + open_questions)  # so that many of them do not take for ever
-        for finding in _judge(pair, old, new, known, examples):
+        for finding in _judge(comparison, old, new, known, examples):
             grouped[finding.rule, places].append((new, finding))
     for (_, places), found in grouped.items():
         yield _merged(places, found)
-    yield from _unseen(pair, seen)
+    yield from _unseen(comparison, seen)
 
 
-def _unseen(pair: Pair, seen: Collection[str]) -> Iterator[Finding]:
+def _unseen(comparison: Comparison, seen: Collection[str]) -> Iterator[Finding]:
     """Judge what differs in schemas outside of the parts that messages have: lists of schemas, and unused ones."""
-    for name in sorted(pair.old.schemas.keys() & pair.new.schemas.keys()):
-        old, new = (without_texts(release.schemas[name]) for release in (pair.old, pair.new))
+    for name in sorted(comparison.old.schemas.keys() & comparison.new.schemas.keys()):
+        old, new = (without_texts(release.schemas[name]) for release in (comparison.old, comparison.new))
         for pointer in differences(old, new):
             place, tokens = f"schemas/{name}#{pointer}", split_pointer(pointer)
             if place in seen or tokens[-1] in IDENTIFIERS or _is_definition_gone(tokens, new):
                 continue
-            rule = _judge_definition(tokens, old) if tokens[:1] == ["$defs"] else _judge_list(pair, name)
+            rule = _judge_definition(tokens, old) if tokens[:1] == ["$defs"] else _judge_list(comparison, name)
             before, after = (shorten(value_at(schema, tokens)) for schema in (old, new))
             yield Finding(rule, place, f"{name}: {rule.title}", before, after)
 
@@ -114,19 +114,19 @@ def _judge_definition(tokens: list[str], old: Any) -> Rule:
     return SHAPE_REWRITTEN if value_at(old, tokens[:2]) is None else UNSEEN_CHANGED
 
 
-def _judge_list(pair: Pair, name: str) -> Rule:
+def _judge_list(comparison: Comparison, name: str) -> Rule:
     """Judge a schema that offers others as alternatives: each may still say what it said, and new ones stand apart."""
-    before, after = (_alternatives(views, name) for views in (pair.old_views, pair.new_views))
+    before, after = (_alternatives(views, name) for views in (comparison.old_views, comparison.new_views))
     kept = bool(before) and all(
         other in after and contains(after[other], schema).holds and contains(schema, after[other]).holds
         for other, schema in before.items()
     )
-    if not kept or not contains(pair.new_views.receiver(name), pair.old_views.receiver(name)).holds:
+    if not kept or not contains(comparison.new_views.receiver(name), comparison.old_views.receiver(name)).holds:
         return UNSEEN_CHANGED
     named = {
         row.get(column)
         for table in ("envelopes", "messages")
-        for row in pair.new.tables[table].values()
+        for row in comparison.new.tables[table].values()
         for column in PARTS[table]
     }
     if any(other.removesuffix("#") not in named for other in after.keys() - before.keys()):
@@ -153,23 +153,26 @@ def _merged(places: tuple[str, ...], found: list[tuple[Part, Finding]]) -> Findi
     return replace(first, pointer=places[0], also=(*further, *places[1:]), breaks=breaks)
 
 
-def _judge(pair: Pair, old: Part, new: Part, known: Collection[Rule], examples: int) -> Iterator[Finding]:
+def _judge(comparison: Comparison, old: Part, new: Part, known: Collection[Rule], examples: int) -> Iterator[Finding]:
     """Judge a part of a message.
 
     Args:
-        pair: both versions.
+        comparison: both versions.
         old: the part in the old one.
         new: the part in the new one.
         known: what the same difference was found to be in other messages. What it did not do there, and a quick look
             does not show here, is not searched for at length again.
         examples: how many to try where it is not clear otherwise.
     """
-    receivers = pair.old_views.receiver(old.reference), pair.new_views.receiver(new.reference)
-    senders = pair.sender(pair.old_views, old), pair.sender(pair.new_views, new)
-    further = pair.examples(new.column)
+    receivers = comparison.old_views.receiver(old.reference), comparison.new_views.receiver(new.reference)
+    senders = comparison.sender(comparison.old_views, old), comparison.sender(comparison.new_views, new)
+    further = comparison.examples(new.column)
     forth = contains(receivers[1], senders[0], further, examples=examples)
     back = contains(receivers[0], senders[1], further, examples=examples)
-    broken = [*_broken(pair, new, SENDERS_BROKEN, forth, known), *_broken(pair, new, RECEIVERS_BROKEN, back, known)]
+    broken = [
+        *_broken(comparison, new, SENDERS_BROKEN, forth, known),
+        *_broken(comparison, new, RECEIVERS_BROKEN, back, known),
+    ]
     yield from broken
     if forth.holds and back.holds:
         views = ((one, other) for a, b in (receivers, senders) for one, other in ((a, b), (b, a)))
@@ -178,12 +181,16 @@ def _judge(pair: Pair, old: Part, new: Part, known: Collection[Rule], examples: 
         yield Finding(rule, "", f"{new.title}: {rule.title}")
 
 
-def _broken(pair: Pair, part: Part, rule: Rule, answer: Answer, known: Collection[Rule]) -> Iterator[Finding]:
+def _broken(
+    comparison: Comparison, part: Part, rule: Rule, answer: Answer, known: Collection[Rule]
+) -> Iterator[Finding]:
     if answer.holds:
         return
     if answer.values:
-        sender, receiver = (pair.old, pair.new) if rule is SENDERS_BROKEN else (pair.new, pair.old)
-        names = _sides(sender is pair.old, str(sender.version), str(receiver.version))
+        sender, receiver = (
+            (comparison.old, comparison.new) if rule is SENDERS_BROKEN else (comparison.new, comparison.old)
+        )
+        names = _sides(sender is comparison.old, str(sender.version), str(receiver.version))
         witness = Witness(_whole(part, answer.values[0]), *names, answer.reason)
         yield Finding(rule, "", f"{part.title}: {rule.title}: {shorten(answer.values[0], 120)}", witness=witness)
     elif rule not in known:

@@ -8,7 +8,7 @@ from typing import Any
 
 from conformance.gate.model.findings import BOTH, NOBODY, Finding, Rule
 from conformance.gate.model.version import Step
-from conformance.gate.rules.comparison import Pair
+from conformance.gate.rules.comparison import Comparison
 from conformance.gate.rules.compatibility import SHAPE_REWRITTEN
 from conformance.gate.rules.members import DEPRECATION_CHANGED, REMOVED_UNANNOUNCED
 from conformance.gate.rules.reserved_names import is_reserved
@@ -79,30 +79,30 @@ RULES = (
 )
 
 
-def check(pair: Pair) -> Iterator[Finding]:
+def check(comparison: Comparison) -> Iterator[Finding]:
     """Compare the files by their names."""
-    for name, old in pair.old.schemas.items():
+    for name, old in comparison.old.schemas.items():
         pointer = f"schemas/{name}#"
-        if name in pair.new.schemas:
-            yield from _kept(name, old, pair.new.schemas[name])
-        elif (elsewhere := _same_content(pair, old)) is not None:
+        if name in comparison.new.schemas:
+            yield from _kept(name, old, comparison.new.schemas[name])
+        elif (elsewhere := _same_content(comparison, old)) is not None:
             yield Finding(ID_MOVED, pointer, f"{name} is called {elsewhere} now", before=name, after=elsewhere)
-            if not is_reserved(pair.new, "schema", name):
+            if not is_reserved(comparison.new, "schema", name):
                 yield Finding(REMOVED_UNANNOUNCED, pointer, f"{name} is not reserved, and is called {elsewhere} now")
         else:
             yield Finding(SCHEMA_DELETED, pointer, f"the schema {name} was deleted")
-            if old.get("deprecated") is not True or not is_reserved(pair.new, "schema", name):
+            if old.get("deprecated") is not True or not is_reserved(comparison.new, "schema", name):
                 yield Finding(
                     REMOVED_UNANNOUNCED, pointer, f"the schema {name} went without being deprecated and reserved"
                 )
-    for name in pair.new.schemas:
-        if name not in pair.old.schemas:
+    for name in comparison.new.schemas:
+        if name not in comparison.old.schemas:
             yield Finding(SCHEMA_ADDED, f"schemas/{name}#", f"the schema {name} is new")
 
 
-def _same_content(pair: Pair, old: Any) -> str | None:
+def _same_content(comparison: Comparison, old: Any) -> str | None:
     content = {key: value for key, value in without_texts(old).items() if key != "$id"}
-    added = {name: schema for name, schema in pair.new.schemas.items() if name not in pair.old.schemas}
+    added = {name: schema for name, schema in comparison.new.schemas.items() if name not in comparison.old.schemas}
     same = (
         name
         for name, schema in added.items()

@@ -7,7 +7,7 @@ from typing import Any
 
 from conformance.gate.model.findings import BOTH, NOBODY, SENDERS, Finding, Rule
 from conformance.gate.model.version import Step
-from conformance.gate.rules.comparison import Pair, Part
+from conformance.gate.rules.comparison import Comparison, Part
 from conformance.gate.rules.reserved_names import is_member_reserved
 from conformance.gate.schemas.views import parts_of
 from conformance.protocol.codec import same
@@ -62,17 +62,17 @@ _PLAIN: dict[bool, dict[str, Any]] = {True: {}, False: {"not": {}}}
 Members = dict[str, list[dict[str, Any]]]
 
 
-def check(pair: Pair) -> Iterator[Finding]:
+def check(comparison: Comparison) -> Iterator[Finding]:
     """Compare the members of the schemas that messages have, by their paths."""
     seen = set()
-    for old, new in pair.parts():
+    for old, new in comparison.parts():
         if old.reference != new.reference or new.reference in seen:  # another schema has other members, by its own rule
             continue
         seen.add(new.reference)
-        schemas = [views.receiver(new.reference) for views in (pair.old_views, pair.new_views)]
+        schemas = [views.receiver(new.reference) for views in (comparison.old_views, comparison.new_views)]
         whole = [members(schema) for schema in schemas]
         before, after = (_own(new, found) for found in whole)
-        yield from _gone(pair, new.reference, before, after)
+        yield from _gone(comparison, new.reference, before, after)
         if "#" in new.reference:  # the roots of files are compared as files
             yield from _annotations(f"schemas/{new.reference}", new.reference, *([each] for each in schemas))
         yield from _claimed(new.reference, {"": [schemas[0]], **whole[0]}, whole[1])
@@ -101,7 +101,7 @@ def members(schema: Any, path: str = "") -> Members:
     return found
 
 
-def _gone(pair: Pair, reference: str, before: Members, after: Members) -> Iterator[Finding]:
+def _gone(comparison: Comparison, reference: str, before: Members, after: Members) -> Iterator[Finding]:
     gone = [path for path in before if path not in after]
     for path in gone:
         if any(path.startswith((f"{other}.", f"{other}[")) for other in gone):
@@ -112,8 +112,8 @@ def _gone(pair: Pair, reference: str, before: Members, after: Members) -> Iterat
         what = f"{path} of {reference} is now called {renamed}" if renamed else f"{path} of {reference} was removed"
         yield Finding(rule, pointer, what, before=path, after=renamed)
         was_deprecated = any(each.get("deprecated") is True for each in before[path])
-        missing = [] if was_deprecated else [f"it was not deprecated in {pair.old.version}"]
-        missing += [] if is_member_reserved(pair, reference, name) else ["its name is not reserved in chapter 14"]
+        missing = [] if was_deprecated else [f"it was not deprecated in {comparison.old.version}"]
+        missing += [] if is_member_reserved(comparison, reference, name) else ["its name is not reserved in chapter 14"]
         if missing:
             yield Finding(REMOVED_UNANNOUNCED, pointer, f"{path} of {reference} went, and {' and '.join(missing)}")
 

@@ -8,7 +8,7 @@ from conformance.gate.model.findings import BOTH, NOBODY, RECEIVERS, Finding, Ru
 from conformance.gate.model.release import Release
 from conformance.gate.model.spec_table import Row, Table
 from conformance.gate.model.version import Step
-from conformance.gate.rules.comparison import Pair
+from conformance.gate.rules.comparison import Comparison
 from conformance.gate.rules.members import REMOVED_UNANNOUNCED
 from conformance.gate.rules.reserved_names import is_reserved
 from conformance.gate.rules.table_cells import is_same_channel
@@ -93,13 +93,13 @@ RULES = (
 )
 
 
-def check(pair: Pair) -> Iterator[Finding]:
+def check(comparison: Comparison) -> Iterator[Finding]:
     """Compare the rows of both tables of messages."""
     for table in ("envelopes", "messages"):
-        yield from _compare(pair, table, pair.old.tables[table], pair.new.tables[table])
-    before, after = (_channels(release) for release in (pair.old, pair.new))
+        yield from _compare(comparison, table, comparison.old.tables[table], comparison.new.tables[table])
+    before, after = (_channels(release) for release in (comparison.old, comparison.new))
     for channel in sorted(before - after):
-        if not is_reserved(pair.new, "channel", channel):
+        if not is_reserved(comparison.new, "channel", channel):
             what = f"the channel {channel} went, and its name is not reserved in chapter 14"
             yield Finding(REMOVED_UNANNOUNCED, f"tables/messages/{channel}", what)
 
@@ -108,7 +108,7 @@ def _channels(release: Release) -> set[str]:
     return {row["channel"] for row in release.tables["messages"].values()}
 
 
-def _compare(pair: Pair, table: str, old: Table, new: Table) -> Iterator[Finding]:
+def _compare(comparison: Comparison, table: str, old: Table, new: Table) -> Iterator[Finding]:
     added = {key: row for key, row in new.items() if key not in old}
     for key, row in old.items():
         if key in new:
@@ -116,11 +116,11 @@ def _compare(pair: Pair, table: str, old: Table, new: Table) -> Iterator[Finding
             continue
         moved = next((other for other, candidate in added.items() if candidate["message"] == row["message"]), None)
         if moved is None:
-            yield from _gone(pair, table, key, row)
+            yield from _gone(comparison, table, key, row)
         else:
             yield from _moved(table, moved, row, added.pop(moved))
     for key, row in added.items():
-        yield _new(pair, table, key, row)
+        yield _new(comparison, table, key, row)
 
 
 def _kept(table: str, key: str, old: Row, new: Row) -> Iterator[Finding]:
@@ -146,10 +146,10 @@ def _moved(table: str, key: str, old: Row, new: Row) -> Iterator[Finding]:
     yield from _kept(table, key, old, new)
 
 
-def _gone(pair: Pair, table: str, key: str, row: Row) -> Iterator[Finding]:
+def _gone(comparison: Comparison, table: str, key: str, row: Row) -> Iterator[Finding]:
     pointer, name = f"tables/{table}/{key}", row["message"]
     yield Finding(ACTION_DELETED, pointer, f"{name} was removed", before=" | ".join(row.values()))
-    if not is_announced(pair.old, name) or not is_reserved(pair.new, "action", name):
+    if not is_announced(comparison.old, name) or not is_reserved(comparison.new, "action", name):
         yield Finding(REMOVED_UNANNOUNCED, pointer, f"{name} went without being deprecated and reserved")
 
 
@@ -160,15 +160,17 @@ def is_announced(release: Release, name: str) -> bool:
     return bool(speaking) and not any(rule.is_active for rule in speaking)
 
 
-def _new(pair: Pair, table: str, key: str, row: Row) -> Finding:
+def _new(comparison: Comparison, table: str, key: str, row: Row) -> Finding:
     """Judge a new row: whether the old version knew an answer to it already, and whether an old client hears it."""
-    rule = ENVELOPE_ADDED if table == "envelopes" else _rule_of_new(pair, row)
+    rule = ENVELOPE_ADDED if table == "envelopes" else _rule_of_new(comparison, row)
     return Finding(rule, f"tables/{table}/{key}", f"{row['message']} is new", after=" | ".join(row.values()))
 
 
-def _rule_of_new(pair: Pair, row: Row) -> Rule:
-    is_of_new_profile = bool(row["profile"]) and row["profile"] not in pair.old.tables["profiles"]
-    near = [each for each in pair.old.tables["messages"].values() if is_same_channel(row["channel"], each["channel"])]
+def _rule_of_new(comparison: Comparison, row: Row) -> Rule:
+    is_of_new_profile = bool(row["profile"]) and row["profile"] not in comparison.old.tables["profiles"]
+    near = [
+        each for each in comparison.old.tables["messages"].values() if is_same_channel(row["channel"], each["channel"])
+    ]
     if is_of_new_profile and row["channel"] != "any":  # a channel of its own, on which old peers send nothing
         near = [each for each in near if each["channel"] != "any"]
     if any((each["message"], each["from"]) == (row["message"], row["from"]) for each in near):

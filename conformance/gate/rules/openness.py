@@ -9,7 +9,7 @@ from typing import Any
 
 from conformance.gate.model.findings import BOTH, Finding, Rule
 from conformance.gate.model.version import Step
-from conformance.gate.rules.comparison import Pair, Part
+from conformance.gate.rules.comparison import Comparison, Part
 from conformance.gate.rules.members import members
 from conformance.gate.rules.schema_diff import differing_places
 from conformance.gate.schemas.json_pointer import join_pointer, split_pointer
@@ -45,22 +45,22 @@ _MOST_VALUES = 24
 _MANY = {f"further-{number}": 1 for number in range(300)}
 
 
-def check(pair: Pair) -> Iterator[Finding]:
+def check(comparison: Comparison) -> Iterator[Finding]:
     """Compare what the schemas say about further members, and what they make of some."""
     found: set[str] = set()
-    for old, new in pair.parts():
-        places = list(differing_places(pair, old, new))
+    for old, new in comparison.parts():
+        places = list(differing_places(comparison, old, new))
         if not places or found & set(places):
             continue
-        findings = [*_said(pair, old, new, places)] or [*_tried(pair, old, new, places[0])]
+        findings = [*_said(comparison, old, new, places)] or [*_tried(comparison, old, new, places[0])]
         if findings:
             found.update(places)
         yield from findings
 
 
-def _said(pair: Pair, old: Part, new: Part, places: list[str]) -> Iterator[Finding]:
+def _said(comparison: Comparison, old: Part, new: Part, places: list[str]) -> Iterator[Finding]:
     """Find objects about whose further members the versions say different things, wherever in the schema."""
-    schemas = pair.old_views.receiver(old.reference), pair.new_views.receiver(new.reference)
+    schemas = comparison.old_views.receiver(old.reference), comparison.new_views.receiver(new.reference)
     before, after = (_sayings(schema) for schema in schemas)
     for path in (each for each in before if each in after):
         gone, come = before[path] - after[path], after[path] - before[path]
@@ -105,12 +105,14 @@ def _saying(keyword: str, value: Any) -> str:
 _OPEN = "additionalProperties true"
 
 
-def _tried(pair: Pair, old: Part, new: Part, place: str) -> Iterator[Finding]:
+def _tried(comparison: Comparison, old: Part, new: Part, place: str) -> Iterator[Finding]:
     """Look for a value with a further member that one version takes and the other refuses."""
-    schemas = pair.old_views.receiver(old.reference), pair.new_views.receiver(new.reference)
+    schemas = comparison.old_views.receiver(old.reference), comparison.new_views.receiver(new.reference)
     before, after = (validator(schema) for schema in schemas)
     known = set(members(schemas[0]))
-    both = (value for value in _candidates(pair, old, schemas) if before.is_valid(value) and after.is_valid(value))
+    both = (
+        value for value in _candidates(comparison, old, schemas) if before.is_valid(value) and after.is_valid(value)
+    )
     for value in islice(both, _MOST_VALUES):
         for changed in _with_further(value, _further_names(schemas), known):
             if before.is_valid(changed) != after.is_valid(changed):
@@ -119,10 +121,10 @@ def _tried(pair: Pair, old: Part, new: Part, place: str) -> Iterator[Finding]:
                 return
 
 
-def _candidates(pair: Pair, part: Part, schemas: tuple[Any, Any]) -> Iterator[Any]:
+def _candidates(comparison: Comparison, part: Part, schemas: tuple[Any, Any]) -> Iterator[Any]:
     for schema in schemas:
         yield from samples(schema)
-    yield from pair.examples(part.column)
+    yield from comparison.examples(part.column)
 
 
 def _further_names(schemas: tuple[Any, Any]) -> list[str]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from conformance.gate.model.findings import BOTH, NOBODY, RECEIVERS, SENDERS, Direction, Finding, Rule
 from conformance.gate.model.release import Release
 from conformance.gate.model.version import Step, Version
-from conformance.gate.rules.comparison import Pair
+from conformance.gate.rules.comparison import Comparison
 from conformance.gate.rules.wording import is_only_wording
 from conformance.protocol.requirements import Requirement
 
@@ -142,23 +142,23 @@ _KEY_WORD = re.compile(r"\b(MUST|SHOULD|MAY)\b")
 _SPAN = re.compile(r"`([^`]+)`")
 
 
-def check(pair: Pair) -> Iterator[Finding]:
+def check(comparison: Comparison) -> Iterator[Finding]:
     """Compare the requirements by their ids."""
-    for id_, old in pair.old.requirements.items():
-        new = pair.new.requirements.get(id_)
+    for id_, old in comparison.old.requirements.items():
+        new = comparison.new.requirements.get(id_)
         if new is None:
-            yield _deleted(pair, old)
+            yield _deleted(comparison, old)
         else:
             yield from _kept(old, new)
-            was, is_ = (_profile_of(release, rule) for release, rule in ((pair.old, old), (pair.new, new)))
+            was, is_ = (_profile_of(release, rule) for release, rule in ((comparison.old, old), (comparison.new, new)))
             if was != is_:
                 what = (
                     f"{id_} was for {was or 'every peer'}, and is for {is_ or 'every peer'}: it stands in that chapter"
                 )
                 yield Finding(TARGET_CHANGED, f"requirements/{id_}", what, was, is_)
-    for id_, new in pair.new.requirements.items():
-        if id_ not in pair.old.requirements:
-            yield from _added(pair, new)
+    for id_, new in comparison.new.requirements.items():
+        if id_ not in comparison.old.requirements:
+            yield from _added(comparison, new)
 
 
 def _profile_of(release: Release, rule: Requirement) -> str:
@@ -167,8 +167,8 @@ def _profile_of(release: Release, rule: Requirement) -> str:
     return next((name for name, row in release.tables["profiles"].items() if row["chapter"] == chapter), "")
 
 
-def _deleted(pair: Pair, old: Requirement) -> Finding:
-    added = (rule for id_, rule in pair.new.requirements.items() if id_ not in pair.old.requirements)
+def _deleted(comparison: Comparison, old: Requirement) -> Finding:
+    added = (rule for id_, rule in comparison.new.requirements.items() if id_ not in comparison.old.requirements)
     same = next((rule.id for rule in added if is_only_wording(rule.text, old.text)), None)
     what = f"{old.id} is called {same} now" if same else f"{old.id} is no longer there"
     return Finding(REQUIREMENT_DELETED, f"requirements/{old.id}", what, before=old.text)
@@ -222,29 +222,31 @@ def _differ_in_subject(before: str, after: str) -> bool:
     return rest[0] == rest[1]
 
 
-def _added(pair: Pair, new: Requirement) -> Iterator[Finding]:
+def _added(comparison: Comparison, new: Requirement) -> Iterator[Finding]:
     pointer = f"requirements/{new.id}"
-    if Version.parse(new.since) != Version(pair.new.version.major, pair.new.version.minor):
-        what = f"{new.id} is new in {pair.new.version}, and says that it is there since {new.since}"
+    if Version.parse(new.since) != Version(comparison.new.version.major, comparison.new.version.minor):
+        what = f"{new.id} is new in {comparison.new.version}, and says that it is there since {new.since}"
         yield Finding(SINCE_WRONG, pointer, what, after=new.since)
-    if new.status == "withdrawn" or new.level == "should" or _is_about_something_new(pair, new):
+    if new.status == "withdrawn" or new.level == "should" or _is_about_something_new(comparison, new):
         yield Finding(REQUIREMENT_ADDED, pointer, f"{new.id} is new", after=new.text)
     else:
-        what = f"{new.id} is a new {new.level.upper()} about what {pair.old.version} had already"
+        what = f"{new.id} is a new {new.level.upper()} about what {comparison.old.version} had already"
         yield Finding(DUTY_ADDED, pointer, what, after=new.text, breaks=_bound(new))
 
 
-def _is_about_something_new(pair: Pair, rule: Requirement) -> bool:
+def _is_about_something_new(comparison: Comparison, rule: Requirement) -> bool:
     """Tell whether a requirement names something that the old version did not have, or is of a new profile."""
     chapter = rule.section.partition("#")[0]
-    profiles = {name: row["chapter"].removesuffix(".md") for name, row in pair.new.tables["profiles"].items()}
-    is_of_new_profile = chapter in {each for name, each in profiles.items() if name not in pair.old.tables["profiles"]}
+    profiles = {name: row["chapter"].removesuffix(".md") for name, row in comparison.new.tables["profiles"].items()}
+    is_of_new_profile = chapter in {
+        each for name, each in profiles.items() if name not in comparison.old.tables["profiles"]
+    }
     if is_of_new_profile and not any(
-        old.section.partition("#")[0] == chapter for old in pair.old.requirements.values()
+        old.section.partition("#")[0] == chapter for old in comparison.old.requirements.values()
     ):
         return True
     spans = {word.strip('"') for span in _SPAN.findall(rule.text) for word in (span, *re.split(r"[^\w:-]+", span))}
-    return bool(spans & pair.added_names())
+    return bool(spans & comparison.added_names())
 
 
 def _bound(rule: Requirement) -> tuple[Direction, ...]:

@@ -8,7 +8,7 @@ from conformance.gate.inputs.table_columns import ADDS, RESERVES
 from conformance.gate.model.findings import BOTH, NOBODY, Finding, Rule
 from conformance.gate.model.release import Release, ReleaseError
 from conformance.gate.model.version import Step
-from conformance.gate.rules.comparison import Pair
+from conformance.gate.rules.comparison import Comparison
 from conformance.gate.rules.schema_diff import reachable
 from conformance.gate.rules.table_cells import names_in
 from conformance.gate.schemas.views import Views, parts_of
@@ -49,20 +49,20 @@ def is_reserved(release: Release, kind: str, name: str) -> bool:
     return any(row["kind"] == kind and row["name"] == name for row in release.tables["reserved"].values())
 
 
-def is_member_reserved(pair: Pair, reference: str, name: str) -> bool:
+def is_member_reserved(comparison: Comparison, reference: str, name: str) -> bool:
     """Tell whether the name of a member is reserved at a place where the old version had it in that schema."""
-    files = {each.partition("#")[0] for each in reachable(pair.old, reference)}
+    files = {each.partition("#")[0] for each in reachable(comparison.old, reference)}
     places = (
         row["place"]
-        for row in pair.new.tables["reserved"].values()
+        for row in comparison.new.tables["reserved"].values()
         if row["kind"] == "member" and row["name"] == name and row["place"].partition("#")[0] in files
     )
-    return any(name in _object_at(pair.old_views, place) for place in places)
+    return any(name in _object_at(comparison.old_views, place) for place in places)
 
 
-def check(pair: Pair) -> Iterator[Finding]:
+def check(comparison: Comparison) -> Iterator[Finding]:
     """Look whether the table only grew, and whether its names are left alone."""
-    old, new = pair.old.tables["reserved"], pair.new.tables["reserved"]
+    old, new = comparison.old.tables["reserved"], comparison.new.tables["reserved"]
     for key, row in old.items():
         if key not in new:
             yield Finding(
@@ -72,15 +72,15 @@ def check(pair: Pair) -> Iterator[Finding]:
         pointer = f"tables/reserved/{key}"
         if key not in old:
             yield Finding(NAME_RESERVED, pointer, f"{row['kind']} {row['name']} is reserved now")
-            if row["kind"] == "member" and not _object_at(pair.old_views, row["place"]):
+            if row["kind"] == "member" and not _object_at(comparison.old_views, row["place"]):
                 what = f"the place {row['place']!r} of the reserved member {row['name']} was no object"
                 yield Finding(PLACE_UNKNOWN, pointer, what)
-        if _is_used(pair, row["kind"], row["name"], row["place"]):
+        if _is_used(comparison, row["kind"], row["name"], row["place"]):
             yield Finding(NAME_REUSED, pointer, f"{row['kind']} {row['name']} is reserved, and used")
 
 
-def _is_used(pair: Pair, kind: str, name: str, place: str) -> bool:
-    release = pair.new
+def _is_used(comparison: Comparison, kind: str, name: str, place: str) -> bool:
+    release = comparison.new
     cells = [cell for row in release.tables["profiles"].values() for cell in (row.get(RESERVES, ""), row.get(ADDS, ""))]
     if kind in ("action", "channel") and any(name in names_in(cell) for cell in cells):
         return True
@@ -95,7 +95,7 @@ def _is_used(pair: Pair, kind: str, name: str, place: str) -> bool:
         return any(row[column] == name for row in release.tables[table].values())
     if kind == "schema":
         return name in release.schemas
-    return name in _object_at(pair.new_views, place)
+    return name in _object_at(comparison.new_views, place)
 
 
 def _object_at(views: Views, place: str) -> set[str]:

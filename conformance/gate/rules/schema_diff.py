@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from conformance.gate.model.release import Release
-from conformance.gate.rules.comparison import Pair, Part
+from conformance.gate.rules.comparison import Comparison, Part
 from conformance.gate.schemas.json_pointer import join_pointer, split_pointer
 from conformance.protocol.codec import same
 from conformance.protocol.schemas import NAMED, SUFFIX
@@ -33,23 +33,23 @@ def _of_keyword(keyword: str, value: Any) -> Any:
     return value if keyword in VALUES else without_texts(value)
 
 
-def differing_places(pair: Pair, old: Part, new: Part) -> Iterator[str]:
+def differing_places(comparison: Comparison, old: Part, new: Part) -> Iterator[str]:
     """Find where the schemas that a part of a message is made of differ, as pointers of findings."""
-    roots = dict.fromkeys([*reachable(pair.old, old.reference), *reachable(pair.new, new.reference)])
+    roots = dict.fromkeys([*reachable(comparison.old, old.reference), *reachable(comparison.new, new.reference)])
     for name in dict.fromkeys(root.partition("#")[0] for root in roots):
         inside = [root.partition("#")[2] for root in roots if root.partition("#")[0] == name]
-        for pointer in shape_differences(pair, name):
+        for pointer in shape_differences(comparison, name):
             is_inside = any(pointer == root or pointer.startswith(f"{root}/") or root == "" for root in inside)
             if is_inside and pointer.rpartition("/")[2] not in IDENTIFIERS:
                 yield f"schemas/{name}#{pointer}"
 
 
-def shape_differences(pair: Pair, name: str) -> list[str]:
+def shape_differences(comparison: Comparison, name: str) -> list[str]:
     """Return the pointers at which the two versions of a schema file differ, its texts and annotations aside."""
-    if name not in pair.shape_differences:
-        before, after = (without_texts(release.schemas.get(name)) for release in (pair.old, pair.new))
-        pair.shape_differences[name] = list(differences(before, after))
-    return pair.shape_differences[name]
+    if name not in comparison.shape_differences:
+        before, after = (without_texts(release.schemas.get(name)) for release in (comparison.old, comparison.new))
+        comparison.shape_differences[name] = list(differences(before, after))
+    return comparison.shape_differences[name]
 
 
 def differences(before: Any, after: Any, pointer: str = "") -> Iterator[str]:

@@ -9,7 +9,7 @@ from typing import Any
 from conformance.gate.model.findings import BOTH, Finding, Rule
 from conformance.gate.model.release import Release
 from conformance.gate.model.version import Step
-from conformance.gate.rules.comparison import Pair
+from conformance.gate.rules.comparison import Comparison
 from conformance.gate.rules.schema_diff import TEXTS, differences
 from conformance.gate.schemas.json_pointer import split_pointer
 from conformance.protocol.codec import same, shorten
@@ -27,17 +27,17 @@ RULES = (UNEXPLAINED,)
 _ANNOTATIONS = ("default", "deprecated")
 
 
-def check(pair: Pair, findings: Collection[Finding]) -> Iterator[Finding]:
+def check(comparison: Comparison, findings: Collection[Finding]) -> Iterator[Finding]:
     """Compare whole things, and find those that differ although no finding names them."""
     named = {place for each in findings for place in (each.pointer, *each.also)}
     rules = {each.rule.id for each in findings}
-    old, new = (dict(_things(release)) for release in (pair.old, pair.new))
+    old, new = (dict(_things(release)) for release in (comparison.old, comparison.new))
     for pointer in dict.fromkeys([*old, *new]):
         if not same(old.get(pointer), new.get(pointer)) and pointer not in named:
             before, after = (shorten(things.get(pointer)) for things in (old, new))
             yield Finding(UNEXPLAINED, pointer, f"{pointer} differs in a way that no rule knows", before, after)
-    for name in sorted(pair.old.schemas.keys() & pair.new.schemas.keys()):
-        yield from _schema(pair, name, named, rules)
+    for name in sorted(comparison.old.schemas.keys() & comparison.new.schemas.keys()):
+        yield from _schema(comparison, name, named, rules)
 
 
 def _things(release: Release) -> Iterator[tuple[str, Any]]:
@@ -49,11 +49,11 @@ def _things(release: Release) -> Iterator[tuple[str, Any]]:
         yield f"vectors/{id_}", vector
 
 
-def _schema(pair: Pair, name: str, named: AbstractSet[str], rules: AbstractSet[str]) -> Iterator[Finding]:
+def _schema(comparison: Comparison, name: str, named: AbstractSet[str], rules: AbstractSet[str]) -> Iterator[Finding]:
     """Find what differs in a schema: a keyword with none of its finding, or an annotation with none of any."""
     file = f"schemas/{name}#"
     is_named = any(each.startswith(file) for each in named)
-    for pointer in differences(pair.old.schemas[name], pair.new.schemas[name]):
+    for pointer in differences(comparison.old.schemas[name], comparison.new.schemas[name]):
         *_, before, keyword = ["", *split_pointer(pointer)]
         keyword = "" if before in NAMED else keyword
         if keyword in TEXTS:

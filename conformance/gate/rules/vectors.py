@@ -8,7 +8,7 @@ from typing import Any
 
 from conformance.gate.model.findings import BOTH, NOBODY, Finding, Rule
 from conformance.gate.model.version import Step
-from conformance.gate.rules.comparison import Pair
+from conformance.gate.rules.comparison import Comparison
 from conformance.protocol.codec import BadBody, decode, same, shorten
 
 VECTOR_EDITED = Rule(
@@ -52,17 +52,17 @@ RULES = (VECTOR_EDITED, VECTOR_VERDICT_FLIPPED, VECTOR_DELETED, VECTOR_CONTRADIC
 _SITUATION = ("body", "state", "profile", "connection_id")
 
 
-def check(pair: Pair) -> Iterator[Finding]:
+def check(comparison: Comparison) -> Iterator[Finding]:
     """Compare the vectors by their names."""
-    known = {_meaning(vector): vector for vector in pair.old.vectors.values()}
-    for id_, old in pair.old.vectors.items():
-        new, pointer = pair.new.vectors.get(id_), f"vectors/{id_}"
+    known = {_meaning(vector): vector for vector in comparison.old.vectors.values()}
+    for id_, old in comparison.old.vectors.items():
+        new, pointer = comparison.new.vectors.get(id_), f"vectors/{id_}"
         if new is None:
             yield Finding(VECTOR_DELETED, pointer, f"{id_} is gone", before=shorten(old))
         elif not same(old, new):
             yield from _kept(pointer, old, new)
-    for id_, new in pair.new.vectors.items():
-        if id_ not in pair.old.vectors:
+    for id_, new in comparison.new.vectors.items():
+        if id_ not in comparison.old.vectors:
             yield _added(new, known.get(_meaning(new)))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from conformance.gate.model.findings import NOBODY, Finding, Rule
 from conformance.gate.model.version import Step, Version
-from conformance.gate.rules.comparison import Pair
+from conformance.gate.rules.comparison import Comparison
 
 VERSION_BACK = Rule(
     "version-back",
@@ -26,9 +26,9 @@ CHANGELOG_MISSING = Rule(
 RULES = (VERSION_BACK, CHANGELOG_MISSING)
 
 
-def check(pair: Pair, findings: Iterable[Finding], changes: Mapping[Version, str]) -> Iterator[Finding]:
+def check(comparison: Comparison, findings: Iterable[Finding], changes: Mapping[Version, str]) -> Iterator[Finding]:
     """Look whether the version went on, and whether the changelog has a section that names what changed."""
-    old, new = pair.old.version, pair.new.version
+    old, new = comparison.old.version, comparison.new.version
     if new < old:
         yield Finding(VERSION_BACK, "version", f"the version was {old}, and is {new}", str(old), str(new))
     touched = [each for each in findings if each.pointer != "version"]
