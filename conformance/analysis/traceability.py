@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from conformance.cases.catalogue import all_cases
-from conformance.harness.case import Case, Role
+from conformance.core.roles import Role
+from conformance.harness.case import Case
 from conformance.protocol import schemas
 from conformance.protocol.files import read_json
 from conformance.protocol.requirements import Requirement, load, section_link

@@ -11,7 +11,7 @@ from conformance.core.verdicts import TargetError, Violation
 from conformance.peers.client import Connection
 from conformance.protocol import codec
 from conformance.protocol.codec import Message
-from conformance.targets.server import RESPONDER_APP
+from conformance.protocol.responder import RESPONDER_APP
 
 ECHO = "conformance.echo"
 TEXT = "text"

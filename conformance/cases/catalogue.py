@@ -9,7 +9,8 @@ from importlib import import_module
 from pkgutil import walk_packages
 
 from conformance.cases import client, server
-from conformance.harness.case import Case, Role, registered
+from conformance.core.roles import Role
+from conformance.harness.case import Case, registered
 from conformance.specification import drafts
 
 

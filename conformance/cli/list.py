@@ -8,7 +8,7 @@ import click
 
 from conformance.cases.catalogue import select
 from conformance.cli.options import overlay_options
-from conformance.harness.case import Role
+from conformance.core.roles import Role
 from conformance.protocol.requirements import section_link
 
 

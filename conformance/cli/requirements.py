@@ -12,8 +12,8 @@ from rich.table import Table
 
 from conformance.analysis import traceability
 from conformance.analysis.traceability import Evidence, Ledger
+from conformance.core.roles import Role
 from conformance.core.verdicts import ExitCode
-from conformance.harness.case import Role
 
 FILE = click.Path(dir_okay=False, path_type=Path)
 

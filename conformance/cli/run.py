@@ -17,15 +17,14 @@ from rich.console import Console
 
 from conformance.cases.catalogue import all_cases, select
 from conformance.cli.options import overlay_options
-from conformance.core.settings import DEFAULT_EXAMPLES, SOAK_SECONDS, Settings
+from conformance.core.settings import DEFAULT_EXAMPLES, SOAK_SECONDS, ChopMode, Settings
 from conformance.core.verdicts import ExitCode
 from conformance.reports.progress import RunProgress
 from conformance.reports.summary import print_report
 from conformance.results.known_failures import Baseline, write_baseline
 from conformance.results.run import Run
 from conformance.runner.session import PytestPlan, execute
-from conformance.targets.base import TargetOptions
-from conformance.transport.segmentation import ChopMode
+from conformance.targets.config import TargetOptions
 
 FILE = click.Path(dir_okay=False, path_type=Path)
 

@@ -16,7 +16,7 @@ from conformance.core.verdicts import ExitCode, TargetError, Verdict
 from conformance.proxy.relay import Relay
 from conformance.reports.failure import describe
 from conformance.runner.case_runner import run_case
-from conformance.targets.base import parse_address
+from conformance.targets.config import parse_address
 from conformance.targets.manual_driver import HELP, ByHand
 from conformance.targets.process import ServerProcess
 

@@ -3,12 +3,37 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-
-from conformance.transport.segmentation import ChopMode
+from typing import Literal, Self, get_args
 
 DEFAULT_EXAMPLES = 25
 SOAK_SECONDS = 90.0
 """LIM-010 promises so much silence; other cases that watch time take as long."""
+
+Mode = Literal["whole", "octets", "header", "random", "coalesce"]
+
+
+@dataclass(frozen=True)
+class ChopMode:
+    """How writes are divided: ``mode``, and for ``random`` its seed."""
+
+    mode: Mode = "whole"
+    seed: int = 0
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read what the option ``--chop`` takes.
+
+        Raises:
+            ValueError: it is none of the modes.
+        """
+        mode, colon, seed = text.partition(":")
+        has_seed = bool(colon) and seed.isascii() and seed.isdigit()
+        if mode not in get_args(Mode) or (mode == "random") != has_seed or bool(colon) != has_seed:
+            raise ValueError(f"{text!r} is not whole, octets, header, coalesce or random:SEED with a number")
+        return cls(mode, int(seed or 0))  # type: ignore[arg-type] # one of the modes, as was just checked
+
+    def __str__(self) -> str:
+        return f"{self.mode}:{self.seed}" if self.mode == "random" else self.mode
 
 
 @dataclass(frozen=True)

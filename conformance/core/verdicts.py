@@ -31,6 +31,10 @@ class ExitCode(IntEnum):
     KIT_ERROR = 5
 
 
+SERVER_ENDED = "the server process ended during the case"
+"""What a failure says when its server ended while it ran."""
+
+
 class Violation(Exception):
     """The target did something that a requirement rules out.
 

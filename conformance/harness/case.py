@@ -4,17 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any
 
+from conformance.core.roles import Role
 from conformance.protocol.requirements import Requirement, load
-
-if TYPE_CHECKING:
-    from conformance.harness.client_context import ClientScene
-    from conformance.harness.server_context import Scene
-
-Role = Literal["server", "client"]
-CaseFunction = Callable[["Scene"], None]
-ClientCaseFunction = Callable[["ClientScene"], None]
 
 
 @dataclass(frozen=True)
@@ -61,34 +54,6 @@ class Case:
 
 
 _register: dict[str, Case] = {}
-
-
-def case(identity: str, *requirements: str, **options: Any) -> Callable[[CaseFunction], CaseFunction]:
-    """Register the decorated function as the case ``identity``; its docstring is the summary.
-
-    Args:
-        identity: the id of the case.
-        requirements: ids of the requirements that it checks.
-        options: further attributes of :class:`Case`.
-    """
-
-    def decorate(function: CaseFunction) -> CaseFunction:
-        add(Case(identity, requirements, (function.__doc__ or "").strip(), function, **options))
-        return function
-
-    return decorate
-
-
-def client_case(
-    identity: str, *requirements: str, **options: Any
-) -> Callable[[ClientCaseFunction], ClientCaseFunction]:
-    """Register the decorated function as a client's case; as :func:`case`."""
-
-    def decorate(function: ClientCaseFunction) -> ClientCaseFunction:
-        add(Case(identity, requirements, (function.__doc__ or "").strip(), function, role="client", **options))
-        return function
-
-    return decorate
 
 
 def add(new: Case) -> None:

@@ -10,9 +10,8 @@ from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
 from hypothesis import strategies as st
 
 from conformance.core.trace import EXAMPLE, Entry
-from conformance.core.verdicts import Violation
+from conformance.core.verdicts import SERVER_ENDED, Violation
 from conformance.harness.server_context import Scene
-from conformance.targets.server import SERVER_ENDED
 
 SHRINKING_SECONDS = 15.0
 """On a server that lets every failing example wait for its deadline, shrinking would take an hour."""

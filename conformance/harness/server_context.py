@@ -11,9 +11,10 @@ from pathlib import Path
 from conformance.core.verdicts import TargetError, Unsupported, Violation
 from conformance.harness.context import Stage, letters
 from conformance.peers.client import Connection
+from conformance.protocol.responder import RESPONDER_APP
 from conformance.targets.process import STATE, ServerProcess
 from conformance.targets.resource_usage import MEBIBYTE, Usage
-from conformance.targets.server import RESPONDER_APP, Target
+from conformance.targets.server import Target
 from conformance.transport.credentials import Access
 
 LOOK_SECONDS = 0.02

@@ -6,30 +6,63 @@ import itertools
 import time
 from typing import Any
 
-from conformance.core.verdicts import Violation
-from conformance.peers.base import Ended
-from conformance.peers.peer import Peer
+from conformance.core.trace import Trace
+from conformance.core.verdicts import BrokenFrame, Violation
+from conformance.peers.base import Ended, Stream
 from conformance.protocol import codec, schemas
 from conformance.protocol.codec import Message
+from conformance.transport.credentials import OPEN, Access
+from conformance.transport.dial import connect
+from conformance.transport.segmentation import Chopper
 
 FATAL = frozenset(schemas.document("error-code")["oneOf"][0]["enum"])
 """The codes of errors that end the connection (spec, chapter ERR)."""
 
 
-class Connection(Peer):
-    """A peer that speaks the protocol.
+class Connection(Stream):
+    """A connection of the kit to the server under test, whose every frame it checks.
 
     ``app_id`` and ``connection_id`` are what it uses in messages; both are set before :meth:`handshake`.
+
+    Args:
+        label: the letter that names the peer in the trace.
+        address: host and port of the target.
+        trace: where everything is noted.
+        patience: seconds to wait for anything the server has to do.
+        chopper: divides the writes of the case; None leaves them as they are.
+        access: what it takes to be let in.
+
+    Raises:
+        TargetError: nobody accepts connections at ``address``, or the handshake of TLS failed.
     """
+
+    OTHER = "the server"
+    SCHEMA = "server-message"
 
     app_id: str
     connection_id: str
     acknowledgement: Message | None = None
 
-    def __init__(self, *args: Any, **keywords: Any) -> None:
-        super().__init__(*args, **keywords)
+    def __init__(  # noqa: PLR0917 - what every connection needs
+        self,
+        label: str,
+        address: tuple[str, int],
+        trace: Trace,
+        patience: float,
+        chopper: Chopper | None = None,
+        access: Access = OPEN,
+    ) -> None:
+        super().__init__(label, connect(address, patience, access), trace, patience, chopper)
+        self.access = access
+        self._has_answered = False
+        self._response_ids: set[str] = set()
         self._numbers = itertools.count(1)
         self._sends_frames = True
+
+    @property
+    def has_answered(self) -> bool:
+        """Whether a frame with a JSON object has come, so that this may well be a server of the protocol."""
+        return self._has_answered
 
     # -- making messages -------------------------------------------------------------------------------------------
 
@@ -253,6 +286,27 @@ class Connection(Peer):
                 expected=codec.shorten(address),
                 received=codec.shorten(found),
             )
+
+    # -- inside ----------------------------------------------------------------------------------------------------
+
+    def _check(self, body: bytes) -> Message:
+        message = super()._check(body)
+        if message["message_type"] == "response":
+            self._check_freshness(message)
+        return message
+
+    def _note_message(self) -> None:
+        self._has_answered = True
+
+    def _check_freshness(self, response: Message) -> None:
+        identity = response["message_id"]
+        if identity in self._response_ids or identity == response.get("reply_to"):
+            raise BrokenFrame(
+                "the server used a message_id a second time (REQ-004)",
+                expected="a fresh message_id",
+                received=codec.shorten(response),
+            )
+        self._response_ids.add(identity)
 
     def _accompanied(self, held: bytes) -> bytes:
         """Put a notification that nobody handles (NTF-001) ahead of and behind whole frames.

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from conformance.protocol import codec, schemas
 from conformance.protocol.codec import Message
 from conformance.protocol.profiles import actions_with, is_reserved
-from conformance.targets.server import RESPONDER_APP
+from conformance.protocol.responder import RESPONDER_APP
 
 PORTABLE_DEPTH = 64  # ENC-009
 MAJOR = "1"

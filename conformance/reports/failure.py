@@ -7,7 +7,7 @@ import textwrap
 from conformance.core.trace import EXAMPLE, render
 from conformance.protocol.requirements import load, section_link
 from conformance.reports.replay_script import as_script
-from conformance.runner.case_runner import CaseResult
+from conformance.results.case_result import CaseResult
 
 WIDTH = 116
 TRACE_LINES = 40

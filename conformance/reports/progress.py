@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from conformance.core.verdicts import Verdict
-from conformance.runner.case_runner import CaseResult
+from conformance.results.case_result import CaseResult
 
 PLAIN_EVERY = 100
 

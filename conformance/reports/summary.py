@@ -9,8 +9,8 @@ from rich.table import Table
 
 from conformance.core.verdicts import Verdict
 from conformance.reports.failure import describe
+from conformance.results.case_result import CaseResult
 from conformance.results.run import Run, count
-from conformance.runner.case_runner import CaseResult
 
 EXPLAINED = 25
 """After so many explanations one broken rule is likely to be behind them all, and a list is easier to read."""

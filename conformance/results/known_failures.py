@@ -14,7 +14,7 @@ from pathlib import Path
 
 from conformance.core.verdicts import Verdict
 from conformance.protocol.files import read_toml
-from conformance.runner.case_runner import CaseResult
+from conformance.results.case_result import CaseResult
 
 GOOD = (Verdict.PASS, Verdict.WARN, Verdict.UNSUPPORTED)
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from conformance import PROTOCOL_VERSION, __version__
 from conformance.core.verdicts import ExitCode, Verdict
-from conformance.runner.case_runner import CaseResult
+from conformance.results.case_result import CaseResult
 
 FORMAT = "ipc-conformance-results/1"
 

@@ -6,39 +6,16 @@ import shlex
 import time
 import traceback
 import zlib
-from dataclasses import dataclass, field
-from typing import Any
 
-from conformance.core.verdicts import BrokenFrame, TargetError, Unsupported, Verdict, Violation
+from conformance.core.verdicts import SERVER_ENDED, BrokenFrame, TargetError, Unsupported, Verdict, Violation
 from conformance.harness.case import Case
 from conformance.harness.client_context import ClientScene
 from conformance.harness.context import Stage
 from conformance.harness.server_context import Scene
+from conformance.results.case_result import CaseResult
 from conformance.targets.base import Subject
 from conformance.targets.client import ClientTarget
-from conformance.targets.server import SERVER_ENDED, Target
-
-
-@dataclass
-class CaseResult:
-    """What came of one case; also the shape of an entry of the results file."""
-
-    case: str
-    requirements: list[str]
-    level: str
-    verdict: Verdict
-    expected: bool
-    duration_ms: float
-    message: str = ""
-    wanted: str = ""
-    received: str = ""
-    foreseen: str = ""
-    reproduce: str = ""
-    trace: list[dict[str, Any]] = field(default_factory=list)
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the entry as plain JSON values."""
-        return vars(self) | {"verdict": str(self.verdict)}
+from conformance.targets.server import Target
 
 
 def run_case(case: Case, target: Subject) -> CaseResult:

@@ -23,16 +23,18 @@ from typing import Any
 import pytest
 
 from conformance.cases.catalogue import all_cases, select
-from conformance.core.settings import DEFAULT_EXAMPLES, SOAK_SECONDS, Settings
+from conformance.core.roles import Role
+from conformance.core.settings import DEFAULT_EXAMPLES, SOAK_SECONDS, ChopMode, Settings
 from conformance.core.verdicts import TargetError, Verdict
-from conformance.harness.case import Case, Role
+from conformance.harness.case import Case
 from conformance.reports.failure import describe
+from conformance.results.case_result import CaseResult
 from conformance.results.known_failures import GOOD, Baseline
-from conformance.runner.case_runner import CaseResult, run_case
-from conformance.targets.base import Subject, TargetOptions
+from conformance.runner.case_runner import run_case
+from conformance.targets.base import Subject
 from conformance.targets.client import ClientTarget
+from conformance.targets.config import TargetOptions
 from conformance.targets.server import Target
-from conformance.transport.segmentation import ChopMode
 
 RESULT = "ipc_result"
 TARGET = "ipc_target"

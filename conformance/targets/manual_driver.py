@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from typing import Any, Self
 
 from conformance.core.trace import Trace
-from conformance.targets.base import TargetOptions
 from conformance.targets.client import ClientTarget
+from conformance.targets.config import TargetOptions
 from conformance.targets.driver import Driver
 
 HELP = """\

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import time
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from conformance.core.settings import Settings
 from conformance.core.trace import Trace
 from conformance.core.verdicts import TargetError, Violation
-from conformance.peers.base import Ended
 from conformance.peers.client import Connection
-from conformance.targets.base import Subject, TargetOptions, parse_address
+from conformance.protocol.responder import RESPONDER_APP
+from conformance.targets.base import Subject
+from conformance.targets.config import TargetOptions, parse_address
 from conformance.targets.process import ServerProcess
+from conformance.targets.responder_probe import find_responder
 from conformance.transport.credentials import Access
 
-RESPONDER_APP = "conformance"
-RESPONDER = ("echo", "delay", "fail", "silent", "emit", "seen", "close", "services")
-"""The request channels of the responder, without the prefix ``conformance.`` (spec, chapter 13)."""
-
-
-SERVER_ENDED = "the server process ended during the case"
 REAPING_SECONDS = 0.5
 """A process that dies closes its connections first; so long after them its end may become known."""
 
@@ -188,60 +182,9 @@ class Target(Subject):
         self.acknowledgement = probe.acknowledgement["payload"] if probe.acknowledgement else {}
         probe.discard()
         try:
-            self.responder = find_responder(self)
+            self.responder = find_responder(self.probe, self.PROBE_PATIENCE_SECONDS * self.time_scale)
         except Violation as violation:
             cause = self.process.obituary() if self.process and not self.process.is_alive else violation
             raise TargetError(f"{self.options.title}: while the kit looked for the responder: {cause}") from None
         if self.process and not self.is_serving():
             self.restart()  # find_responder has asked the handler that never finishes, and it blocks all of the server
-
-
-def find_responder(target: Target) -> frozenset[str]:
-    """Return the names of the responder's handlers that the target has.
-
-    A missing handler answers ``no_handler`` (chapter 13), so one that gives no answer is there, provided that any
-    handler gave one: a server without the responder may answer nothing at all. All are asked at once, each on a
-    connection of its own, so that a server that answers none of them costs one wait; ``silent`` is asked behind the
-    others, for a server whose handlers block each other serves nobody after it.
-    """
-    patience = target.PROBE_PATIENCE_SECONDS * target.time_scale
-    with ExitStack() as stack:
-        probes = {name: target.probe() for name in RESPONDER}
-        for probe in probes.values():
-            stack.callback(probe.discard)
-        quick = [name for name in RESPONDER if name != "silent"]
-        for name in quick:
-            _ask(probes[name], name)
-        deadline = time.monotonic() + patience
-        answers = {name: _answer(probes[name], deadline) for name in quick}
-        if "answered" not in answers.values():
-            return frozenset()
-        _ask(probes["silent"], "silent")
-        silent = {"silent"} if _is_silent(probes["silent"], time.monotonic() + patience) else set()
-    return frozenset(silent | {name for name, answer in answers.items() if answer != "no_handler"})
-
-
-def _ask(probe: Connection, name: str) -> None:
-    anything = {"delay_ms": 0, "value": 0, "detail": "", "channel": "x", "count": 0}
-    anything |= {"message_type": "publish", "payload": None, "service_type": "x", "remove": "x"}
-    probe.send(probe.request_message(f"conformance.{name}", anything))
-
-
-def _answer(probe: Connection, deadline: float) -> Literal["answered", "no_handler", "nothing"]:
-    probe.patience = max(0.01, deadline - time.monotonic())
-    try:
-        payload = probe.receive()["payload"]
-    except Violation:
-        return "nothing"
-    missing = isinstance(payload, dict) and payload.get("error", {}).get("code") == "no_handler"
-    return "no_handler" if missing else "answered"
-
-
-def _is_silent(probe: Connection, deadline: float) -> bool:
-    probe.patience = max(0.01, deadline - time.monotonic())
-    try:
-        return not probe.barrier()
-    except Ended:
-        return False
-    except Violation:
-        return True

@@ -8,12 +8,9 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Literal, Self, get_args
 
+from conformance.core.settings import ChopMode
 from conformance.protocol import codec
-
-Mode = Literal["whole", "octets", "header", "random", "coalesce"]
 
 MOST_CUTS = 256
 """In one write; a frame of 16 MiB octet by octet would take minutes and show nothing more."""
@@ -21,30 +18,6 @@ MOST_RANDOM_CUTS = 12
 PAUSES = 4
 """So many pieces of a write are given time to arrive alone: a header octet by octet."""
 PAUSE_SECONDS = 0.0005
-
-
-@dataclass(frozen=True)
-class ChopMode:
-    """How writes are divided: ``mode``, and for ``random`` its seed."""
-
-    mode: Mode = "whole"
-    seed: int = 0
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Read what the option ``--chop`` takes.
-
-        Raises:
-            ValueError: it is none of the modes.
-        """
-        mode, colon, seed = text.partition(":")
-        has_seed = bool(colon) and seed.isascii() and seed.isdigit()
-        if mode not in get_args(Mode) or (mode == "random") != has_seed or bool(colon) != has_seed:
-            raise ValueError(f"{text!r} is not whole, octets, header, coalesce or random:SEED with a number")
-        return cls(mode, int(seed or 0))  # type: ignore[arg-type] # one of the modes, as was just checked
-
-    def __str__(self) -> str:
-        return f"{self.mode}:{self.seed}" if self.mode == "random" else self.mode
 
 
 class Chopper:

@@ -11,7 +11,7 @@ import trustme
 from kit_commands import REFERENCE, run_kit
 
 from conformance.core.verdicts import TargetError
-from conformance.targets.base import TargetOptions
+from conformance.targets.config import TargetOptions
 from conformance.targets.server import Target
 from conformance.transport.credentials import Access
 

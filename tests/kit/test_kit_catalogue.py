@@ -18,9 +18,10 @@ from conformance.core.verdicts import Verdict
 from conformance.harness.case import Case, add, registered
 from conformance.protocol.profiles import PROFILES
 from conformance.protocol.requirements import load
+from conformance.protocol.responder import RESPONDER
 from conformance.runner.case_runner import run_case
-from conformance.targets.base import TargetOptions
-from conformance.targets.server import RESPONDER, Target
+from conformance.targets.config import TargetOptions
+from conformance.targets.server import Target
 
 ROOT = Path(__file__).parents[2]
 CASES = all_cases().values()

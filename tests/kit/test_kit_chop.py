@@ -11,10 +11,11 @@ from contextlib import contextmanager
 import pytest
 from kit_commands import invoke, mini, run_on
 
+from conformance.core.settings import ChopMode
 from conformance.core.trace import Trace
 from conformance.peers.client import Connection
 from conformance.protocol import codec
-from conformance.transport.segmentation import MOST_CUTS, ChopMode, Chopper
+from conformance.transport.segmentation import MOST_CUTS, Chopper
 
 FRAMES = b"".join(codec.frame(body) for body in (b'{"a":1}', b"{}", b'{"b":22}'))
 MODES = ("whole", "octets", "header", "random:7", "coalesce")

@@ -23,7 +23,7 @@ from conformance.core.settings import Settings
 from conformance.core.verdicts import Verdict
 from conformance.protocol import codec, schemas
 from conformance.results import known_failures
-from conformance.runner.case_runner import CaseResult
+from conformance.results.case_result import CaseResult
 
 ANYBODY = ("run", "--server", "127.0.0.1:1")
 TIME = ("--case", "system/get-time", "--case", "system/ping")

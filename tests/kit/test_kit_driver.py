@@ -22,9 +22,10 @@ from conformance.harness.case import Case
 from conformance.harness.client_context import ClientScene
 from conformance.protocol import codec
 from conformance.proxy.relay import Relay
-from conformance.runner.case_runner import CaseResult, run_case
-from conformance.targets.base import TargetOptions
+from conformance.results.case_result import CaseResult
+from conformance.runner.case_runner import run_case
 from conformance.targets.client import ClientTarget
+from conformance.targets.config import TargetOptions
 from conformance.targets.driver import Driver
 from conformance.targets.manual_driver import ByHand
 from conformance.targets.process import SupervisedProcess

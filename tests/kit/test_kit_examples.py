@@ -17,15 +17,15 @@ from conformance.cases.server.properties import strategies
 from conformance.cases.server.properties.programs import Machine, Step
 from conformance.core.settings import Settings
 from conformance.core.trace import SHOWN_OCTETS, Trace
-from conformance.core.verdicts import Violation
+from conformance.core.verdicts import SERVER_ENDED, Violation
 from conformance.harness import property_testing
 from conformance.harness.property_testing import for_all
 from conformance.harness.server_context import Scene
 from conformance.protocol.server_model import Model
 from conformance.reports.replay_script import as_script
-from conformance.targets.base import TargetOptions
+from conformance.targets.config import TargetOptions
 from conformance.targets.process import ServerProcess
-from conformance.targets.server import SERVER_ENDED, Target
+from conformance.targets.server import Target
 
 LISTS = st.lists(st.integers(0, 9), max_size=8)
 SERVE_MUTANT = Path(__file__).parents[1] / "mutants" / "serve.py"

@@ -14,7 +14,6 @@ from conformance.core.trace import Trace
 from conformance.core.verdicts import TargetError, Violation
 from conformance.peers.base import Ended
 from conformance.peers.client import Connection
-from conformance.peers.peer import Peer
 from conformance.protocol import codec
 
 Act = Callable[[Connection], object]
@@ -419,7 +418,7 @@ def test_connecting_to_nobody_is_the_targets_error() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         address = listener.getsockname()[:2]
     with pytest.raises(TargetError, match=f"cannot connect to 127.0.0.1:{address[1]}"):
-        Peer("A", address, Trace(), 1.0)
+        Connection("A", address, Trace(), 1.0)
 
 
 def test_discarding_twice_is_safe_and_resets() -> None:
@@ -432,7 +431,7 @@ def test_discarding_twice_is_safe_and_resets() -> None:
             ends.append("reset")
 
     with serving(script) as address:
-        peer = Peer("A", address, Trace(), 1.0)
+        peer = Connection("A", address, Trace(), 1.0)
         peer.discard()
         peer.discard()
     assert ends == ["reset"]

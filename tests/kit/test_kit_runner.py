@@ -17,10 +17,11 @@ from conformance.harness.server_context import Scene
 from conformance.protocol import codec
 from conformance.protocol.requirements import load
 from conformance.reports.failure import describe
+from conformance.results.case_result import CaseResult
 from conformance.results.run import Run
-from conformance.runner.case_runner import CaseResult, run_case
+from conformance.runner.case_runner import run_case
 from conformance.targets import process
-from conformance.targets.base import TargetOptions
+from conformance.targets.config import TargetOptions
 from conformance.targets.server import Target
 
 MUST = next(each.id for each in load().values() if each.is_must and each.is_active and each.binds("server"))

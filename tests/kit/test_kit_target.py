@@ -12,9 +12,10 @@ from kit_scripted import serving
 
 from conformance.core.settings import Settings
 from conformance.core.verdicts import TargetError
-from conformance.targets.base import TargetOptions, parse_address
+from conformance.protocol.responder import RESPONDER
+from conformance.targets.config import TargetOptions, parse_address
 from conformance.targets.process import ServerProcess, SupervisedProcess, filled_in
-from conformance.targets.server import RESPONDER, Target
+from conformance.targets.server import Target
 
 WRONG_OPTIONS = {
     "no server": (

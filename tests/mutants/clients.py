@@ -14,10 +14,10 @@ from client_mutants import MUTANTS
 from mutation import ClientMutant
 from trial import CONTROL
 
+from conformance.core.roles import Role
 from conformance.core.settings import Settings
-from conformance.harness.case import Role
-from conformance.targets.base import TargetOptions
 from conformance.targets.client import ClientTarget
+from conformance.targets.config import TargetOptions
 
 HARNESS = Path(__file__).parents[2] / "node_harness"
 

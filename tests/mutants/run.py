@@ -24,9 +24,9 @@ from trial import Laboratory, Outcome, attempt, claiming, control
 
 from conformance.analysis.traceability import MUTANTS_FORMAT
 from conformance.cases.catalogue import all_cases
-from conformance.harness.case import Role
+from conformance.core.roles import Role
 from conformance.protocol.requirements import load
-from conformance.runner.case_runner import CaseResult
+from conformance.results.case_result import CaseResult
 
 LABORATORIES: dict[Role, Laboratory] = {"server": ServerLaboratory(), "client": ClientLaboratory()}
 

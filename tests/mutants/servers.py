@@ -18,9 +18,9 @@ import trustme
 from mutation import Mutant, all_mutants
 from trial import CONTROL
 
+from conformance.core.roles import Role
 from conformance.core.settings import Settings
-from conformance.harness.case import Role
-from conformance.targets.base import TargetOptions
+from conformance.targets.config import TargetOptions
 from conformance.targets.server import Target
 
 OPTIONS = (

@@ -11,11 +11,13 @@ from typing import Any, Protocol
 from mutation import Mutant
 
 from conformance.cases.catalogue import all_cases, select
+from conformance.core.roles import Role
 from conformance.core.settings import Settings
 from conformance.core.verdicts import TargetError, Verdict
-from conformance.harness.case import Case, Role
+from conformance.harness.case import Case
 from conformance.reports.failure import describe
-from conformance.runner.case_runner import CaseResult, run_case
+from conformance.results.case_result import CaseResult
+from conformance.runner.case_runner import run_case
 from conformance.targets.base import Subject
 
 CONTROL = "none"

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from functools import partial
 
 from conformance.core.verdicts import Violation
-from conformance.harness.case import Case, add, client_case
+from conformance.harness.case import Case, add
 from conformance.harness.client_context import QUICK_DELAY_MS, ClientScene
+from conformance.harness.decorators import client_case
 from conformance.peers.server import ClientEnd
 from conformance.protocol import codec
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from functools import partial
 
 from conformance.core.verdicts import Violation
-from conformance.harness.case import Case, add, client_case
+from conformance.harness.case import Case, add
 from conformance.harness.client_context import ClientScene
+from conformance.harness.decorators import client_case
 from conformance.peers.base import MAX_FRAME_WITHOUT_ANNOUNCEMENT
 from conformance.protocol import codec
 

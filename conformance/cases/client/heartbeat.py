@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 
 from conformance.core.verdicts import Unsupported, Violation
-from conformance.harness.case import client_case
 from conformance.harness.client_context import ClientScene
+from conformance.harness.decorators import client_case
 from conformance.peers.server import ClientEnd
 from conformance.protocol.codec import Message
 

@@ -6,7 +6,7 @@ import contextlib
 import time
 
 from conformance.core.verdicts import TargetError, Unsupported, Violation
-from conformance.harness.case import case
+from conformance.harness.decorators import case
 from conformance.harness.server_context import Scene
 from conformance.peers.base import Ended
 from conformance.peers.client import Connection

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from conformance.core.verdicts import Violation
-from conformance.harness.case import case
+from conformance.harness.decorators import case
 from conformance.harness.server_context import Scene
 from conformance.peers.client import Connection
 from conformance.protocol.profiles import PROFILES, Profile

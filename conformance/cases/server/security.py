@@ -13,7 +13,8 @@ from functools import partial
 from typing import Any
 
 from conformance.core.verdicts import Unsupported, Violation
-from conformance.harness.case import Case, add, case
+from conformance.harness.case import Case, add
+from conformance.harness.decorators import case
 from conformance.harness.server_context import Scene
 from conformance.peers.base import Ended
 from conformance.peers.client import Connection

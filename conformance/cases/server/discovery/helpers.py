@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from conformance.core.verdicts import Violation
-from conformance.harness.case import case
+from conformance.harness.decorators import case
 from conformance.harness.server_context import Scene
 from conformance.peers.client import Connection
 from conformance.protocol import codec, schemas

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from conformance.cases.server.properties.messages import valid_messages
 from conformance.cases.server.properties.strategies import bodies
-from conformance.harness.case import case
+from conformance.harness.decorators import case
 from conformance.harness.property_testing import for_all
 from conformance.harness.server_context import Scene
 from conformance.peers.client import Connection

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from conformance.cases.server.properties.strategies import Writing, bodies, envelope_members, json_values, writings
 from conformance.core.verdicts import Violation
-from conformance.harness.case import case
+from conformance.harness.decorators import case
 from conformance.harness.property_testing import for_all
 from conformance.harness.server_context import Scene
 from conformance.peers.client import Connection

@@ -14,14 +14,14 @@ from typing import Any
 from hypothesis import strategies as st
 
 from conformance.core.verdicts import Violation
-from conformance.harness.case import case
+from conformance.harness.decorators import case
 from conformance.harness.property_testing import for_all
 from conformance.harness.server_context import Scene
 from conformance.peers.client import Connection
 from conformance.protocol import codec
 from conformance.protocol.codec import Message
+from conformance.protocol.responder import RESPONDER_APP
 from conformance.protocol.server_model import Member, Model
-from conformance.targets.server import RESPONDER_APP
 
 SURPRISE = "a connection got something else than what was published to it"
 
