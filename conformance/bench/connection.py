@@ -8,7 +8,7 @@ import time
 from conformance.bench.frame_pool import FrameCounter, FramePool
 from conformance.core.trace import Trace
 from conformance.core.verdicts import TargetError, Violation
-from conformance.peers.client import Connection
+from conformance.peers.client import ClientPeer
 from conformance.protocol import codec
 from conformance.protocol.codec import Message
 from conformance.protocol.responder import RESPONDER_APP
@@ -19,7 +19,7 @@ PATIENCE_SECONDS = 10.0
 """How long a server may send nothing although it owes something."""
 
 
-class LoadConnection(Connection):
+class LoadConnection(ClientPeer):
     """One connection of the load generator.
 
     Exchanges and loads take turns: before each of them everything owed has arrived.

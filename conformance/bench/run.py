@@ -13,7 +13,7 @@ from typing import Any
 
 from conformance import PROTOCOL_VERSION, __version__
 from conformance.bench.load import Measurement
-from conformance.bench.workloads import Subject, Workload
+from conformance.bench.workloads import BenchTarget, Workload
 from conformance.core.verdicts import TargetError, Violation
 from conformance.targets.process import ServerProcess
 
@@ -61,7 +61,7 @@ class BenchRun:
         relative_to: the name of the subject that ratios compare with the others.
     """
 
-    subjects: Sequence[Subject]
+    subjects: Sequence[BenchTarget]
     workloads: Sequence[Workload]
     rounds: int
     seconds: float
@@ -89,7 +89,7 @@ class BenchRun:
                     for subject in filter(workload.suits, self.subjects):
                         self.add(workload, subject, measure(workload, subject, processes[subject.name], self.seconds))
 
-    def add(self, workload: Workload, subject: Subject, measurement: Measurement) -> None:
+    def add(self, workload: Workload, subject: BenchTarget, measurement: Measurement) -> None:
         """Keep a measurement."""
         self._made.setdefault((workload.name, subject.name), []).append(measurement)
 
@@ -160,7 +160,7 @@ class BenchRun:
         }
 
 
-def measure(workload: Workload, subject: Subject, process: ServerProcess, seconds: float) -> Measurement:
+def measure(workload: Workload, subject: BenchTarget, process: ServerProcess, seconds: float) -> Measurement:
     """Measure one subject once.
 
     Raises:

@@ -9,7 +9,7 @@ from conformance.bench.load import EnqueueLoad, FanOutLoad, Load, PipelinedLoad
 
 
 @dataclass(frozen=True)
-class Subject:
+class BenchTarget:
     """A server to measure.
 
     Attributes:
@@ -57,7 +57,7 @@ class Workload:
     subscribers: int = 0
     jobs: bool = False
 
-    def suits(self, subject: Subject) -> bool:
+    def suits(self, subject: BenchTarget) -> bool:
         """Tell whether the subject can be measured so: raw subjects know no publications, and not all know jobs."""
         if self.jobs:
             return subject.queue

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from conformance.bench.run import BenchRun
 from conformance.bench.table import print_table
-from conformance.bench.workloads import WORKLOADS, Subject
+from conformance.bench.workloads import WORKLOADS, BenchTarget
 from conformance.core.verdicts import ExitCode, TargetError
 
 FILE = click.Path(path_type=Path, dir_okay=False)
@@ -75,9 +75,9 @@ def bench(
         _write(json_file, run)
 
 
-def _read_subjects(texts: tuple[str, ...], raw: tuple[str, ...], queue: tuple[str, ...]) -> list[Subject]:
+def _read_subjects(texts: tuple[str, ...], raw: tuple[str, ...], queue: tuple[str, ...]) -> list[BenchTarget]:
     try:
-        subjects = [Subject.parse(text) for text in texts]
+        subjects = [BenchTarget.parse(text) for text in texts]
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--subject") from None
     names = [subject.name for subject in subjects]

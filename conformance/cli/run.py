@@ -24,7 +24,7 @@ from conformance.reports.summary import print_report
 from conformance.results.known_failures import Baseline, write_baseline
 from conformance.results.run import Run
 from conformance.runner.session import PytestPlan, execute
-from conformance.targets.config import TargetOptions
+from conformance.targets.config import TargetConfig
 
 FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -217,7 +217,7 @@ def _run_interruptibly(plan: PytestPlan, outcome: Run, cases: int) -> None:
 
 def _read_target(
     file: Path | None, token_file: Path | None, tls_ca: Path | None, **means: str | None
-) -> tuple[TargetOptions, list[str]]:
+) -> tuple[TargetConfig, list[str]]:
     """Return the target's options and the arguments that say the same to the pytest plugin."""
     options = {"server": "--ipc-server", "command": "--ipc-server-cmd", "client": "--ipc-client-cmd"}
     arguments = [f"{options[name]}={value}" for name, value in means.items() if value]
@@ -228,7 +228,7 @@ def _read_target(
         )
     try:
         target = (
-            TargetOptions.from_file(file) if file else TargetOptions(means["server"], means["command"], means["client"])
+            TargetConfig.from_file(file) if file else TargetConfig(means["server"], means["command"], means["client"])
         )
         target = target.with_access(token_file, tls_ca)
     except ValueError as error:

@@ -17,7 +17,7 @@ from conformance.proxy.relay import Relay
 from conformance.reports.failure import describe
 from conformance.runner.case_runner import run_case
 from conformance.targets.config import parse_address
-from conformance.targets.manual_driver import HELP, ByHand
+from conformance.targets.manual_driver import HELP, ManualClientTarget
 from conformance.targets.process import ServerProcess
 
 INTERRUPTED = 130
@@ -94,7 +94,7 @@ def _play(case_id: str) -> NoReturn:
         raise click.UsageError(f"there is no client case {case_id!r}; 'ipc-conformance list --role client' shows them")
     click.echo(f"{case.id}: {case.summary}\n{HELP}\n")
     try:
-        result = run_case(case, ByHand(iter(sys.stdin.readline, ""), click.echo))
+        result = run_case(case, ManualClientTarget(iter(sys.stdin.readline, ""), click.echo))
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     result.reproduce = f"ipc-conformance serve --case {case.id}"

@@ -8,8 +8,8 @@ import time
 from typing import Any
 
 from conformance.core.verdicts import Unsupported, Violation
-from conformance.harness.context import Stage, letters
-from conformance.peers.server import ClientEnd
+from conformance.harness.context import CaseContext, letters
+from conformance.peers.server import ServerPeer
 from conformance.protocol import codec
 from conformance.protocol.codec import Message
 from conformance.targets.client import ClientTarget
@@ -21,7 +21,7 @@ BACKLOG = 50
 LOOK_SECONDS = 0.01
 
 
-class ClientScene(Stage):
+class ClientContext(CaseContext):
     """What the case function of a client is given.
 
     Attributes:
@@ -38,7 +38,7 @@ class ClientScene(Stage):
     def __init__(self, target: ClientTarget, *, seed: int) -> None:
         super().__init__(target, seed=seed)
         self._patience = target.patience
-        self._ends: list[ClientEnd] = []
+        self._ends: list[ServerPeer] = []
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=BACKLOG)
         self.address: tuple[str, int] = self._listener.getsockname()[:2]
         try:
@@ -63,7 +63,7 @@ class ClientScene(Stage):
         self.create(**options)
         return self.driver.begin("connect")
 
-    def connect(self, *, acknowledgement: dict[str, Any] | None = None, **options: Any) -> ClientEnd:
+    def connect(self, *, acknowledgement: dict[str, Any] | None = None, **options: Any) -> ServerPeer:
         """Construct the client, have it connect, acknowledge it, and return the kit's end of the connection.
 
         Args:
@@ -100,7 +100,7 @@ class ClientScene(Stage):
 
     # -- the kit's side --------------------------------------------------------------------------------------------
 
-    def accept(self, seconds: float | None = None) -> ClientEnd:
+    def accept(self, seconds: float | None = None) -> ServerPeer:
         """Return the next connection of the client.
 
         Args:
@@ -114,7 +114,7 @@ class ClientScene(Stage):
             raise Violation("the client did not connect in time", expected="a connection", received="none")
         return end
 
-    def welcome_back(self) -> ClientEnd:
+    def welcome_back(self) -> ServerPeer:
         """Accept the client that connects again by itself, and wait until it says that it is connected.
 
         Raises:
@@ -129,7 +129,7 @@ class ClientScene(Stage):
             self.wait(LOOK_SECONDS)
         return end
 
-    def accept_within(self, seconds: float) -> ClientEnd | None:
+    def accept_within(self, seconds: float) -> ServerPeer | None:
         """Return the next connection of the client, or None when there is none for so long."""
         self._chopper.settle()
         self._listener.settimeout(seconds)
@@ -139,7 +139,7 @@ class ClientScene(Stage):
             self.trace.event("*", f"no connection came for {seconds:g} s")
             return None
         label = letters(len(self._ends))
-        end = ClientEnd(label, connected, self.trace, self._patience, self._chopper)
+        end = ServerPeer(label, connected, self.trace, self._patience, self._chopper)
         self._ends.append(end)
         return end
 
@@ -152,7 +152,7 @@ class ClientScene(Stage):
         if self.accept_within(seconds * self.time_scale):
             raise Violation(why, expected="no connection", received="a connection")
 
-    def settle(self, end: ClientEnd) -> list[Message]:
+    def settle(self, end: ServerPeer) -> list[Message]:
         """Have the client make one more request and answer it; return what it had sent ahead of that request.
 
         What the client was sent before, it has taken by then, and what it told its user of it has arrived.
@@ -170,7 +170,7 @@ class ClientScene(Stage):
             raise Violation("a request resolved to another response than its own", received=codec.shorten(answer))
         return before
 
-    def subscribe(self, end: ClientEnd, channel: str, **members: Any) -> Message:
+    def subscribe(self, end: ServerPeer, channel: str, **members: Any) -> Message:
         """Have the client subscribe, and return the message by which it does."""
         self.driver.ask("subscribe", channel=channel, **members)
         return self._take_subscription(end, "subscribe", channel)
@@ -184,12 +184,12 @@ class ClientScene(Stage):
         if "error" in self.driver.answer(self.driver.begin("subscribe", channel=channel)):
             raise Unsupported("the client takes no subscription before it is connected")
 
-    def unsubscribe(self, end: ClientEnd, channel: str, **members: Any) -> Message:
+    def unsubscribe(self, end: ServerPeer, channel: str, **members: Any) -> Message:
         """Have the client unsubscribe, and return the message by which it does."""
         self.driver.ask("unsubscribe", channel=channel, **members)
         return self._take_subscription(end, "unsubscribe", channel)
 
-    def handed_over(self, end: ClientEnd) -> list[dict[str, Any]]:
+    def handed_over(self, end: ServerPeer) -> list[dict[str, Any]]:
         """Return the events ``message`` up to now: what the client handed to its handlers, in order."""
         self.settle(end)
         return self.driver.take("message")
@@ -208,7 +208,7 @@ class ClientScene(Stage):
         self._listener.close()
 
     @staticmethod
-    def _take_subscription(end: ClientEnd, kind: str, channel: str) -> Message:
+    def _take_subscription(end: ServerPeer, kind: str, channel: str) -> Message:
         message = end.take(kind, channel)
         if message["payload"]["connection_id"] != end.connection_id:
             raise Violation(

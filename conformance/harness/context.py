@@ -7,11 +7,11 @@ import string
 import time
 
 from conformance.core.trace import Trace
-from conformance.targets.base import Subject
-from conformance.transport.segmentation import Chopper
+from conformance.targets.base import Target
+from conformance.transport.segmentation import Segmenter
 
 
-class Stage:
+class CaseContext:
     """What a scene of servers and one of clients have in common.
 
     Args:
@@ -19,12 +19,12 @@ class Stage:
         seed: seeds :attr:`random`, so that a case with chance in it can be repeated.
     """
 
-    def __init__(self, target: Subject, *, seed: int) -> None:
+    def __init__(self, target: Target, *, seed: int) -> None:
         self.settings = target.settings
         self.random = random.Random(seed)
         self.trace = Trace()
         self._target = target
-        self._chopper = Chopper(target.settings.chop, seed)
+        self._chopper = Segmenter(target.settings.chop, seed)
 
     @property
     def time_scale(self) -> float:

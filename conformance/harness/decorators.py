@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 from conformance.harness.case import Case, add
-from conformance.harness.client_context import ClientScene
-from conformance.harness.server_context import Scene
+from conformance.harness.client_context import ClientContext
+from conformance.harness.server_context import ServerContext
 
-CaseFunction = Callable[[Scene], None]
-ClientCaseFunction = Callable[[ClientScene], None]
+CaseFunction = Callable[[ServerContext], None]
+ClientCaseFunction = Callable[[ClientContext], None]
 
 
 def case(identity: str, *requirements: str, **options: Any) -> Callable[[CaseFunction], CaseFunction]:

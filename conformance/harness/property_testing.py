@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 from conformance.core.trace import EXAMPLE, Entry
 from conformance.core.verdicts import SERVER_ENDED, Violation
-from conformance.harness.server_context import Scene
+from conformance.harness.server_context import ServerContext
 
 SHRINKING_SECONDS = 15.0
 """On a server that lets every failing example wait for its deadline, shrinking would take an hour."""
 
 
-def for_all(scene: Scene, strategy: st.SearchStrategy[Any], holds: Callable[[Any], None]) -> None:
+def for_all(scene: ServerContext, strategy: st.SearchStrategy[Any], holds: Callable[[Any], None]) -> None:
     """Call ``holds`` with examples of ``strategy``, chosen by the run's seed.
 
     Raises:
@@ -32,11 +32,11 @@ def for_all(scene: Scene, strategy: st.SearchStrategy[Any], holds: Callable[[Any
         phases=[Phase.generate, Phase.shrink],
         suppress_health_check=list(HealthCheck),
     )
-    tries = Tries(scene, holds)
+    tries = ExampleRunner(scene, holds)
     seed(scene.random.getrandbits(32))(profile(given(strategy)(tries.attempt)))()
 
 
-class Tries:
+class ExampleRunner:
     """Runs examples, none that failed twice, and after a failure only for so long.
 
     So Hypothesis sees a server that fails now and then as one that fails, the smallest failing example is the last one
@@ -47,7 +47,7 @@ class Tries:
         holds: raises :class:`Violation` for an example that shows a fault.
     """
 
-    def __init__(self, scene: Scene, holds: Callable[[Any], None]) -> None:
+    def __init__(self, scene: ServerContext, holds: Callable[[Any], None]) -> None:
         self._scene = scene
         self._holds = holds
         self._failures: dict[str, tuple[Violation, list[Entry]]] = {}

@@ -9,20 +9,20 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from conformance.core.verdicts import TargetError, Unsupported, Violation
-from conformance.harness.context import Stage, letters
-from conformance.peers.client import Connection
+from conformance.harness.context import CaseContext, letters
+from conformance.peers.client import ClientPeer
 from conformance.protocol.responder import RESPONDER_APP
 from conformance.targets.process import STATE, ServerProcess
-from conformance.targets.resource_usage import MEBIBYTE, Usage
-from conformance.targets.server import Target
-from conformance.transport.credentials import Access
+from conformance.targets.resource_usage import MEBIBYTE, ResourceUsage
+from conformance.targets.server import ServerTarget
+from conformance.transport.credentials import Credentials
 
 LOOK_SECONDS = 0.02
 GROWTH_BYTES = 16 * MEBIBYTE
 """More than a garbage collector leaves lying about, and less than what the connections of a case sent."""
 
 
-class Scene(Stage):
+class ServerContext(CaseContext):
     """What the case function of a server is given.
 
     Args:
@@ -30,14 +30,14 @@ class Scene(Stage):
         seed: seeds :attr:`random`, so that a case with chance in it can be repeated.
     """
 
-    def __init__(self, target: Target, *, seed: int) -> None:
+    def __init__(self, target: ServerTarget, *, seed: int) -> None:
         super().__init__(target, seed=seed)
         self.target = target
-        self._connections: list[Connection] = []
+        self._connections: list[ClientPeer] = []
 
     def open(
-        self, *, app: str = RESPONDER_APP, connection_id: str | None = None, access: Access | None = None
-    ) -> Connection:
+        self, *, app: str = RESPONDER_APP, connection_id: str | None = None, access: Credentials | None = None
+    ) -> ClientPeer:
         """Open a connection without a handshake of the protocol.
 
         Args:
@@ -50,7 +50,7 @@ class Scene(Stage):
         """
         label = letters(len(self._connections))
         try:
-            connection = Connection(
+            connection = ClientPeer(
                 label,
                 self.target.address,
                 self.trace,
@@ -65,7 +65,7 @@ class Scene(Stage):
         self._connections.append(connection)
         return connection
 
-    def connect(self, *, app: str = RESPONDER_APP, connection_id: str | None = None) -> Connection:
+    def connect(self, *, app: str = RESPONDER_APP, connection_id: str | None = None) -> ClientPeer:
         """Open a connection and complete the handshake.
 
         Raises:
@@ -75,18 +75,18 @@ class Scene(Stage):
         connection.handshake()
         return connection
 
-    def usage(self) -> Usage:
+    def usage(self) -> ResourceUsage:
         """Return what the server's process uses of its system now.
 
         Raises:
             Unsupported: the process is not the kit's, or the system does not tell.
         """
-        found = Usage.of(self.target.process.pids()) if self.target.process else None
+        found = ResourceUsage.of(self.target.process.pids()) if self.target.process else None
         if found is None:
             raise Unsupported("what a process uses can be watched on Linux only, and of a server that the kit starts")
         return found
 
-    def check_leftovers(self, before: Usage) -> None:
+    def check_leftovers(self, before: ResourceUsage) -> None:
         """Show that connections which have ended hold nothing any more (LIM-017).
 
         Args:

@@ -15,7 +15,7 @@ from conformance.core.trace import CONNECTED, ENDS_SENDING, RESETS, Trace
 from conformance.core.verdicts import BrokenFrame, Violation
 from conformance.protocol import codec, schemas
 from conformance.protocol.codec import Message
-from conformance.transport.segmentation import PAUSE_SECONDS, PAUSES, Chopper
+from conformance.transport.segmentation import PAUSE_SECONDS, PAUSES, Segmenter
 from conformance.transport.tls import TlsSocket
 
 READ_BYTES = 262_144
@@ -26,7 +26,7 @@ class Ended(Violation):
     """The other side ended the connection while the case waited for something else."""
 
 
-class Stream:
+class FramedConnection:
     """A connection to what is under test.
 
     Args:
@@ -50,13 +50,13 @@ class Stream:
         connected: socket.socket | TlsSocket,
         trace: Trace,
         patience: float,
-        chopper: Chopper | None = None,
+        chopper: Segmenter | None = None,
     ) -> None:
         self.label = label
         self.patience = patience
         self.max_frame_bytes = MAX_FRAME_WITHOUT_ANNOUNCEMENT
         self._trace = trace
-        self._chopper = chopper or Chopper()
+        self._chopper = chopper or Segmenter()
         self._chopper.settle()
         self._held = bytearray()
         self._buffer = bytearray()

@@ -8,18 +8,18 @@ from typing import Any
 
 from conformance.core.trace import Trace
 from conformance.core.verdicts import BrokenFrame, Violation
-from conformance.peers.base import Ended, Stream
+from conformance.peers.base import Ended, FramedConnection
 from conformance.protocol import codec, schemas
 from conformance.protocol.codec import Message
-from conformance.transport.credentials import OPEN, Access
+from conformance.transport.credentials import OPEN, Credentials
 from conformance.transport.dial import connect
-from conformance.transport.segmentation import Chopper
+from conformance.transport.segmentation import Segmenter
 
 FATAL = frozenset(schemas.document("error-code")["oneOf"][0]["enum"])
 """The codes of errors that end the connection (spec, chapter ERR)."""
 
 
-class Connection(Stream):
+class ClientPeer(FramedConnection):
     """A connection of the kit to the server under test, whose every frame it checks.
 
     ``app_id`` and ``connection_id`` are what it uses in messages; both are set before :meth:`handshake`.
@@ -49,8 +49,8 @@ class Connection(Stream):
         address: tuple[str, int],
         trace: Trace,
         patience: float,
-        chopper: Chopper | None = None,
-        access: Access = OPEN,
+        chopper: Segmenter | None = None,
+        access: Credentials = OPEN,
     ) -> None:
         super().__init__(label, connect(address, patience, access), trace, patience, chopper)
         self.access = access

@@ -7,12 +7,12 @@ import time
 from typing import Any
 
 from conformance.core.verdicts import BrokenFrame, Violation
-from conformance.peers.base import Stream
+from conformance.peers.base import FramedConnection
 from conformance.protocol import codec, schemas
 from conformance.protocol.codec import Message
 
 
-class ClientEnd(Stream):
+class ServerPeer(FramedConnection):
     """A connection that the client under test opened.
 
     ``app_id`` and ``connection_id`` are those of its connect message, once that was taken.

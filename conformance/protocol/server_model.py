@@ -32,7 +32,7 @@ class Member:
         return owed
 
 
-class Model:
+class ServerModel:
     """The connections of all applications."""
 
     def __init__(self) -> None:

@@ -9,16 +9,16 @@ import zlib
 
 from conformance.core.verdicts import SERVER_ENDED, BrokenFrame, TargetError, Unsupported, Verdict, Violation
 from conformance.harness.case import Case
-from conformance.harness.client_context import ClientScene
-from conformance.harness.context import Stage
-from conformance.harness.server_context import Scene
+from conformance.harness.client_context import ClientContext
+from conformance.harness.context import CaseContext
+from conformance.harness.server_context import ServerContext
 from conformance.results.case_result import CaseResult
-from conformance.targets.base import Subject
+from conformance.targets.base import Target
 from conformance.targets.client import ClientTarget
-from conformance.targets.server import Target
+from conformance.targets.server import ServerTarget
 
 
-def run_case(case: Case, target: Subject) -> CaseResult:
+def run_case(case: Case, target: Target) -> CaseResult:
     """Run ``case`` on ``target``.
 
     Whatever the case or the server does, the connections of the case are closed, a server process that died is
@@ -49,15 +49,15 @@ def run_case(case: Case, target: Subject) -> CaseResult:
     return result
 
 
-def _scene(case: Case, target: Subject) -> Stage:
+def _scene(case: Case, target: Target) -> CaseContext:
     seed = zlib.crc32(case.id.encode()) ^ target.settings.seed
     if isinstance(target, ClientTarget):
-        return ClientScene(target, seed=seed)
-    assert isinstance(target, Target), f"{case.id} is tried on neither a server nor a client"  # noqa: S101
-    return Scene(target, seed=seed)
+        return ClientContext(target, seed=seed)
+    assert isinstance(target, ServerTarget), f"{case.id} is tried on neither a server nor a client"  # noqa: S101
+    return ServerContext(target, seed=seed)
 
 
-def _judge(case: Case, scene: Stage, result: CaseResult) -> None:
+def _judge(case: Case, scene: CaseContext, result: CaseResult) -> None:
     """Run the case function and turn what it raises into a verdict, what it lacks aside."""
     try:
         case.run(scene)
@@ -74,13 +74,13 @@ def _judge(case: Case, scene: Stage, result: CaseResult) -> None:
         result.verdict, result.message = Verdict.ERROR, traceback.format_exc()
 
 
-def _reproduce(case: Case, target: Subject) -> str:
+def _reproduce(case: Case, target: Target) -> str:
     """Return the command that runs just this case again, in the same way."""
     options = shlex.join(target.settings.as_options())
     return f"ipc-conformance run {target.options.reproduce} --case '{case.id}' {options}"
 
 
-def _check_needs(case: Case, target: Subject) -> None:
+def _check_needs(case: Case, target: Target) -> None:
     if case.profile and case.profile not in target.profiles:
         raise Unsupported(f"the server does not announce the profile {case.profile}")
     missing = [name for name in case.needs if name not in target.responder]
@@ -91,9 +91,9 @@ def _check_needs(case: Case, target: Subject) -> None:
         raise Unsupported("needs a server that the kit starts itself (--server-cmd)")
 
 
-def _look_after(target: Subject, result: CaseResult) -> None:
+def _look_after(target: Target, result: CaseResult) -> None:
     """Replace a server process that this case killed or hung, and let the verdict say so."""
-    if not isinstance(target, Target):
+    if not isinstance(target, ServerTarget):
         return  # a client's process has ended with its case
     loss = target.recover(is_suspect=result.verdict not in (Verdict.PASS, Verdict.UNSUPPORTED))
     if loss and loss.has_ended:

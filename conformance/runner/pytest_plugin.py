@@ -31,10 +31,10 @@ from conformance.reports.failure import describe
 from conformance.results.case_result import CaseResult
 from conformance.results.known_failures import GOOD, Baseline
 from conformance.runner.case_runner import run_case
-from conformance.targets.base import Subject
+from conformance.targets.base import Target
 from conformance.targets.client import ClientTarget
-from conformance.targets.config import TargetOptions
-from conformance.targets.server import Target
+from conformance.targets.config import TargetConfig
+from conformance.targets.server import ServerTarget
 
 RESULT = "ipc_result"
 TARGET = "ipc_target"
@@ -84,21 +84,19 @@ def _role(option: argparse.Namespace) -> Role:
     """Return what is under test, as far as the options tell; a target file that cannot be read is reported later."""
     if option.ipc_target:
         with contextlib.suppress(ValueError):
-            return TargetOptions.from_file(option.ipc_target).role
+            return TargetConfig.from_file(option.ipc_target).role
     return "client" if option.ipc_client_cmd else "server"
 
 
 @pytest.fixture(scope="session")
-def ipc_target_options(pytestconfig: pytest.Config) -> TargetOptions:
+def ipc_target_options(pytestconfig: pytest.Config) -> TargetConfig:
     """Say how the server is reached; override it to say so in code."""
     option = pytestconfig.option
     try:
         if option.ipc_target:
-            chosen = TargetOptions.from_file(option.ipc_target)
+            chosen = TargetConfig.from_file(option.ipc_target)
         else:
-            chosen = TargetOptions(
-                server=option.ipc_server, command=option.ipc_server_cmd, client=option.ipc_client_cmd
-            )
+            chosen = TargetConfig(server=option.ipc_server, command=option.ipc_server_cmd, client=option.ipc_client_cmd)
         chosen = chosen.with_access(option.ipc_token_file, option.ipc_tls_ca)
     except ValueError as error:
         options = "--ipc-server, --ipc-server-cmd, --ipc-client-cmd, --ipc-target"
@@ -107,11 +105,11 @@ def ipc_target_options(pytestconfig: pytest.Config) -> TargetOptions:
 
 
 @pytest.fixture(scope="session")
-def ipc_target(ipc_target_options: TargetOptions, pytestconfig: pytest.Config) -> Iterator[Subject]:
+def ipc_target(ipc_target_options: TargetConfig, pytestconfig: pytest.Config) -> Iterator[Target]:
     """Start or reach what is under test; end it when the session does."""
     _allow_open_files()
     try:
-        kind = ClientTarget if ipc_target_options.client else Target
+        kind = ClientTarget if ipc_target_options.client else ServerTarget
         with kind(ipc_target_options, _settings(pytestconfig.option)) as target:
             yield target
     except TargetError as error:
@@ -144,7 +142,7 @@ class Judge:
 
     baseline: Baseline
 
-    def run(self, case: Case, target: Subject, node: pytest.Item) -> None:
+    def run(self, case: Case, target: Target, node: pytest.Item) -> None:
         """Run ``case`` and end the test in the way that fits its verdict."""
         try:
             result = run_case(case, target)

@@ -9,11 +9,11 @@ import pytest
 
 from conformance.harness.case import Case
 from conformance.runner.pytest_plugin import Judge
-from conformance.targets.base import Subject
+from conformance.targets.base import Target
 
 __all__ = ["test_conformance"]
 
 
-def test_conformance(ipc_case: Case, ipc_target: Subject, ipc_judge: Judge, request: pytest.FixtureRequest) -> None:
+def test_conformance(ipc_case: Case, ipc_target: Target, ipc_judge: Judge, request: pytest.FixtureRequest) -> None:
     """Run one case of the conformance suite on the target."""
     ipc_judge.run(ipc_case, ipc_target, request.node)

@@ -6,11 +6,11 @@ import itertools
 import random
 
 from conformance.core.settings import Settings
-from conformance.targets.config import TargetOptions
+from conformance.targets.config import TargetConfig
 from conformance.targets.process import ServerProcess
 
 
-class Subject:
+class Target:
     """A server or a client under test during a run.
 
     Args:
@@ -21,7 +21,7 @@ class Subject:
 
     BASE_PATIENCE_SECONDS = 3.0
 
-    def __init__(self, options: TargetOptions, settings: Settings | None = None, *, nonce: str = "") -> None:
+    def __init__(self, options: TargetConfig, settings: Settings | None = None, *, nonce: str = "") -> None:
         self.options = options
         self.settings = settings or Settings()
         self.nonce = nonce or f"{random.getrandbits(32):08x}"

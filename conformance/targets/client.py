@@ -7,12 +7,12 @@ from typing import Self
 
 from conformance.core.trace import Trace
 from conformance.core.verdicts import TargetError
-from conformance.targets.base import Subject
+from conformance.targets.base import Target
 from conformance.targets.driver import Driver
 from conformance.targets.process import SupervisedProcess, filled_in
 
 
-class ClientTarget(Subject):
+class ClientTarget(Target):
     """The client under test during a run. Use as a context manager: entering shows that its driver works."""
 
     def __enter__(self) -> Self:

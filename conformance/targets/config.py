@@ -10,11 +10,11 @@ from typing import Self
 
 from conformance.core.roles import Role
 from conformance.protocol.files import read_toml
-from conformance.transport.credentials import Access
+from conformance.transport.credentials import Credentials
 
 
 @dataclass(frozen=True)
-class TargetOptions:
+class TargetConfig:
     """How to reach a target; exactly one of ``server``, ``command`` and ``client`` is set.
 
     Attributes:
@@ -48,7 +48,7 @@ class TargetOptions:
             parse_address(self.server)
         if self.client and (self.token_file or self.tls_ca):
             raise ValueError("a token and certificates to trust are for servers under test")
-        Access.from_files(self.token_file, self.tls_ca)
+        Credentials.from_files(self.token_file, self.tls_ca)
         if self.command and "{port}" not in self.command:
             raise ValueError("the server command has no {port}; write it where the port number belongs")
 

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from conformance.core.trace import Trace
 from conformance.targets.client import ClientTarget
-from conformance.targets.config import TargetOptions
+from conformance.targets.config import TargetConfig
 from conformance.targets.driver import Driver
 
 HELP = """\
@@ -136,7 +136,7 @@ def _message(channel: str, rest: str) -> dict[str, Any]:
     return {"event": "message", "channel": channel, "handler": handler, "message": {"payload": payload}}
 
 
-class ByHand(ClientTarget):
+class ManualClientTarget(ClientTarget):
     """A client that a person drives, in their own time.
 
     Args:
@@ -147,7 +147,7 @@ class ByHand(ClientTarget):
     BASE_PATIENCE_SECONDS = 3600.0
 
     def __init__(self, lines: Iterator[str], show: Callable[[str], object]) -> None:
-        super().__init__(TargetOptions(client="(by hand)"))
+        super().__init__(TargetConfig(client="(by hand)"))
         self._console = Console(lines, show)
 
     def drive(self, trace: Trace, before: Callable[[], None]) -> Driver:

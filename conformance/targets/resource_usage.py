@@ -13,7 +13,7 @@ MEBIBYTE = 1_048_576
 
 
 @dataclass(frozen=True)
-class Usage:
+class ResourceUsage:
     """What some processes use together.
 
     Attributes:

@@ -9,11 +9,11 @@ from typing import Literal
 
 from conformance.core.verdicts import Violation
 from conformance.peers.base import Ended
-from conformance.peers.client import Connection
+from conformance.peers.client import ClientPeer
 from conformance.protocol.responder import RESPONDER
 
 
-def find_responder(connect: Callable[[], Connection], patience: float) -> frozenset[str]:
+def find_responder(connect: Callable[[], ClientPeer], patience: float) -> frozenset[str]:
     """Return the names of the responder's handlers that the target has.
 
     A missing handler answers ``no_handler`` (chapter 13), so one that gives no answer is there, provided that any
@@ -44,13 +44,13 @@ def find_responder(connect: Callable[[], Connection], patience: float) -> frozen
     return frozenset(silent | {name for name, answer in answers.items() if answer != "no_handler"})
 
 
-def _ask(probe: Connection, name: str) -> None:
+def _ask(probe: ClientPeer, name: str) -> None:
     anything = {"delay_ms": 0, "value": 0, "detail": "", "channel": "x", "count": 0}
     anything |= {"message_type": "publish", "payload": None, "service_type": "x", "remove": "x"}
     probe.send(probe.request_message(f"conformance.{name}", anything))
 
 
-def _answer(probe: Connection, deadline: float) -> Literal["answered", "no_handler", "nothing"]:
+def _answer(probe: ClientPeer, deadline: float) -> Literal["answered", "no_handler", "nothing"]:
     probe.patience = max(0.01, deadline - time.monotonic())
     try:
         payload = probe.receive()["payload"]
@@ -60,7 +60,7 @@ def _answer(probe: Connection, deadline: float) -> Literal["answered", "no_handl
     return "no_handler" if missing else "answered"
 
 
-def _is_silent(probe: Connection, deadline: float) -> bool:
+def _is_silent(probe: ClientPeer, deadline: float) -> bool:
     probe.patience = max(0.01, deadline - time.monotonic())
     try:
         return not probe.barrier()

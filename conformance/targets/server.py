@@ -9,13 +9,13 @@ from typing import Any, Self
 from conformance.core.settings import Settings
 from conformance.core.trace import Trace
 from conformance.core.verdicts import TargetError, Violation
-from conformance.peers.client import Connection
+from conformance.peers.client import ClientPeer
 from conformance.protocol.responder import RESPONDER_APP
-from conformance.targets.base import Subject
-from conformance.targets.config import TargetOptions, parse_address
+from conformance.targets.base import Target
+from conformance.targets.config import TargetConfig, parse_address
 from conformance.targets.process import ServerProcess
 from conformance.targets.responder_probe import find_responder
-from conformance.transport.credentials import Access
+from conformance.transport.credentials import Credentials
 
 REAPING_SECONDS = 0.5
 """A process that dies closes its connections first; so long after them its end may become known."""
@@ -33,7 +33,7 @@ class BadGreeting(Violation):
     """The server answered a connect message with something else than a good acknowledgement."""
 
 
-class Target(Subject):
+class ServerTarget(Target):
     """The server under test during a run.
 
     Use as a context manager: entering starts or reaches the server, leaving ends what was started.
@@ -41,11 +41,11 @@ class Target(Subject):
 
     PROBE_PATIENCE_SECONDS = 1.0
 
-    def __init__(self, options: TargetOptions, settings: Settings | None = None, *, nonce: str = "") -> None:
+    def __init__(self, options: TargetConfig, settings: Settings | None = None, *, nonce: str = "") -> None:
         super().__init__(options, settings, nonce=nonce)
         self.address = parse_address(options.server) if options.server else ("", 0)
         self.acknowledgement: dict[str, Any] = {}
-        self.access = Access.from_files(options.token_file, options.tls_ca)
+        self.access = Credentials.from_files(options.token_file, options.tls_ca)
 
     def __enter__(self) -> Self:
         self.start()
@@ -141,7 +141,7 @@ class Target(Subject):
             return False
         return True
 
-    def probe(self) -> Connection:
+    def probe(self) -> ClientPeer:
         """Return a new connection of the kit's own, outside any case, after its handshake.
 
         Raises:
@@ -150,7 +150,7 @@ class Target(Subject):
             Violation: the server did not answer.
         """
         label = self.fresh("probe")
-        probe = Connection(
+        probe = ClientPeer(
             label, self.address, Trace(), self.PROBE_PATIENCE_SECONDS * self.time_scale, access=self.access
         )
         probe.app_id, probe.connection_id = RESPONDER_APP, label

@@ -9,7 +9,7 @@ from typing import Self
 
 
 @dataclass(frozen=True)
-class Access:
+class Credentials:
     """How the kit connects.
 
     Attributes:
@@ -34,7 +34,7 @@ class Access:
         return cls(_read_token(token_file) if token_file else None, trusting(tls_ca) if tls_ca else None)
 
 
-OPEN = Access()
+OPEN = Credentials()
 
 
 def trusting(file: Path) -> ssl.SSLContext:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import socket
 
 from conformance.core.verdicts import TargetError
-from conformance.transport.credentials import Access
+from conformance.transport.credentials import Credentials
 from conformance.transport.tls import TlsSocket
 
 
-def connect(address: tuple[str, int], patience: float, access: Access) -> socket.socket | TlsSocket:
+def connect(address: tuple[str, int], patience: float, access: Credentials) -> socket.socket | TlsSocket:
     """Return a new connection, inside of TLS where that is wanted.
 
     Raises:

@@ -20,7 +20,7 @@ PAUSES = 4
 PAUSE_SECONDS = 0.0005
 
 
-class Chopper:
+class Segmenter:
     """Divides the writes of one case.
 
     With ``coalesce`` a connection holds what it is to write until the case does anything else, such as reading or

@@ -10,11 +10,15 @@ from rich.console import Console
 from conformance.bench.load import Measurement
 from conformance.bench.run import BenchRun, Spread
 from conformance.bench.table import print_table
-from conformance.bench.workloads import WORKLOADS, Subject
+from conformance.bench.workloads import WORKLOADS, BenchTarget
 from conformance.protocol import schemas
 
 PIPELINED, FAN_OUT = WORKLOADS[0], WORKLOADS[3]
-FAST, SLOW, RAW = Subject("fast", "f {port}"), Subject("slow", "s {port}"), Subject("bare", "b {port}", raw=True)
+FAST, SLOW, RAW = (
+    BenchTarget("fast", "f {port}"),
+    BenchTarget("slow", "s {port}"),
+    BenchTarget("bare", "b {port}", raw=True),
+)
 
 
 @pytest.fixture
@@ -88,8 +92,8 @@ def test_table_is_silent_about_a_generator_with_time_to_spare(run: BenchRun) -> 
 @pytest.mark.parametrize("text", ["", "name", "name=", "=cmd {port}", " =cmd {port}", "name=cmd"])
 def test_subject_has_a_name_and_a_command_with_a_port(text: str) -> None:
     with pytest.raises(ValueError, match="is not NAME=COMMAND"):
-        Subject.parse(text)
+        BenchTarget.parse(text)
 
 
 def test_subject_command_may_hold_equals_signs() -> None:
-    assert Subject.parse("a=x --b=1 {port}") == Subject("a", "x --b=1 {port}")
+    assert BenchTarget.parse("a=x --b=1 {port}") == BenchTarget("a", "x --b=1 {port}")

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from conformance.core.trace import Trace
-from conformance.peers.client import Connection
+from conformance.peers.client import ClientPeer
 
 Message = dict[str, Any]
 PATIENCE = 5.0
@@ -109,10 +109,10 @@ def serving(script: Script) -> Iterator[tuple[str, int]]:
 
 
 @contextmanager
-def connected(script: Script, *, patience: float = PATIENCE) -> Iterator[Connection]:
+def connected(script: Script, *, patience: float = PATIENCE) -> Iterator[ClientPeer]:
     """Give a connection of the kit, before its handshake, to a server that plays the script."""
     with serving(script) as address:
-        connection = Connection("A", address, Trace(), patience)
+        connection = ClientPeer("A", address, Trace(), patience)
         connection.app_id, connection.connection_id = "conformance", "kit"
         try:
             yield connection

@@ -11,9 +11,9 @@ import trustme
 from kit_commands import REFERENCE, run_kit
 
 from conformance.core.verdicts import TargetError
-from conformance.targets.config import TargetOptions
-from conformance.targets.server import Target
-from conformance.transport.credentials import Access
+from conformance.targets.config import TargetConfig
+from conformance.targets.server import ServerTarget
+from conformance.transport.credentials import Credentials
 
 TOKEN = "öpen sesame"  # noqa: S105 - of servers that live for a second
 
@@ -52,7 +52,7 @@ def test_target_file_lets_the_kit_in(folder: Path) -> None:
 
 
 def test_reproduce_says_how_to_get_in(folder: Path) -> None:
-    options = TargetOptions("h:1", token_file=folder / "token", tls_ca=folder / "ca.pem")
+    options = TargetConfig("h:1", token_file=folder / "token", tls_ca=folder / "ca.pem")
     assert options.reproduce == f"--server h:1 --token-file {folder}/token --tls-ca {folder}/ca.pem"
 
 
@@ -71,8 +71,8 @@ def test_run_that_is_not_let_in_says_so(folder: Path, access: tuple[str, ...], r
 
 
 def test_wrong_token_fails_every_case(folder: Path) -> None:
-    options = TargetOptions(command=command(folder), token_file=folder / "wrong", tls_ca=folder / "ca.pem")
-    with Target(options) as target:
+    options = TargetConfig(command=command(folder), token_file=folder / "wrong", tls_ca=folder / "ca.pem")
+    with ServerTarget(options) as target:
         assert target.acknowledgement == {}
 
 
@@ -92,7 +92,7 @@ def test_file_that_cannot_be_used_is_refused(tmp_path: Path, file: str, content:
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(ValueError, match=reason):
-        TargetOptions("h:1", **{file: path})  # type: ignore[arg-type]
+        TargetConfig("h:1", **{file: path})  # type: ignore[arg-type]
     done = run_kit("run", "--server", "h:1", f"--{file.replace('_', '-')}", str(path))
     assert done.returncode == 2
     assert str(path) in done.stderr
@@ -100,13 +100,16 @@ def test_file_that_cannot_be_used_is_refused(tmp_path: Path, file: str, content:
 
 def test_client_under_test_has_no_token(folder: Path) -> None:
     with pytest.raises(ValueError, match="for servers under test"):
-        TargetOptions(client="driver", token_file=folder / "token")
+        TargetConfig(client="driver", token_file=folder / "token")
 
 
 def test_token_is_not_in_what_is_printed_of_an_access(folder: Path) -> None:
-    assert TOKEN not in repr(Access.from_files(folder / "token", None))
+    assert TOKEN not in repr(Credentials.from_files(folder / "token", None))
 
 
 def test_server_without_tls_is_named_when_tls_is_wanted(folder: Path) -> None:
-    with pytest.raises(TargetError, match="TLS"), Target(TargetOptions(command=REFERENCE, tls_ca=folder / "ca.pem")):
+    with (
+        pytest.raises(TargetError, match="TLS"),
+        ServerTarget(TargetConfig(command=REFERENCE, tls_ca=folder / "ca.pem")),
+    ):
         pass

@@ -20,8 +20,8 @@ from conformance.protocol.profiles import PROFILES
 from conformance.protocol.requirements import load
 from conformance.protocol.responder import RESPONDER
 from conformance.runner.case_runner import run_case
-from conformance.targets.config import TargetOptions
-from conformance.targets.server import Target
+from conformance.targets.config import TargetConfig
+from conformance.targets.server import ServerTarget
 
 ROOT = Path(__file__).parents[2]
 CASES = all_cases().values()
@@ -111,6 +111,6 @@ def test_profile_is_unsupported_where_it_is_not_announced() -> None:
     """No case of a profile fails, or passes, on a server that knows nothing of profiles."""
     chosen = [each for each in select() if each.profile]
     assert {each.profile for each in chosen} == set(PROFILES)
-    with Target(TargetOptions(command=mini())) as target:
+    with ServerTarget(TargetConfig(command=mini())) as target:
         verdicts = {each.id: run_case(each, target).verdict for each in chosen}
     assert set(verdicts.values()) == {Verdict.UNSUPPORTED}, verdicts

@@ -13,9 +13,9 @@ from kit_commands import invoke, mini, run_on
 
 from conformance.core.settings import ChopMode
 from conformance.core.trace import Trace
-from conformance.peers.client import Connection
+from conformance.peers.client import ClientPeer
 from conformance.protocol import codec
-from conformance.transport.segmentation import MOST_CUTS, Chopper
+from conformance.transport.segmentation import MOST_CUTS, Segmenter
 
 FRAMES = b"".join(codec.frame(body) for body in (b'{"a":1}', b"{}", b'{"b":22}'))
 MODES = ("whole", "octets", "header", "random:7", "coalesce")
@@ -36,7 +36,7 @@ def test_text_that_is_no_mode_is_refused(text: str) -> None:
 
 
 def pieces(text: str, data: bytes) -> list[bytes]:
-    return Chopper(ChopMode.parse(text)).pieces(data)
+    return Segmenter(ChopMode.parse(text)).pieces(data)
 
 
 @pytest.mark.parametrize("text", MODES)
@@ -59,7 +59,7 @@ def test_modes_cut_where_they_say() -> None:
 
 def test_random_cuts_depend_on_both_seeds_alone() -> None:
     def cuts(seed: int, case: int) -> list[list[bytes]]:
-        chopper = Chopper(ChopMode("random", seed), case)
+        chopper = Segmenter(ChopMode("random", seed), case)
         return [chopper.pieces(FRAMES) for _ in range(20)]
 
     assert cuts(1, 1) == cuts(1, 1)
@@ -69,12 +69,12 @@ def test_random_cuts_depend_on_both_seeds_alone() -> None:
 
 
 @contextmanager
-def recorded(text: str) -> Iterator[tuple[Connection, Connection, list[bytes]]]:
+def recorded(text: str) -> Iterator[tuple[ClientPeer, ClientPeer, list[bytes]]]:
     """Two connections of one case, and what the first one's other end reads, write by write."""
-    chopper, reads, ends = Chopper(ChopMode.parse(text)), list[bytes](), list[socket.socket]()
+    chopper, reads, ends = Segmenter(ChopMode.parse(text)), list[bytes](), list[socket.socket]()
     with socket.create_server(("127.0.0.1", 0)) as listener:
         address = listener.getsockname()[:2]
-        first, second = (Connection(label, address, Trace(), 2.0, chopper) for label in "AB")
+        first, second = (ClientPeer(label, address, Trace(), 2.0, chopper) for label in "AB")
         ends += [listener.accept()[0] for _ in range(2)]
 
         def read() -> None:

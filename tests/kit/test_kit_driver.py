@@ -19,15 +19,15 @@ from conformance.core.settings import Settings
 from conformance.core.trace import Trace
 from conformance.core.verdicts import TargetError, Unsupported, Verdict, Violation
 from conformance.harness.case import Case
-from conformance.harness.client_context import ClientScene
+from conformance.harness.client_context import ClientContext
 from conformance.protocol import codec
 from conformance.proxy.relay import Relay
 from conformance.results.case_result import CaseResult
 from conformance.runner.case_runner import run_case
 from conformance.targets.client import ClientTarget
-from conformance.targets.config import TargetOptions
+from conformance.targets.config import TargetConfig
 from conformance.targets.driver import Driver
-from conformance.targets.manual_driver import ByHand
+from conformance.targets.manual_driver import ManualClientTarget
 from conformance.targets.process import SupervisedProcess
 
 GOOD_DRIVER = """
@@ -60,9 +60,9 @@ def write_driver(tmp_path: Path) -> Callable[[str], str]:
     return write
 
 
-def outcome(command: str, run: Callable[[ClientScene], Any], patience: float = 5.0) -> CaseResult:
+def outcome(command: str, run: Callable[[ClientContext], Any], patience: float = 5.0) -> CaseResult:
     """Run a client case with a driver."""
-    target = ClientTarget(TargetOptions(client=command), Settings(time_scale=patience / 3.0))
+    target = ClientTarget(TargetConfig(client=command), Settings(time_scale=patience / 3.0))
     return run_case(Case("made/up", ("HSK-001",), "Made up.", run, role="client"), target)
 
 
@@ -109,7 +109,7 @@ WRONG_DRIVERS: dict[str, tuple[str, Verdict, str, str]] = {
 @pytest.mark.parametrize("name", WRONG_DRIVERS)
 def test_verdict_when_the_driver(name: str, write_driver: Callable[[str], str]) -> None:
     wrong, verdict, message, received = WRONG_DRIVERS[name]
-    result = outcome(write_driver(wrong), ClientScene.create)
+    result = outcome(write_driver(wrong), ClientContext.create)
     assert result.verdict is verdict
     assert message in result.message
     assert received in result.received
@@ -117,12 +117,12 @@ def test_verdict_when_the_driver(name: str, write_driver: Callable[[str], str]) 
 
 def test_verdict_when_the_driver_never_answers(write_driver: Callable[[str], str]) -> None:
     command = write_driver(AT_CREATE + "continue")
-    result = outcome(command, ClientScene.create, patience=0.5)
+    result = outcome(command, ClientContext.create, patience=0.5)
     assert (result.verdict, result.message) == (Verdict.FAIL, "an answer to a command did not come in time")
 
 
 def test_verdict_when_the_client_never_connects(write_driver: Callable[[str], str]) -> None:
-    result = outcome(write_driver(""), ClientScene.accept, patience=0.3)
+    result = outcome(write_driver(""), ClientContext.accept, patience=0.3)
     assert (result.verdict, result.message) == (Verdict.FAIL, "the client did not connect in time")
 
 
@@ -138,7 +138,7 @@ NO_DRIVERS = {
 def test_no_driver_is_a_target_error(name: str) -> None:
     command, text = NO_DRIVERS[name]
     with pytest.raises(TargetError) as caught:
-        outcome(command, ClientScene.create, patience=0.4 if name == "says nothing" else 5.0)
+        outcome(command, ClientContext.create, patience=0.4 if name == "says nothing" else 5.0)
     assert text in str(caught.value)
 
 
@@ -261,7 +261,7 @@ def test_relay_ends_a_connection_when_nobody_is_behind_it() -> None:
 
 
 def test_driver_lines_are_in_the_trace(write_driver: Callable[[str], str]) -> None:
-    result = outcome(write_driver(AT_CREATE + "sys.exit(0)"), ClientScene.create)
+    result = outcome(write_driver(AT_CREATE + "sys.exit(0)"), ClientContext.create)
     told = [entry["text"] for entry in result.trace if entry["peer"] == "client"]
     assert json.loads(told[0].removeprefix("told ")) == {"id": 1, "command": "capabilities"}
     assert told[1].startswith("said {")
@@ -297,7 +297,7 @@ class Person:
 
 
 def test_case_can_be_played_by_hand() -> None:
-    def run(scene: ClientScene) -> None:
+    def run(scene: ClientContext) -> None:
         end = scene.connect()
         answer = scene.driver.finish(scene.driver.begin("send_request", channel="c", payload=1))
         assert answer["response"]["payload"] == {"a": 1}
@@ -316,7 +316,7 @@ def test_case_can_be_played_by_hand() -> None:
         yield "message news second 3\n"
 
     case = Case("made/up", ("HSK-001",), "Made up.", run, role="client")
-    result = run_case(case, ByHand(typed(), person.shown.append))
+    result = run_case(case, ManualClientTarget(typed(), person.shown.append))
     person.hang_up()
     assert result.verdict is Verdict.PASS, result.message
     assert any("that is no answer" in line for line in person.shown)

@@ -20,26 +20,26 @@ from conformance.core.trace import SHOWN_OCTETS, Trace
 from conformance.core.verdicts import SERVER_ENDED, Violation
 from conformance.harness import property_testing
 from conformance.harness.property_testing import for_all
-from conformance.harness.server_context import Scene
-from conformance.protocol.server_model import Model
+from conformance.harness.server_context import ServerContext
+from conformance.protocol.server_model import ServerModel
 from conformance.reports.replay_script import as_script
-from conformance.targets.config import TargetOptions
+from conformance.targets.config import TargetConfig
 from conformance.targets.process import ServerProcess
-from conformance.targets.server import Target
+from conformance.targets.server import ServerTarget
 
 LISTS = st.lists(st.integers(0, 9), max_size=8)
 SERVE_MUTANT = Path(__file__).parents[1] / "mutants" / "serve.py"
 
 
 @pytest.fixture
-def scene(monkeypatch: pytest.MonkeyPatch) -> Scene:
+def scene(monkeypatch: pytest.MonkeyPatch) -> ServerContext:
     """A scene whose target is only said to serve, for properties that do not connect."""
-    target = Target(TargetOptions(server="127.0.0.1:1"), Settings(examples=200))
+    target = ServerTarget(TargetConfig(server="127.0.0.1:1"), Settings(examples=200))
     monkeypatch.setattr(target, "is_serving", lambda: True)
-    return Scene(target, seed=1)
+    return ServerContext(target, seed=1)
 
 
-def test_as_many_examples_are_tried_as_the_settings_say(scene: Scene) -> None:
+def test_as_many_examples_are_tried_as_the_settings_say(scene: ServerContext) -> None:
     tried: list[object] = []
     for_all(scene, st.integers(), tried.append)
     assert len(tried) == 200
@@ -48,14 +48,14 @@ def test_as_many_examples_are_tried_as_the_settings_say(scene: Scene) -> None:
 def test_examples_depend_on_the_seed_alone() -> None:
     def drawn(seed: int) -> list[object]:
         found: list[object] = []
-        for_all(Scene(Target(TargetOptions(server="127.0.0.1:1")), seed=seed), LISTS, found.append)
+        for_all(ServerContext(ServerTarget(TargetConfig(server="127.0.0.1:1")), seed=seed), LISTS, found.append)
         return found
 
     assert drawn(1) == drawn(1)
     assert drawn(1) != drawn(2)
 
 
-def test_failing_example_is_shrunk_and_alone_in_the_trace(scene: Scene) -> None:
+def test_failing_example_is_shrunk_and_alone_in_the_trace(scene: ServerContext) -> None:
     def holds(numbers: list[int]) -> None:
         scene.trace.event("*", f"sum {sum(numbers)}")
         if sum(numbers) > 20:
@@ -68,7 +68,7 @@ def test_failing_example_is_shrunk_and_alone_in_the_trace(scene: Scene) -> None:
     assert example.startswith("example [")
 
 
-def test_server_that_fails_only_once_has_failed(scene: Scene) -> None:
+def test_server_that_fails_only_once_has_failed(scene: ServerContext) -> None:
     failed: list[object] = []
 
     def holds(example: int) -> None:
@@ -81,7 +81,7 @@ def test_server_that_fails_only_once_has_failed(scene: Scene) -> None:
     assert scene.trace.entries[0].text == f"example {failed[0]}"
 
 
-def test_shrinking_on_a_slow_server_ends_in_time(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_shrinking_on_a_slow_server_ends_in_time(scene: ServerContext, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(property_testing, "SHRINKING_SECONDS", 0.3)
     spent: list[float] = []
 
@@ -96,7 +96,7 @@ def test_shrinking_on_a_slow_server_ends_in_time(scene: Scene, monkeypatch: pyte
     assert sum(spent) < 1.0
 
 
-def reboot(scene: Scene, word: str) -> None:
+def reboot(scene: ServerContext, word: str) -> None:
     peer = scene.connect()
     peer.send(peer.request_message("system", {"action": word}))
     peer.receive()
@@ -104,8 +104,8 @@ def reboot(scene: Scene, word: str) -> None:
 
 @pytest.mark.parametrize(("wrong", "message"), [("dies", SERVER_ENDED), ("hangs", "the server did not answer in time")])
 def test_server_that_an_example_ends_or_hangs_is_replaced_and_the_example_found(wrong: str, message: str) -> None:
-    with Target(TargetOptions(command=mini(wrong)), Settings(time_scale=0.1)) as target:
-        scene = Scene(target, seed=1)
+    with ServerTarget(TargetConfig(command=mini(wrong)), Settings(time_scale=0.1)) as target:
+        scene = ServerContext(target, seed=1)
         words = st.sampled_from(["ping", "get_time", "reboot"])
         with pytest.raises(Violation, match=message):
             for_all(scene, words, lambda word: reboot(scene, word))
@@ -115,8 +115,8 @@ def test_server_that_an_example_ends_or_hangs_is_replaced_and_the_example_found(
 
 def test_server_of_somebody_else_that_is_gone_is_not_tried_on() -> None:
     server = ServerProcess(mini("dies"))
-    target = Target(TargetOptions(server="{}:{}".format(*server.address)), Settings(time_scale=0.1))
-    scene, tried = Scene(target, seed=1), list[str]()
+    target = ServerTarget(TargetConfig(server="{}:{}".format(*server.address)), Settings(time_scale=0.1))
+    scene, tried = ServerContext(target, seed=1), list[str]()
 
     def holds(words: list[str]) -> None:
         tried.append(repr(words))
@@ -177,7 +177,7 @@ def test_script_does_what_the_kit_did() -> None:
 
 
 def test_model_replaces_forgets_and_owes() -> None:
-    model = Model()
+    model = ServerModel()
     older, nobody = model.connect("app", "name")
     other, _ = model.connect("else", "name")
     for member in (older, other):
@@ -193,8 +193,8 @@ def test_model_replaces_forgets_and_owes() -> None:
 
 def test_machine_and_reference_server_agree_on_a_program_with_every_verb() -> None:
     verbs = ("connect", "subscribe", "publish", "stray", "speak_for_another", "ask", "unsubscribe", "listen", "leave")
-    with Target(TargetOptions(command=REFERENCE)) as target:
-        scene = Scene(target, seed=1)
+    with ServerTarget(TargetConfig(command=REFERENCE)) as target:
+        scene = ServerContext(target, seed=1)
         Machine(scene).run([Step("connect", n, n) for n in range(3)] + [Step(v, n, n) for n in range(4) for v in verbs])
         scene.close()
 
@@ -202,7 +202,7 @@ def test_machine_and_reference_server_agree_on_a_program_with_every_verb() -> No
 def test_almost_valid_bodies_are_often_valid_and_often_not() -> None:
     message = {"payload": {"action": "ping"}, "timestamp": 1}
     found: list[bytes] = []
-    scene = Scene(Target(TargetOptions(server="127.0.0.1:1"), Settings(examples=300)), seed=1)
+    scene = ServerContext(ServerTarget(TargetConfig(server="127.0.0.1:1"), Settings(examples=300)), seed=1)
     for_all(scene, strategies.bodies(st.just(message)), found.append)
     assert b'{"payload":{"action":"ping"},"timestamp":1}' in found
     assert len(set(found)) > 100

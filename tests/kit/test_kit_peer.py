@@ -13,10 +13,10 @@ from kit_scripted import Link, Script, after_handshake, connected, error, in_tur
 from conformance.core.trace import Trace
 from conformance.core.verdicts import TargetError, Violation
 from conformance.peers.base import Ended
-from conformance.peers.client import Connection
+from conformance.peers.client import ClientPeer
 from conformance.protocol import codec
 
-Act = Callable[[Connection], object]
+Act = Callable[[ClientPeer], object]
 
 BREAKS_ENVELOPE = "the server sent a message that breaks the envelope rules (ENV-001)"
 BREAKS_ENCODING = "the server sent a body that breaks the encoding rules"
@@ -34,28 +34,28 @@ def to_a_request(answer: Callable[[codec.Message], codec.Message]) -> Script:
     return after_handshake(lambda link: link.send(answer(link.receive())))
 
 
-def ask(connection: Connection) -> None:
+def ask(connection: ClientPeer) -> None:
     connection.handshake()
     connection.request("conformance.echo", 1)
 
 
-def silence(connection: Connection) -> None:
+def silence(connection: ClientPeer) -> None:
     connection.handshake()
     connection.expect_silence()
 
 
-def silence_twice(connection: Connection) -> None:
+def silence_twice(connection: ClientPeer) -> None:
     silence(connection)
     connection.expect_silence()
 
 
-def malformed(connection: Connection) -> None:
+def malformed(connection: ClientPeer) -> None:
     connection.handshake()
     connection.send_body(b"x")
     connection.expect_error("malformed_frame", None)
 
 
-def refused(connection: Connection) -> None:
+def refused(connection: ClientPeer) -> None:
     connection.handshake()
     request = connection.request_message("conformance.echo", 1)
     connection.send(request)
@@ -100,20 +100,20 @@ def acknowledge(**members: Any) -> Script:
 WRONG: dict[str, tuple[Script, Act, str, str]] = {
     "sends a header over the limit": (
         lambda link: link.octets(b"\x01\0\0\1rest"),
-        Connection.receive,
+        ClientPeer.receive,
         "the server sent a header over the frame limit, or lost its framing",
         "16777217, octets 01000001",
     ),
     "sends text instead of frames": (
         lambda link: link.octets(b"HTTP/1.1 400 Bad Request"),
-        Connection.receive,
+        ClientPeer.receive,
         "the server sent a header over the frame limit, or lost its framing",
         "48545450",
     ),
-    "sends no JSON": (lambda link: link.body(b"hello"), Connection.receive, BREAKS_ENCODING, "ENC-001"),
-    "sends Latin-1": (lambda link: link.body(b'{"a":"\xe4"}'), Connection.receive, BREAKS_ENCODING, "ENC-002"),
-    "sends a name twice": (lambda link: link.body(b'{"a":1,"a":1}'), Connection.receive, BREAKS_ENCODING, "ENC-003"),
-    "sends an object that is no message": (lambda link: link.send({}), Connection.receive, BREAKS_ENVELOPE, ""),
+    "sends no JSON": (lambda link: link.body(b"hello"), ClientPeer.receive, BREAKS_ENCODING, "ENC-001"),
+    "sends Latin-1": (lambda link: link.body(b'{"a":"\xe4"}'), ClientPeer.receive, BREAKS_ENCODING, "ENC-002"),
+    "sends a name twice": (lambda link: link.body(b'{"a":1,"a":1}'), ClientPeer.receive, BREAKS_ENCODING, "ENC-003"),
+    "sends an object that is no message": (lambda link: link.send({}), ClientPeer.receive, BREAKS_ENVELOPE, ""),
     "leaves the timestamp out": (
         to_a_request(lambda request: without(response(request, 1), "timestamp")),
         ask,
@@ -141,19 +141,19 @@ WRONG: dict[str, tuple[Script, Act, str, str]] = {
     ),
     "ends the stream instead": (
         lambda link: link.receive(),
-        Connection.handshake,
+        ClientPeer.handshake,
         "the server ended the connection (end of stream)",
         "",
     ),
     "ends the stream inside a frame": (
         lambda link: link.octets(b"\0\0\0\x09{"),
-        Connection.receive,
+        ClientPeer.receive,
         "the server ended the connection (end of stream)",
         "",
     ),
     "resets": (
         in_turn(Link.receive, Link.reset),
-        Connection.handshake,
+        ClientPeer.handshake,
         "the server ended the connection (reset",
         "",
     ),
@@ -189,25 +189,25 @@ WRONG: dict[str, tuple[Script, Act, str, str]] = {
     ),
     "acknowledges another connection": (
         acknowledge(payload={"connection_id": "another"}),
-        Connection.handshake,
+        ClientPeer.handshake,
         NOT_THE_ACKNOWLEDGEMENT,
         '"another"',
     ),
     "acknowledges with a wrong status": (
         acknowledge(payload={"status": "ok"}),
-        Connection.handshake,
+        ClientPeer.handshake,
         NOT_THE_ACKNOWLEDGEMENT,
         "'connected' was expected",
     ),
     "acknowledges with a reply_to": (
         acknowledge(reply_to="A-1"),
-        Connection.handshake,
+        ClientPeer.handshake,
         NOT_THE_ACKNOWLEDGEMENT,
         "at reply_to",
     ),
     "acknowledges in another application": (
         acknowledge(app_id="another"),
-        Connection.handshake,
+        ClientPeer.handshake,
         NOT_THE_ACKNOWLEDGEMENT,
         '"another"',
     ),
@@ -263,10 +263,10 @@ def test_violation_says_how_the_server(name: str) -> None:
 
 
 SILENT: dict[str, tuple[Script, Act]] = {
-    "at the handshake": (Link.wait_for_the_end, Connection.handshake),
+    "at the handshake": (Link.wait_for_the_end, ClientPeer.handshake),
     "at a request": (after_handshake(Link.wait_for_the_end), ask),
-    "inside a header": (in_turn(lambda link: link.octets(b"\0\0"), Link.wait_for_the_end), Connection.receive),
-    "inside a body": (in_turn(lambda link: link.octets(b"\0\0\0\2{"), Link.wait_for_the_end), Connection.receive),
+    "inside a header": (in_turn(lambda link: link.octets(b"\0\0"), Link.wait_for_the_end), ClientPeer.receive),
+    "inside a body": (in_turn(lambda link: link.octets(b"\0\0\0\2{"), Link.wait_for_the_end), ClientPeer.receive),
     "after a fatal error": (after_handshake(deaf_after_fatal), malformed),
 }
 
@@ -302,7 +302,7 @@ def test_a_good_server_is_no_violation() -> None:
 
 
 def deliveries(*wanted: str) -> Act:
-    def act(connection: Connection) -> None:
+    def act(connection: ClientPeer) -> None:
         connection.handshake()
         messages = [connection.message("publish", "news", text) | {"timestamp": 1} for text in wanted]
         for number, each in enumerate(messages):
@@ -418,7 +418,7 @@ def test_connecting_to_nobody_is_the_targets_error() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         address = listener.getsockname()[:2]
     with pytest.raises(TargetError, match=f"cannot connect to 127.0.0.1:{address[1]}"):
-        Connection("A", address, Trace(), 1.0)
+        ClientPeer("A", address, Trace(), 1.0)
 
 
 def test_discarding_twice_is_safe_and_resets() -> None:
@@ -431,7 +431,7 @@ def test_discarding_twice_is_safe_and_resets() -> None:
             ends.append("reset")
 
     with serving(script) as address:
-        peer = Connection("A", address, Trace(), 1.0)
+        peer = ClientPeer("A", address, Trace(), 1.0)
         peer.discard()
         peer.discard()
     assert ends == ["reset"]

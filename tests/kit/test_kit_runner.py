@@ -13,7 +13,7 @@ from kit_commands import mini
 from conformance.core.settings import Settings
 from conformance.core.verdicts import BrokenFrame, TargetError, Unsupported, Verdict, Violation
 from conformance.harness.case import Case
-from conformance.harness.server_context import Scene
+from conformance.harness.server_context import ServerContext
 from conformance.protocol import codec
 from conformance.protocol.requirements import load
 from conformance.reports.failure import describe
@@ -21,44 +21,44 @@ from conformance.results.case_result import CaseResult
 from conformance.results.run import Run
 from conformance.runner.case_runner import run_case
 from conformance.targets import process
-from conformance.targets.config import TargetOptions
-from conformance.targets.server import Target
+from conformance.targets.config import TargetConfig
+from conformance.targets.server import ServerTarget
 
 MUST = next(each.id for each in load().values() if each.is_must and each.is_active and each.binds("server"))
 SHOULD = next(each.id for each in load().values() if each.level == "should" and each.is_active)
 PATIENT = 0.3
 
 
-def made(run: Callable[[Scene], Any], *requirements: str, **options: Any) -> Case:
+def made(run: Callable[[ServerContext], Any], *requirements: str, **options: Any) -> Case:
     return Case("made/up", requirements or (MUST,), "Made up.", run, **options)
 
 
-def raising(error: Exception) -> Callable[[Scene], None]:
-    def run(_: Scene) -> None:
+def raising(error: Exception) -> Callable[[ServerContext], None]:
+    def run(_: ServerContext) -> None:
         raise error
 
     return run
 
 
 @pytest.fixture
-def nobody() -> Target:
+def nobody() -> ServerTarget:
     """A target that is not there, for cases that do not connect."""
-    return Target(TargetOptions(server="127.0.0.1:1"))
+    return ServerTarget(TargetConfig(server="127.0.0.1:1"))
 
 
 @pytest.fixture
-def spawned(request: pytest.FixtureRequest) -> Iterator[Target]:
+def spawned(request: pytest.FixtureRequest) -> Iterator[ServerTarget]:
     """The small server, started by the kit, wrong as the parameter says."""
-    options = TargetOptions(command=mini(getattr(request, "param", "")))
-    with Target(options, Settings(seed=1, time_scale=PATIENT)) as target:
+    options = TargetConfig(command=mini(getattr(request, "param", "")))
+    with ServerTarget(options, Settings(seed=1, time_scale=PATIENT)) as target:
         yield target
 
 
-def judged(target: Target, case: Case) -> CaseResult:
+def judged(target: ServerTarget, case: Case) -> CaseResult:
     return run_case(case, target)
 
 
-def test_a_case_that_returns_passes(nobody: Target) -> None:
+def test_a_case_that_returns_passes(nobody: ServerTarget) -> None:
     result = judged(nobody, made(lambda _: None))
     assert (result.verdict, result.message, result.trace) == (Verdict.PASS, "", [])
 
@@ -74,7 +74,7 @@ VERDICTS: dict[str, tuple[tuple[str, ...], Exception, Verdict]] = {
 
 
 @pytest.mark.parametrize("name", VERDICTS)
-def test_verdict_of(name: str, nobody: Target) -> None:
+def test_verdict_of(name: str, nobody: ServerTarget) -> None:
     requirements, error, verdict = VERDICTS[name]
     result = judged(nobody, made(raising(error), *requirements))
     assert (result.verdict, result.message) == (verdict, "wrong")
@@ -82,23 +82,23 @@ def test_verdict_of(name: str, nobody: Target) -> None:
         assert (result.wanted, result.received) == ("right", "bad")
 
 
-def test_an_exception_in_the_kit_is_an_error_with_its_traceback(nobody: Target) -> None:
+def test_an_exception_in_the_kit_is_an_error_with_its_traceback(nobody: ServerTarget) -> None:
     result = judged(nobody, made(raising(KeyError("surprise"))))
     assert result.verdict is Verdict.ERROR
     assert "Traceback" in result.message
     assert "KeyError: 'surprise'" in result.message
 
 
-def test_ctrl_c_is_no_verdict(nobody: Target) -> None:
-    def interrupted(_: Scene) -> None:
+def test_ctrl_c_is_no_verdict(nobody: ServerTarget) -> None:
+    def interrupted(_: ServerContext) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         judged(nobody, made(interrupted))
 
 
-def test_a_missing_handler_a_profile_and_a_process_make_a_case_unsupported(nobody: Target) -> None:
-    def never(_: Scene) -> None:
+def test_a_missing_handler_a_profile_and_a_process_make_a_case_unsupported(nobody: ServerTarget) -> None:
+    def never(_: ServerContext) -> None:
         raise AssertionError
 
     nobody.responder = frozenset({"echo"})
@@ -114,13 +114,13 @@ def test_a_missing_handler_a_profile_and_a_process_make_a_case_unsupported(nobod
     assert judged(nobody, made(lambda _: None, needs=("echo",))).verdict is Verdict.PASS
 
 
-def test_traces_of_passed_cases_are_kept_on_demand(nobody: Target) -> None:
+def test_traces_of_passed_cases_are_kept_on_demand(nobody: ServerTarget) -> None:
     nobody.settings = Settings(traces=True)
     result = judged(nobody, made(lambda scene: scene.trace.event("*", "hello")))
     assert [entry["text"] for entry in result.trace] == ["hello"]
 
 
-def test_chance_depends_on_the_seed_and_the_case_alone(nobody: Target) -> None:
+def test_chance_depends_on_the_seed_and_the_case_alone(nobody: ServerTarget) -> None:
     drawn: list[float] = []
     for identity, seed in (("made/a", 1), ("made/a", 1), ("made/a", 2), ("made/b", 1)):
         case = Case(identity, (MUST,), "x", lambda scene: drawn.append(scene.random.random()))
@@ -130,10 +130,10 @@ def test_chance_depends_on_the_seed_and_the_case_alone(nobody: Target) -> None:
     assert len(set(drawn)) == 3
 
 
-def test_connections_of_a_case_are_closed_even_if_it_fails(spawned: Target) -> None:
+def test_connections_of_a_case_are_closed_even_if_it_fails(spawned: ServerTarget) -> None:
     opened = []
 
-    def fails(scene: Scene) -> None:
+    def fails(scene: ServerContext) -> None:
         opened.append(scene.connect())
         raise Violation("wrong")
 
@@ -141,28 +141,28 @@ def test_connections_of_a_case_are_closed_even_if_it_fails(spawned: Target) -> N
     assert opened[0]._socket.fileno() == -1
 
 
-def reboot(scene: Scene) -> None:
+def reboot(scene: ServerContext) -> None:
     peer = scene.connect()
     peer.send(peer.request_message("system", {"action": "reboot"}))
     peer.receive()
 
 
 @pytest.mark.parametrize("spawned", ["dies"], indirect=True)
-def test_a_server_that_dies_fails_the_case_and_is_replaced(spawned: Target) -> None:
+def test_a_server_that_dies_fails_the_case_and_is_replaced(spawned: ServerTarget) -> None:
     first = spawned.process
     result = judged(spawned, made(reboot))
     assert (result.verdict, result.message) == (Verdict.FAIL, "the server process ended during the case")
     assert "exit status 7" in result.received
     assert "out of coffee" in result.received
     assert spawned.process is not first
-    assert judged(spawned, made(Scene.check_alive)).verdict is Verdict.PASS
+    assert judged(spawned, made(ServerContext.check_alive)).verdict is Verdict.PASS
 
 
 @pytest.mark.parametrize("ending", [lambda _: None, raising(Unsupported("no")), raising(KeyError("x"))])
 def test_a_dead_server_is_a_failure_whatever_else_the_case_says(
-    ending: Callable[[Scene], None], spawned: Target
+    ending: Callable[[ServerContext], None], spawned: ServerTarget
 ) -> None:
-    def kill(scene: Scene) -> None:
+    def kill(scene: ServerContext) -> None:
         assert spawned.process
         for pid in spawned.process.pids():
             os.kill(pid, signal.SIGKILL)
@@ -175,19 +175,21 @@ def test_a_dead_server_is_a_failure_whatever_else_the_case_says(
 
 
 @pytest.mark.parametrize("spawned", ["hangs"], indirect=True)
-def test_a_server_that_hangs_is_restarted(spawned: Target) -> None:
+def test_a_server_that_hangs_is_restarted(spawned: ServerTarget) -> None:
     first = spawned.process
     result = judged(spawned, made(reboot))
     assert (result.verdict, result.message) == (Verdict.FAIL, "the server did not answer in time")
     assert "Afterwards the server served nobody and was restarted" in result.received
     assert spawned.process is not first
-    assert judged(spawned, made(Scene.check_alive)).verdict is Verdict.PASS
+    assert judged(spawned, made(ServerContext.check_alive)).verdict is Verdict.PASS
 
 
-def test_a_stopped_server_that_takes_no_signal_is_restarted(spawned: Target, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stopped_server_that_takes_no_signal_is_restarted(
+    spawned: ServerTarget, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(process, "STOP_GRACE_SECONDS", 0.2)
 
-    def freeze(scene: Scene) -> None:
+    def freeze(scene: ServerContext) -> None:
         assert spawned.process
         for pid in spawned.process.pids():
             os.kill(pid, signal.SIGSTOP)
@@ -197,10 +199,10 @@ def test_a_stopped_server_that_takes_no_signal_is_restarted(spawned: Target, mon
     assert spawned.is_serving()
 
 
-def test_a_case_with_a_server_of_its_own_leaves_the_shared_one_alone(spawned: Target) -> None:
+def test_a_case_with_a_server_of_its_own_leaves_the_shared_one_alone(spawned: ServerTarget) -> None:
     shared, address = spawned.process, spawned.address
 
-    def end_it(scene: Scene) -> None:
+    def end_it(scene: ServerContext) -> None:
         with scene.own_server() as own:
             scene.connect()
             assert spawned.address == own.address != address
@@ -211,8 +213,8 @@ def test_a_case_with_a_server_of_its_own_leaves_the_shared_one_alone(spawned: Ta
     assert spawned.is_serving()
 
 
-def test_the_explanation_has_the_rule_the_wire_and_the_command(spawned: Target) -> None:
-    def fails(scene: Scene) -> None:
+def test_the_explanation_has_the_rule_the_wire_and_the_command(spawned: ServerTarget) -> None:
+    def fails(scene: ServerContext) -> None:
         peer = scene.connect()
         answer = peer.request("system", {"action": "ping"})
         raise Violation("wrong", expected="right", received=codec.shorten(answer["payload"]))
@@ -227,8 +229,8 @@ def test_the_explanation_has_the_rule_the_wire_and_the_command(spawned: Target) 
     assert " --case 'made/up' --seed 1" in text
 
 
-def test_a_long_trace_is_cut_at_its_beginning(nobody: Target) -> None:
-    def chatty(scene: Scene) -> None:
+def test_a_long_trace_is_cut_at_its_beginning(nobody: ServerTarget) -> None:
+    def chatty(scene: ServerContext) -> None:
         for number in range(100):
             scene.trace.event("A", f"event {number}.")
         raise Violation("wrong")

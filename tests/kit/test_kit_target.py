@@ -13,9 +13,9 @@ from kit_scripted import serving
 from conformance.core.settings import Settings
 from conformance.core.verdicts import TargetError
 from conformance.protocol.responder import RESPONDER
-from conformance.targets.config import TargetOptions, parse_address
+from conformance.targets.config import TargetConfig, parse_address
 from conformance.targets.process import ServerProcess, SupervisedProcess, filled_in
-from conformance.targets.server import Target
+from conformance.targets.server import ServerTarget
 
 WRONG_OPTIONS = {
     "no server": (
@@ -71,8 +71,8 @@ def test_target_file_says_everything(tmp_path: Path) -> None:
         "name = 'mine'\ncommand = 'x {port}'\nfolder = 'sub'\nstart_seconds = 2.5\nprofiles = ['queue']\n"
         "[environment]\nA = 'b'\n"
     )
-    options = TargetOptions.from_file(file)
-    assert options == TargetOptions(
+    options = TargetConfig.from_file(file)
+    assert options == TargetConfig(
         command="x {port}",
         name="mine",
         folder=tmp_path / "sub",
@@ -102,19 +102,22 @@ def test_command_line_is_split_as_a_shell_does() -> None:
 
 def test_spawned_target_is_explored_and_ended() -> None:
     marker = new_marker()
-    options = TargetOptions(command=mini(marker=marker), profiles=("queue", "tea"))
-    with Target(options) as target:
+    options = TargetConfig(command=mini(marker=marker), profiles=("queue", "tea"))
+    with ServerTarget(options) as target:
         assert target.process
         assert target.process.pids()[-1] in processes_with(marker)
         assert target.profiles == ("tea", "queue")
         assert target.responder == frozenset()
         assert target.is_serving()
-        assert target.fresh("x") != target.fresh("x") != Target(options).fresh("x")
+        assert target.fresh("x") != target.fresh("x") != ServerTarget(options).fresh("x")
     assert nothing_left(marker)
 
 
 def test_attached_target_lives_on() -> None:
-    with ServerProcessOf(mini()) as server, Target(TargetOptions(server="{}:{}".format(*server.address))) as target:
+    with (
+        ServerProcessOf(mini()) as server,
+        ServerTarget(TargetConfig(server="{}:{}".format(*server.address))) as target,
+    ):
         assert target.process is None
         assert target.is_serving()
         target.stop()
@@ -122,29 +125,29 @@ def test_attached_target_lives_on() -> None:
 
 
 def test_responder_of_the_reference_server_is_found_whole() -> None:
-    with Target(TargetOptions(command=f"{REFERENCE} --profile discovery")) as target:
+    with ServerTarget(TargetConfig(command=f"{REFERENCE} --profile discovery")) as target:
         assert target.responder == frozenset(RESPONDER)
-    with Target(TargetOptions(command=REFERENCE)) as target:
+    with ServerTarget(TargetConfig(command=REFERENCE)) as target:
         assert target.responder == frozenset(RESPONDER) - {"services"}
 
 
 def test_exploring_a_mute_server_takes_one_scaled_wait() -> None:
     with ServerProcessOf(mini("mute")) as server:
-        options = TargetOptions(server="{}:{}".format(*server.address))
+        options = TargetConfig(server="{}:{}".format(*server.address))
         started = time.monotonic()
         with (
             pytest.raises(TargetError, match="did not answer a connect message"),
-            Target(options, Settings(time_scale=0.1)),
+            ServerTarget(options, Settings(time_scale=0.1)),
         ):
             pass
-    assert time.monotonic() - started < Target.PROBE_PATIENCE_SECONDS
+    assert time.monotonic() - started < ServerTarget.PROBE_PATIENCE_SECONDS
 
 
 def test_nobody_there_is_a_target_error() -> None:
     with serving(lambda _: None) as (host, port):
-        Target(TargetOptions(server=f"{host}:{port}")).is_serving()
+        ServerTarget(TargetConfig(server=f"{host}:{port}")).is_serving()
     with pytest.raises(TargetError, match=f"cannot connect to 127.0.0.1:{port}"):
-        Target(TargetOptions(server=f"127.0.0.1:{port}")).__enter__()
+        ServerTarget(TargetConfig(server=f"127.0.0.1:{port}")).__enter__()
 
 
 class ServerProcessOf:

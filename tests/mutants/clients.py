@@ -17,7 +17,7 @@ from trial import CONTROL
 from conformance.core.roles import Role
 from conformance.core.settings import Settings
 from conformance.targets.client import ClientTarget
-from conformance.targets.config import TargetOptions
+from conformance.targets.config import TargetConfig
 
 HARNESS = Path(__file__).parents[2] / "node_harness"
 
@@ -54,4 +54,4 @@ class ClientLaboratory:
             for edit in MUTANTS[name].edits if name != CONTROL else ():
                 edit.apply(package / "client")
             driver = shlex.join(["node", str(HARNESS / "driver.js"), "--package", str(package)])
-            yield ClientTarget(TargetOptions(client=driver), settings)
+            yield ClientTarget(TargetConfig(client=driver), settings)

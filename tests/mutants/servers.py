@@ -20,8 +20,8 @@ from trial import CONTROL
 
 from conformance.core.roles import Role
 from conformance.core.settings import Settings
-from conformance.targets.config import TargetOptions
-from conformance.targets.server import Target
+from conformance.targets.config import TargetConfig
+from conformance.targets.server import ServerTarget
 
 OPTIONS = (
     "--responder --profile batch --profile discovery --profile queue --state {state} "
@@ -60,13 +60,13 @@ class ServerLaboratory:
 
     def explore(self, time_scale: float) -> Knowledge:
         """Return what the server says of itself when it makes no mistake."""
-        with Target(_options(CONTROL), Settings(time_scale=time_scale)) as target:
+        with ServerTarget(_options(CONTROL), Settings(time_scale=time_scale)) as target:
             return Knowledge(target.acknowledgement, target.responder)
 
     @contextmanager
-    def made(self, name: str, known: Knowledge, settings: Settings) -> Iterator[Target]:
+    def made(self, name: str, known: Knowledge, settings: Settings) -> Iterator[ServerTarget]:
         """Start the server with a mutant."""
-        target = Target(_options(name), settings)
+        target = ServerTarget(_options(name), settings)
         target.acknowledgement, target.responder = known.acknowledgement, known.responder
         if name.startswith(SECURITY):
             profiles = [*known.acknowledgement["profiles"], "security"]
@@ -78,15 +78,15 @@ class ServerLaboratory:
             target.stop()
 
 
-def _options(name: str) -> TargetOptions:
+def _options(name: str) -> TargetConfig:
     script = Path(__file__).with_name("serve.py")
     command = shlex.join([sys.executable, str(script), name]) + f" --port {{port}} {OPTIONS}"
     if not name.startswith(SECURITY):
-        return TargetOptions(command=command)
+        return TargetConfig(command=command)
     folder = _secrets()
     files = {"--tls-cert": "server.pem", "--tls-key": "server.key", "--token-file": "token"}
     demands = shlex.join(part for option, file in files.items() for part in (option, str(folder / file)))
-    return TargetOptions(command=f"{command} {demands}", token_file=folder / "token", tls_ca=folder / "ca.pem")
+    return TargetConfig(command=f"{command} {demands}", token_file=folder / "token", tls_ca=folder / "ca.pem")
 
 
 @functools.cache

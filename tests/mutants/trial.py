@@ -18,7 +18,7 @@ from conformance.harness.case import Case
 from conformance.reports.failure import describe
 from conformance.results.case_result import CaseResult
 from conformance.runner.case_runner import run_case
-from conformance.targets.base import Subject
+from conformance.targets.base import Target
 
 CONTROL = "none"
 """The name of the server or client that makes no mistake: the control of the experiment."""
@@ -47,7 +47,7 @@ class Laboratory(Protocol):
     def explore(self, time_scale: float) -> Any:
         """Find out what all mutants have in common; handed back to :meth:`made`."""
 
-    def made(self, name: str, known: Any, settings: Settings) -> AbstractContextManager[Subject]:
+    def made(self, name: str, known: Any, settings: Settings) -> AbstractContextManager[Target]:
         """Make a mutant, or the control, and end it again."""
 
 
@@ -104,7 +104,7 @@ def attempt(laboratory: Laboratory, mutant: Mutant, known: Any, time_scale: floa
     return outcome
 
 
-def _check_sanity(mutant: Mutant, target: Subject, sanity: Sequence[str], outcome: Outcome) -> None:
+def _check_sanity(mutant: Mutant, target: Target, sanity: Sequence[str], outcome: Outcome) -> None:
     for name in sanity:
         case = all_cases()[name]
         if mutant.requirement in case.requirements or name in mutant.harms or "*" in mutant.harms:
@@ -114,7 +114,7 @@ def _check_sanity(mutant: Mutant, target: Subject, sanity: Sequence[str], outcom
             outcome.broken.append(f"{name}: {result.message} {result.received}")
 
 
-def _hunt(mutant: Mutant, target: Subject, role: Role, outcome: Outcome) -> None:
+def _hunt(mutant: Mutant, target: Target, role: Role, outcome: Outcome) -> None:
     for case in claiming(mutant.requirement, role):
         result = run_case(case, target)
         outcome.tried += 1

@@ -8,9 +8,9 @@ from functools import partial
 
 from conformance.core.verdicts import Violation
 from conformance.harness.case import Case, add
-from conformance.harness.client_context import QUICK_DELAY_MS, ClientScene
+from conformance.harness.client_context import QUICK_DELAY_MS, ClientContext
 from conformance.harness.decorators import client_case
-from conformance.peers.server import ClientEnd
+from conformance.peers.server import ServerPeer
 from conformance.protocol import codec
 
 AT_ONCE_SECONDS = 1.5
@@ -19,30 +19,30 @@ NOTICED_SECONDS = 0.1
 """For the end of a stream to be noticed by a client that need not tell anybody."""
 
 
-def _half_a_frame(end: ClientEnd) -> None:
+def _half_a_frame(end: ServerPeer) -> None:
     end.send_octets(codec.header(100) + b'{"message_id')
     end.end_sending()
 
 
-def _fatal_error(end: ClientEnd) -> None:
+def _fatal_error(end: ServerPeer) -> None:
     end.send(end.error("shutting_down"))
     end.end_sending()
 
 
-def _malformed(end: ClientEnd) -> None:
+def _malformed(end: ServerPeer) -> None:
     end.send_body(b'{"message_id": ')
 
 
-LOSSES: dict[str, Callable[[ClientEnd], None]] = {
-    "end-of-stream": ClientEnd.end_sending,
-    "reset": ClientEnd.reset,
+LOSSES: dict[str, Callable[[ServerPeer], None]] = {
+    "end-of-stream": ServerPeer.end_sending,
+    "reset": ServerPeer.reset,
     "end-inside-a-frame": _half_a_frame,
     "fatal-error": _fatal_error,
     "malformed-frame": _malformed,
 }
 
 
-def pending_fail(scene: ClientScene, lose: Callable[[ClientEnd], None]) -> None:
+def pending_fail(scene: ClientContext, lose: Callable[[ServerPeer], None]) -> None:
     """Lose the connection while requests are in flight that would wait for a minute."""
     end = scene.connect()
     asked = [scene.driver.begin("send_request", channel="slow", payload=n, timeout_ms=60_000) for n in range(5)]
@@ -56,7 +56,7 @@ def pending_fail(scene: ClientScene, lose: Callable[[ClientEnd], None]) -> None:
         raise Violation("requests in flight did not fail as soon as the connection was lost")
 
 
-def comes_back(scene: ClientScene, lose: Callable[[ClientEnd], None]) -> None:
+def comes_back(scene: ClientContext, lose: Callable[[ServerPeer], None]) -> None:
     """Lose a connection with three subscriptions, one of which was ended; twice."""
     end = scene.connect(reconnect_attempts=5)
     for channel in ("a", "b", "c"):
@@ -102,7 +102,7 @@ for _name, _lose in LOSSES.items():
 
 
 @client_case("client-loss/subscriptions-changed-during-the-loss", "SUB-020", seconds=0.3)
-def changed_during_the_loss(scene: ClientScene) -> None:
+def changed_during_the_loss(scene: ClientContext) -> None:
     """What the client subscribes to and unsubscribes from while it has no connection counts when it has one again."""
     end = scene.connect(reconnect_attempts=5, reconnect_delay_ms=3 * DELAY_MS)
     for channel in ("a", "b"):
@@ -123,7 +123,7 @@ def changed_during_the_loss(scene: ClientScene) -> None:
 
 
 @client_case("client-loss/told-to-connect-again", "SUB-020")
-def told_to_connect_again(scene: ClientScene) -> None:
+def told_to_connect_again(scene: ClientContext) -> None:
     """A client that is told to connect again after a loss renews the subscriptions it has, too."""
     end = scene.connect()
     for channel in ("a", "b"):
@@ -143,7 +143,7 @@ def told_to_connect_again(scene: ClientScene) -> None:
 
 
 @client_case("client-loss/requests-fail-at-disconnect", "REQ-018")
-def requests_fail_at_disconnect(scene: ClientScene) -> None:
+def requests_fail_at_disconnect(scene: ClientContext) -> None:
     """Requests in flight fail at once when the client is told to disconnect."""
     end = scene.connect()
     asked = [scene.driver.begin("send_request", channel="slow", payload=n, timeout_ms=60_000) for n in range(5)]
@@ -155,7 +155,7 @@ def requests_fail_at_disconnect(scene: ClientScene) -> None:
 
 
 @client_case("client-loss/events", "REQ-018")
-def events(scene: ClientScene) -> None:
+def events(scene: ClientContext) -> None:
     """The client tells its user that the connection is lost, and that it is there again."""
     end = scene.connect(reconnect_attempts=5)
     scene.driver.expect("connected")
@@ -168,7 +168,7 @@ def events(scene: ClientScene) -> None:
 
 
 @client_case("client-loss/attempts-are-spaced-and-end", "HSK-027", seconds=0.8)
-def attempts(scene: ClientScene) -> None:
+def attempts(scene: ClientContext) -> None:
     """The client waits ahead of each attempt to come back, and makes as many as it was told to."""
     end = scene.connect(reconnect_attempts=3, reconnect_delay_ms=DELAY_MS)
     end.end_sending()
@@ -183,7 +183,7 @@ def attempts(scene: ClientScene) -> None:
 
 
 @client_case("client-loss/refused-attempts", "HSK-027", seconds=0.6)
-def refused_attempts(scene: ClientScene) -> None:
+def refused_attempts(scene: ClientContext) -> None:
     """While nobody listens the client lives on, tells its user, and ends its process when it is told to."""
     end = scene.connect(reconnect_attempts=2)
     scene.stop_listening()
@@ -199,7 +199,7 @@ def refused_attempts(scene: ClientScene) -> None:
 
 
 @client_case("client-loss/disconnect-ends-the-attempts", "HSK-027", seconds=0.4)
-def disconnect_ends_the_attempts(scene: ClientScene) -> None:
+def disconnect_ends_the_attempts(scene: ClientContext) -> None:
     """Told to disconnect while it waits to connect again, the client does not connect any more."""
     end = scene.connect(reconnect_attempts=5, reconnect_delay_ms=DELAY_MS)
     end.end_sending()

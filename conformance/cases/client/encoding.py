@@ -8,7 +8,7 @@ from typing import Any
 
 from conformance.core.verdicts import Violation
 from conformance.harness.case import Case, add
-from conformance.harness.client_context import ClientScene
+from conformance.harness.client_context import ClientContext
 from conformance.harness.decorators import client_case
 from conformance.protocol import codec
 
@@ -34,7 +34,7 @@ VALUES: dict[str, Any] = {
 }
 
 
-def there_and_back(scene: ClientScene, value: Any) -> None:
+def there_and_back(scene: ClientContext, value: Any) -> None:
     """Have the client send ``value`` in a request, and give it back in the response."""
     end = scene.connect()
     if isinstance(value, dict):
@@ -65,7 +65,7 @@ for _name, _value in VALUES.items():
 
 
 @client_case("client-encoding/lone-surrogates-are-not-sent", "ENC-003")
-def lone_surrogates(scene: ClientScene) -> None:
+def lone_surrogates(scene: ClientContext) -> None:
     """Told to send half of a surrogate pair, the client refuses, or sends something that everybody can read."""
     end = scene.connect()
     for command in ("publish", "send_request"):
@@ -74,7 +74,7 @@ def lone_surrogates(scene: ClientScene) -> None:
 
 
 @client_case("client-encoding/numbers-out-of-range-are-not-sent", "ENC-003")
-def out_of_range(scene: ClientScene) -> None:
+def out_of_range(scene: ClientContext) -> None:
     """Told to send a number beyond binary64, the client refuses, or sends something that everybody can read."""
     end = scene.connect()
     for command in ("publish", "send_request"):
@@ -83,7 +83,7 @@ def out_of_range(scene: ClientScene) -> None:
 
 
 @client_case("client-encoding/reads-escapes-and-white-space", "REQ-016")
-def escapes(scene: ClientScene) -> None:
+def escapes(scene: ClientContext) -> None:
     """A response that is written with escapes, white space and another order of members is the response."""
     end = scene.connect()
     asked = scene.driver.begin("send_request", channel="values", payload=1)

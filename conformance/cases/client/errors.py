@@ -6,7 +6,7 @@ from functools import partial
 
 from conformance.core.verdicts import Violation
 from conformance.harness.case import Case, add
-from conformance.harness.client_context import ClientScene
+from conformance.harness.client_context import ClientContext
 from conformance.harness.decorators import client_case
 from conformance.peers.base import MAX_FRAME_WITHOUT_ANNOUNCEMENT
 from conformance.protocol import codec
@@ -37,7 +37,7 @@ BODIES: dict[str, bytes] = {
 }
 
 
-def malformed(scene: ClientScene, body: bytes) -> None:
+def malformed(scene: ClientContext, body: bytes) -> None:
     """Send a bad body to a client that is connected, and have it live on."""
     end = scene.connect()
     scene.settle(end)
@@ -46,7 +46,7 @@ def malformed(scene: ClientScene, body: bytes) -> None:
     _lives_on(scene)
 
 
-def malformed_acknowledgement(scene: ClientScene, body: bytes) -> None:
+def malformed_acknowledgement(scene: ClientContext, body: bytes) -> None:
     """Send a bad body in place of the acknowledgement."""
     asked = scene.begin_connecting()
     end = scene.accept()
@@ -57,7 +57,7 @@ def malformed_acknowledgement(scene: ClientScene, body: bytes) -> None:
     _lives_on(scene)
 
 
-def _lives_on(scene: ClientScene) -> None:
+def _lives_on(scene: ClientContext) -> None:
     if scene.driver.ask("connection_info")["connected"]:
         raise Violation("the client says that it is connected after it has ended the connection")
 
@@ -76,7 +76,7 @@ for _name, _body in BODIES.items():
         )
 
 
-def oversize(scene: ClientScene, announced: int | None, length: int) -> None:
+def oversize(scene: ClientContext, announced: int | None, length: int) -> None:
     """State a length over the limit and send no body."""
     end = scene.connect(acknowledgement={"limits": {"max_frame_bytes": announced}} if announced else None)
     scene.settle(end)
@@ -103,7 +103,7 @@ for _name, (_announced, _length) in {
     )
 
 
-def as_long_as_allowed(scene: ClientScene, announced: int | None) -> None:
+def as_long_as_allowed(scene: ClientContext, announced: int | None) -> None:
     """Send a response with exactly the longest body there may be."""
     end = scene.connect(acknowledgement={"limits": {"max_frame_bytes": announced}} if announced else None)
     asked = scene.driver.begin("send_request", channel="long", payload=None)
@@ -130,7 +130,7 @@ for _name, _announced in LIMITS.items():
     )
 
 
-def too_long_to_send(scene: ClientScene, command: str, payload: str) -> None:
+def too_long_to_send(scene: ClientContext, command: str, payload: str) -> None:
     """Tell the client to send more than the server takes."""
     end = scene.connect(acknowledgement={"limits": {"max_frame_bytes": SMALL_LIMIT}})
     end.max_frame_bytes = SMALL_LIMIT
@@ -164,7 +164,7 @@ add(
 
 
 @client_case("client-errors/frame-at-the-limit-is-sent", "LIM-002")
-def at_the_limit(scene: ClientScene) -> None:
+def at_the_limit(scene: ClientContext) -> None:
     """A message that is just within the server's limit is sent."""
     end = scene.connect(acknowledgement={"limits": {"max_frame_bytes": SMALL_LIMIT}})
     end.max_frame_bytes = SMALL_LIMIT
@@ -173,7 +173,7 @@ def at_the_limit(scene: ClientScene) -> None:
     scene.settle(end)
 
 
-def fatal_on_open(scene: ClientScene, code: str) -> None:
+def fatal_on_open(scene: ClientContext, code: str) -> None:
     """Send a fatal error on an open connection, with a request in flight."""
     end = scene.connect()
     asked = scene.driver.begin("send_request", channel="slow", payload=1, timeout_ms=60_000)

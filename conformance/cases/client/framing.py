@@ -11,9 +11,9 @@ from functools import partial
 
 from conformance.core.verdicts import Violation
 from conformance.harness.case import Case, add
-from conformance.harness.client_context import ClientScene
+from conformance.harness.client_context import ClientContext
 from conformance.harness.decorators import client_case
-from conformance.peers.server import ClientEnd
+from conformance.peers.server import ServerPeer
 from conformance.protocol import codec
 
 PAUSE_SECONDS = 0.002
@@ -35,7 +35,7 @@ CUTS: dict[str, tuple[str, Cut]] = {
 }
 
 
-def send_cut(scene: ClientScene, end: ClientEnd, octets: bytes, cut: Cut) -> None:
+def send_cut(scene: ClientContext, end: ServerPeer, octets: bytes, cut: Cut) -> None:
     """Send ``octets`` in pieces, each in a segment of its own."""
     edges = [0, *cut(octets), len(octets)]
     for start, stop in itertools.pairwise(edges):
@@ -43,7 +43,7 @@ def send_cut(scene: ClientScene, end: ClientEnd, octets: bytes, cut: Cut) -> Non
         scene.wait(PAUSE_SECONDS)
 
 
-def cut_response(scene: ClientScene, cut: Cut) -> None:
+def cut_response(scene: ClientContext, cut: Cut) -> None:
     """Cut the response to a request."""
     end = scene.connect()
     asked = scene.driver.begin("send_request", channel="cut", payload=None)
@@ -55,7 +55,7 @@ def cut_response(scene: ClientScene, cut: Cut) -> None:
     scene.settle(end)
 
 
-def cut_acknowledgement(scene: ClientScene, cut: Cut) -> None:
+def cut_acknowledgement(scene: ClientContext, cut: Cut) -> None:
     """Cut the acknowledgement."""
     asked = scene.begin_connecting()
     end = scene.accept()
@@ -80,7 +80,7 @@ for _what, _try in {"a response": cut_response, "an acknowledgement": cut_acknow
 
 
 @client_case("client-framing/frames-behind-the-acknowledgement", "FRM-006")
-def behind_the_acknowledgement(scene: ClientScene) -> None:
+def behind_the_acknowledgement(scene: ClientContext) -> None:
     """Frames in the same segment as the acknowledgement are processed behind it."""
     scene.create()
     scene.subscribe_early("news")
@@ -95,7 +95,7 @@ def behind_the_acknowledgement(scene: ClientScene) -> None:
 
 
 @client_case("client-framing/complete-frame-does-not-wait-for-the-next", "FRM-006")
-def complete_frame_does_not_wait(scene: ClientScene) -> None:
+def complete_frame_does_not_wait(scene: ClientContext) -> None:
     """A response is handed over although only a part of the next frame has arrived behind it."""
     end = scene.connect()
     asked = [scene.driver.begin("send_request", channel="two", payload=number) for number in range(2)]
@@ -107,7 +107,7 @@ def complete_frame_does_not_wait(scene: ClientScene) -> None:
 
 
 @client_case("client-framing/thousand-frames-in-one-write", "FRM-006", seconds=0.3)
-def thousand_frames(scene: ClientScene) -> None:
+def thousand_frames(scene: ClientContext) -> None:
     """A thousand publishes in one write are handed over one by one, in order."""
     end = scene.connect()
     scene.subscribe(end, "flood")
@@ -124,7 +124,7 @@ def thousand_frames(scene: ClientScene) -> None:
 @client_case(
     "client-framing/every-kind-of-frame-keeps-the-rules", "ENV-001", "ENV-002", "ENV-003", "ENV-012", "FRM-003"
 )
-def every_kind_of_frame(scene: ClientScene) -> None:
+def every_kind_of_frame(scene: ClientContext) -> None:
     """Whatever the client sends is a valid frame, body and envelope (the kit checks each)."""
     end = scene.connect()
     for kind in ("subscribe", "unsubscribe"):
@@ -143,7 +143,7 @@ def every_kind_of_frame(scene: ClientScene) -> None:
 
 
 @client_case("client-framing/requests-are-not-held-back", "FRM-004", seconds=0.8)
-def not_held_back(scene: ClientScene) -> None:
+def not_held_back(scene: ClientContext) -> None:
     """Between the first octet of a request and its last, no delayed acknowledgement of the transport passes."""
     end = scene.connect()
     times = []

@@ -10,10 +10,10 @@ from typing import Any
 
 from conformance.core.verdicts import Violation
 from conformance.harness.case import Case, add
-from conformance.harness.client_context import APP, QUICK_DELAY_MS, ClientScene
+from conformance.harness.client_context import APP, QUICK_DELAY_MS, ClientContext
 from conformance.harness.decorators import client_case
 from conformance.peers.base import Ended
-from conformance.peers.server import ClientEnd
+from conformance.peers.server import ServerPeer
 from conformance.protocol import codec
 
 SHORT_TIMEOUT_MS = 300
@@ -23,7 +23,7 @@ RETRY_SECONDS = 8 * QUICK_DELAY_MS / 1000
 """In which a client that connects again by itself would have done so."""
 
 
-def connects(scene: ClientScene, app: str) -> None:
+def connects(scene: ClientContext, app: str) -> None:
     """Have the client connect in an application, and compare ids."""
     asked = scene.begin_connecting(app_id=app)
     end = scene.accept()
@@ -59,7 +59,7 @@ for _name, _app in {
 
 
 @client_case("client-handshake/application-that-cannot-be", "HSK-001")
-def impossible_application(scene: ClientScene) -> None:
+def impossible_application(scene: ClientContext) -> None:
     """Made for an application whose name is too long, the client refuses to be made or to connect, or sends another."""
     host, port = scene.address
     made = scene.driver.begin("create", app_id="a" * 256, host=host, port=port, reconnect_attempts=0)
@@ -73,7 +73,7 @@ def impossible_application(scene: ClientScene) -> None:
 
 
 @client_case("client-handshake/nothing-ahead-of-the-acknowledgement", "HSK-002", seconds=0.2)
-def nothing_ahead(scene: ClientScene) -> None:
+def nothing_ahead(scene: ClientContext) -> None:
     """Until the acknowledgement is there the client sends nothing but its connect message, whatever it is told."""
     asked = scene.begin_connecting()
     end = scene.accept()
@@ -89,7 +89,7 @@ def nothing_ahead(scene: ClientScene) -> None:
 
 
 @client_case("client-handshake/early-subscriptions-wait-too", "HSK-002", seconds=0.2)
-def early_subscriptions_wait(scene: ClientScene) -> None:
+def early_subscriptions_wait(scene: ClientContext) -> None:
     """What was subscribed to before the client connected waits for the acknowledgement as well."""
     scene.create()
     scene.subscribe_early("early")
@@ -111,7 +111,7 @@ ACKNOWLEDGEMENTS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-def acknowledged(scene: ClientScene, payload: dict[str, Any]) -> None:
+def acknowledged(scene: ClientContext, payload: dict[str, Any]) -> None:
     """Acknowledge with these members, and use the connection."""
     scene.settle(scene.connect(acknowledgement=payload))
 
@@ -129,7 +129,7 @@ for _name, (_rule, _payload) in ACKNOWLEDGEMENTS.items():
 
 
 @client_case("client-handshake/smallest-acknowledgement", "HSK-009")
-def smallest_acknowledgement(scene: ClientScene) -> None:
+def smallest_acknowledgement(scene: ClientContext) -> None:
     """An acknowledgement with nothing but status and connection_id, and without reply_to, is one."""
     asked = scene.begin_connecting()
     end = scene.accept()
@@ -143,7 +143,7 @@ def smallest_acknowledgement(scene: ClientScene) -> None:
 
 
 @client_case("client-handshake/acknowledgement-with-unknown-envelope-members", "ENV-011")
-def acknowledgement_with_unknown_members(scene: ClientScene) -> None:
+def acknowledgement_with_unknown_members(scene: ClientContext) -> None:
     """An acknowledgement whose envelope has members that the client does not know is one."""
     asked = scene.begin_connecting()
     end = scene.accept()
@@ -154,7 +154,7 @@ def acknowledgement_with_unknown_members(scene: ClientScene) -> None:
 
 
 @client_case("client-handshake/slow-acknowledgement", "HSK-001", seconds=0.4)
-def slow_acknowledgement(scene: ClientScene) -> None:
+def slow_acknowledgement(scene: ClientContext) -> None:
     """An acknowledgement that takes its time, within the connection timeout, is waited for."""
     asked = scene.begin_connecting(connection_timeout_ms=int(3000 * scene.time_scale))
     end = scene.accept()
@@ -165,7 +165,7 @@ def slow_acknowledgement(scene: ClientScene) -> None:
     scene.settle(end)
 
 
-def refused(scene: ClientScene, code: str) -> None:
+def refused(scene: ClientContext, code: str) -> None:
     """Answer the connect message with an error and end the stream."""
     asked = scene.begin_connecting()
     end = scene.accept()
@@ -190,7 +190,7 @@ for _code in (
     )
 
 
-def broken_off(scene: ClientScene, how: Callable[[ClientEnd], None]) -> None:
+def broken_off(scene: ClientContext, how: Callable[[ServerPeer], None]) -> None:
     """End the stream instead of acknowledging."""
     asked = scene.begin_connecting()
     end = scene.accept()
@@ -199,20 +199,20 @@ def broken_off(scene: ClientScene, how: Callable[[ClientEnd], None]) -> None:
     scene.expect_not_connected(asked)
 
 
-def _send_and_end(end: ClientEnd, message_type: str, payload: Any, channel: str = "system") -> None:
+def _send_and_end(end: ServerPeer, message_type: str, payload: Any, channel: str = "system") -> None:
     end.send(end.message(message_type, channel, payload))
     end.end_sending()
 
 
-def _half_an_acknowledgement(end: ClientEnd) -> None:
+def _half_an_acknowledgement(end: ServerPeer) -> None:
     octets = codec.frame(codec.encode(end.acknowledgement()))
     end.send_octets(octets[: len(octets) // 2])
     end.end_sending()
 
 
-ENDINGS: dict[str, Callable[[ClientEnd], None]] = {
-    "end-of-stream": ClientEnd.end_sending,
-    "reset": ClientEnd.reset,
+ENDINGS: dict[str, Callable[[ServerPeer], None]] = {
+    "end-of-stream": ServerPeer.end_sending,
+    "reset": ServerPeer.reset,
     "half-an-acknowledgement": _half_an_acknowledgement,
     "another-status": partial(_send_and_end, message_type="response", payload={"status": "pending"}),
     "a-response-without-status": partial(_send_and_end, message_type="response", payload={}),
@@ -231,7 +231,7 @@ for _name, _how in ENDINGS.items():
 
 
 @client_case("client-handshake/silence-instead-of-the-acknowledgement", "HSK-012", seconds=0.4)
-def silence(scene: ClientScene) -> None:
+def silence(scene: ClientContext) -> None:
     """A server that says nothing is given up within the connection timeout."""
     asked = scene.begin_connecting(connection_timeout_ms=SHORT_TIMEOUT_MS)
     end = scene.accept()
@@ -243,7 +243,7 @@ def silence(scene: ClientScene) -> None:
 
 
 @client_case("client-handshake/keeps-its-id", "HSK-003", seconds=0.2)
-def keeps_its_id(scene: ClientScene) -> None:
+def keeps_its_id(scene: ClientContext) -> None:
     """After a loss the client comes back under the same connection_id, in the same application."""
     end = scene.connect(reconnect_attempts=5)
     for _ in range(3):
@@ -257,7 +257,7 @@ def keeps_its_id(scene: ClientScene) -> None:
     scene.settle(end)
 
 
-def stays_away(scene: ClientScene, code: str) -> None:
+def stays_away(scene: ClientContext, code: str) -> None:
     """End an open connection with an error after which coming back does harm."""
     end = scene.connect(reconnect_attempts=5)
     end.send(end.error(code))
@@ -265,7 +265,7 @@ def stays_away(scene: ClientScene, code: str) -> None:
     scene.expect_no_connection(RETRY_SECONDS, f"the client connected again by itself after {code}")
 
 
-def stays_away_when_refused(scene: ClientScene, code: str) -> None:
+def stays_away_when_refused(scene: ClientContext, code: str) -> None:
     """Refuse an attempt to come back with such an error."""
     end = scene.connect(reconnect_attempts=5)
     end.end_sending()
@@ -294,7 +294,7 @@ for _code, _when in {
 
 
 @client_case("client-handshake/ends-in-order", "HSK-028", seconds=0.3)
-def ends_in_order(scene: ClientScene) -> None:
+def ends_in_order(scene: ClientContext) -> None:
     """What the client sent ahead of disconnect arrives, then the end of the stream, and nothing that is no frame."""
     end = scene.connect()
     for number in range(20):  # more than the operating systems hold, so that some of it waits in the client
@@ -310,7 +310,7 @@ def ends_in_order(scene: ClientScene) -> None:
 
 
 @client_case("client-handshake/process-ends-after-disconnect", "HSK-029")
-def process_ends(scene: ClientScene) -> None:
+def process_ends(scene: ClientContext) -> None:
     """After disconnect nothing keeps the client's process alive."""
     end = scene.connect()
     scene.driver.ask("disconnect")
@@ -319,7 +319,7 @@ def process_ends(scene: ClientScene) -> None:
 
 
 @client_case("client-handshake/process-ends-while-connecting", "HSK-029")
-def process_ends_while_connecting(scene: ClientScene) -> None:
+def process_ends_while_connecting(scene: ClientContext) -> None:
     """A client that is told to disconnect while it waits for the acknowledgement lets its process end."""
     scene.begin_connecting()
     end = scene.accept()
@@ -330,7 +330,7 @@ def process_ends_while_connecting(scene: ClientScene) -> None:
 
 
 @client_case("client-handshake/process-ends-with-requests-in-flight", "HSK-029")
-def process_ends_with_requests(scene: ClientScene) -> None:
+def process_ends_with_requests(scene: ClientContext) -> None:
     """A client that is told to disconnect while requests are in flight lets its process end."""
     end = scene.connect()
     for number in range(5):
@@ -340,7 +340,7 @@ def process_ends_with_requests(scene: ClientScene) -> None:
     _expect_exit(scene)
 
 
-def _expect_exit(scene: ClientScene) -> None:
+def _expect_exit(scene: ClientContext) -> None:
     status = scene.driver.exit_status()
     if status != 0:
         raise Violation("the client's process did not end by itself", expected="exit status 0", received=str(status))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 
 from conformance.core.verdicts import Unsupported, Violation
-from conformance.harness.client_context import ClientScene
+from conformance.harness.client_context import ClientContext
 from conformance.harness.decorators import client_case
-from conformance.peers.server import ClientEnd
+from conformance.peers.server import ServerPeer
 from conformance.protocol.codec import Message
 
 INTERVAL_MS = 150
@@ -19,7 +19,7 @@ TOLERANCE = 0.4
 
 
 @client_case("client-heartbeat/pings-at-its-interval", "SYS-006", seconds=0.6)
-def pings(scene: ClientScene) -> None:
+def pings(scene: ClientContext) -> None:
     """A client pings at the interval it is told, and stays connected while it is answered."""
     end = scene.connect(heartbeat_interval_ms=INTERVAL_MS)
     start = time.monotonic()
@@ -30,7 +30,7 @@ def pings(scene: ClientScene) -> None:
     scene.settle(end)
 
 
-def await_ping(end: ClientEnd) -> Message:
+def await_ping(end: ServerPeer) -> Message:
     """Receive a ping and return it.
 
     Raises:
@@ -44,7 +44,7 @@ def await_ping(end: ClientEnd) -> Message:
 
 
 @client_case("client-heartbeat/pings-are-messages-like-others", "ENV-001", "ENV-004", "ENV-012", seconds=0.6)
-def pings_are_messages(scene: ClientScene) -> None:
+def pings_are_messages(scene: ClientContext) -> None:
     """The pings that a client sends by itself are valid messages with ids of their own."""
     end = scene.connect(heartbeat_interval_ms=INTERVAL_MS)
     for _ in range(3):
@@ -52,7 +52,7 @@ def pings_are_messages(scene: ClientScene) -> None:
 
 
 @client_case("client-heartbeat/unanswered-ping-is-a-loss", "SYS-007", seconds=0.5)
-def unanswered(scene: ClientScene) -> None:
+def unanswered(scene: ClientContext) -> None:
     """A ping that is not answered within the interval makes the client end the connection and come back."""
     end = scene.connect(heartbeat_interval_ms=INTERVAL_MS, reconnect_attempts=3)
     await_ping(end)
@@ -63,7 +63,7 @@ def unanswered(scene: ClientScene) -> None:
 
 
 @client_case("client-heartbeat/other-messages-are-no-answer", "SYS-007", seconds=0.5)
-def other_messages(scene: ClientScene) -> None:
+def other_messages(scene: ClientContext) -> None:
     """Messages that arrive behind an unanswered ping do not stand for its answer."""
     end = scene.connect(heartbeat_interval_ms=INTERVAL_MS)
     await_ping(end)
@@ -72,7 +72,7 @@ def other_messages(scene: ClientScene) -> None:
 
 
 @client_case("client-heartbeat/loss-is-noticed-within-the-interval", "SYS-007", seconds=1.0)
-def noticed_in_time(scene: ClientScene) -> None:
+def noticed_in_time(scene: ClientContext) -> None:
     """An unanswered ping makes the client end the connection after one interval, not after several."""
     end = scene.connect(heartbeat_interval_ms=LONG_INTERVAL_MS)
     await_ping(end)
@@ -87,7 +87,7 @@ def noticed_in_time(scene: ClientScene) -> None:
 
 
 @client_case("client-heartbeat/loss-is-told", "SYS-007", "REQ-018", seconds=0.5)
-def loss_is_told(scene: ClientScene) -> None:
+def loss_is_told(scene: ClientContext) -> None:
     """When a ping is not answered, the user is told of the loss and requests in flight fail."""
     end = scene.connect(heartbeat_interval_ms=INTERVAL_MS)
     asked = scene.driver.begin("send_request", channel="slow", payload=1, timeout_ms=60_000)
@@ -98,7 +98,7 @@ def loss_is_told(scene: ClientScene) -> None:
 
 
 @client_case("client-heartbeat/health-check", "REQ-016")
-def health_check(scene: ClientScene) -> None:
+def health_check(scene: ClientContext) -> None:
     """A health check pings the server, and is true when the pong comes."""
     end = scene.connect()
     asked = scene.driver.begin("health_check")

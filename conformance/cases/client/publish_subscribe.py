@@ -7,9 +7,9 @@ from typing import Any
 
 from conformance.core.verdicts import Violation
 from conformance.harness.case import Case, add
-from conformance.harness.client_context import ClientScene
+from conformance.harness.client_context import ClientContext
 from conformance.harness.decorators import client_case
-from conformance.peers.server import ClientEnd
+from conformance.peers.server import ServerPeer
 from conformance.protocol import codec
 
 MANY = 300
@@ -26,7 +26,7 @@ PAYLOADS: dict[str, Any] = {
 }
 
 
-def handed(scene: ClientScene, end: ClientEnd, wanted: list[tuple[str, str, Any]]) -> None:
+def handed(scene: ClientContext, end: ServerPeer, wanted: list[tuple[str, str, Any]]) -> None:
     """Show that the client's handlers were given exactly these, in order: channel, handler, payload."""
     events = scene.handed_over(end)
     found = [(event["channel"], event["handler"], event["message"]["payload"]) for event in events]
@@ -39,7 +39,7 @@ def handed(scene: ClientScene, end: ClientEnd, wanted: list[tuple[str, str, Any]
 
 
 @client_case("client-publish/subscribe-and-unsubscribe", "SUB-001")
-def subscribe_and_unsubscribe(scene: ClientScene) -> None:
+def subscribe_and_unsubscribe(scene: ClientContext) -> None:
     """Subscribe and unsubscribe carry the client's own connection_id, on the channel they are about."""
     end = scene.connect()
     for channel in ("news", "äöü€😀", "with blanks", "c" * 255):
@@ -56,7 +56,7 @@ BAD_CHANNELS = {
 }
 
 
-def bad_channel(scene: ClientScene, channel: str) -> None:
+def bad_channel(scene: ClientContext, channel: str) -> None:
     """Tell the client to use a channel that there cannot be, and see it send nothing that is invalid."""
     end = scene.connect()
     for command in ("send_request", "publish", "notify"):
@@ -78,7 +78,7 @@ for _name, _channel in BAD_CHANNELS.items():
     )
 
 
-def received(scene: ClientScene, message_type: str, payload: Any) -> None:
+def received(scene: ClientContext, message_type: str, payload: Any) -> None:
     """Send a message from the server to a channel that the client is subscribed to."""
     end = scene.connect()
     scene.subscribe(end, "news")
@@ -99,7 +99,7 @@ for _type in ("publish", "notification"):
         )
 
 
-def sent(scene: ClientScene, command: str, payload: Any) -> None:
+def sent(scene: ClientContext, command: str, payload: Any) -> None:
     """Have the client publish or notify."""
     end = scene.connect()
     scene.driver.ask(command, channel="news", payload=payload)
@@ -126,7 +126,7 @@ for _command in ("publish", "notify"):
 
 
 @client_case("client-publish/several-handlers", "SUB-019")
-def several_handlers(scene: ClientScene) -> None:
+def several_handlers(scene: ClientContext) -> None:
     """Two handlers of a channel are both given a message; the one that is left is when the other is removed."""
     end = scene.connect()
     scene.subscribe(end, "news", handler="first")
@@ -139,7 +139,7 @@ def several_handlers(scene: ClientScene) -> None:
 
 
 @client_case("client-publish/handler-that-fails", "SUB-019")
-def failing_handler(scene: ClientScene) -> None:
+def failing_handler(scene: ClientContext) -> None:
     """A handler that fails keeps neither the next message nor another handler from being called."""
     end = scene.connect()
     scene.subscribe(end, "news", handler="fails", fails=True)
@@ -149,7 +149,7 @@ def failing_handler(scene: ClientScene) -> None:
 
 
 @client_case("client-publish/other-channels", "SUB-019")
-def other_channels(scene: ClientScene) -> None:
+def other_channels(scene: ClientContext) -> None:
     """Messages on other channels are not handed to the handler, however alike the names are."""
     end = scene.connect()
     scene.subscribe(end, "News")
@@ -160,7 +160,7 @@ def other_channels(scene: ClientScene) -> None:
 
 
 @client_case("client-publish/order", "SUB-019", seconds=0.2)
-def order(scene: ClientScene) -> None:
+def order(scene: ClientContext) -> None:
     """Three hundred messages on two channels are handed over in the order in which they came."""
     end = scene.connect()
     for channel in ("a", "b"):
@@ -171,7 +171,7 @@ def order(scene: ClientScene) -> None:
 
 
 @client_case("client-publish/after-unsubscribe", "SUB-019")
-def after_unsubscribe(scene: ClientScene) -> None:
+def after_unsubscribe(scene: ClientContext) -> None:
     """A message that crosses the client's unsubscribe is not handed over any more."""
     end = scene.connect()
     scene.subscribe(end, "news")
@@ -181,7 +181,7 @@ def after_unsubscribe(scene: ClientScene) -> None:
 
 
 @client_case("client-publish/unknown-members", "ENV-011")
-def unknown_members(scene: ClientScene) -> None:
+def unknown_members(scene: ClientContext) -> None:
     """Messages whose envelopes have members that the client does not know are handed over."""
     end = scene.connect()
     scene.subscribe(end, "news")
@@ -191,7 +191,7 @@ def unknown_members(scene: ClientScene) -> None:
 
 
 @client_case("client-publish/reply-to", "SUB-019", "REQ-016")
-def reply_to(scene: ClientScene) -> None:
+def reply_to(scene: ClientContext) -> None:
     """A publish with a reply_to, even that of a request in flight, goes to the handler and answers nothing."""
     end = scene.connect()
     scene.subscribe(end, "news")
@@ -206,7 +206,7 @@ def reply_to(scene: ClientScene) -> None:
 
 
 @client_case("client-publish/own-publish", "SUB-019")
-def own_publish(scene: ClientScene) -> None:
+def own_publish(scene: ClientContext) -> None:
     """What the client publishes on a channel that it is subscribed to comes back and is handed over."""
     end = scene.connect()
     scene.subscribe(end, "news")
@@ -223,7 +223,7 @@ BAD_ENVELOPES: dict[str, dict[str, Any]] = {
 }
 
 
-def bad_envelope(scene: ClientScene, members: dict[str, Any]) -> None:
+def bad_envelope(scene: ClientContext, members: dict[str, Any]) -> None:
     """Send a message with a bad envelope ahead of a good one."""
     end = scene.connect()
     scene.subscribe(end, "news")
@@ -245,7 +245,7 @@ for _name, _members in BAD_ENVELOPES.items():
 
 
 @client_case("client-publish/subscribed-ahead-of-connect", "SUB-001")
-def subscribed_ahead(scene: ClientScene) -> None:
+def subscribed_ahead(scene: ClientContext) -> None:
     """What was subscribed to before the client connected is subscribed to when it has."""
     scene.create()
     scene.subscribe_early("early")

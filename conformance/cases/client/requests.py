@@ -8,9 +8,9 @@ from typing import Any
 
 from conformance.core.verdicts import Violation
 from conformance.harness.case import Case, add
-from conformance.harness.client_context import ClientScene
+from conformance.harness.client_context import ClientContext
 from conformance.harness.decorators import client_case
-from conformance.peers.server import ClientEnd
+from conformance.peers.server import ServerPeer
 from conformance.protocol import codec
 from conformance.protocol.codec import Message
 
@@ -22,13 +22,13 @@ CODES = (
 )
 
 
-def ask(scene: ClientScene, end: ClientEnd, number: int) -> tuple[int, Message]:
+def ask(scene: ClientContext, end: ServerPeer, number: int) -> tuple[int, Message]:
     """Have the client make a request; return the command's id and the request."""
     asked = scene.driver.begin("send_request", channel="numbers", payload=number)
     return asked, end.take("request", "numbers")
 
 
-def expect_answer(scene: ClientScene, asked: int, payload: Any) -> None:
+def expect_answer(scene: ClientContext, asked: int, payload: Any) -> None:
     """Show that a request resolved to the response with that payload."""
     answer = scene.driver.finish(asked)["response"]
     if not codec.same(answer["payload"], payload):
@@ -40,7 +40,7 @@ def expect_answer(scene: ClientScene, asked: int, payload: Any) -> None:
 
 
 @client_case("client-requests/answers-in-any-order", "REQ-016")
-def answers_in_any_order(scene: ClientScene) -> None:
+def answers_in_any_order(scene: ClientContext) -> None:
     """Responses in the reverse order of their requests each resolve their own."""
     end = scene.connect()
     pairs = [ask(scene, end, number) for number in range(10)]
@@ -51,7 +51,7 @@ def answers_in_any_order(scene: ClientScene) -> None:
 
 
 @client_case("client-requests/many-in-flight", "REQ-016", "ENV-004", seconds=0.4)
-def many_in_flight(scene: ClientScene) -> None:
+def many_in_flight(scene: ClientContext) -> None:
     """Hundreds of requests in flight (with --soak ten thousand) have ids of their own, and each gets its response."""
     end = scene.connect()
     number = VERY_MANY if scene.settings.soak_seconds else MANY
@@ -63,7 +63,7 @@ def many_in_flight(scene: ClientScene) -> None:
 
 
 @client_case("client-requests/response-on-another-channel", "REQ-016")
-def response_on_another_channel(scene: ClientScene) -> None:
+def response_on_another_channel(scene: ClientContext) -> None:
     """A response is recognised by its reply_to, whatever its channel, as the one to an error without a channel."""
     end = scene.connect()
     asked, request = ask(scene, end, 1)
@@ -72,7 +72,7 @@ def response_on_another_channel(scene: ClientScene) -> None:
 
 
 @client_case("client-requests/payload-that-looks-like-an-acknowledgement", "REQ-016", "REQ-017")
-def looks_like_an_acknowledgement(scene: ClientScene) -> None:
+def looks_like_an_acknowledgement(scene: ClientContext) -> None:
     """A second acknowledgement on an open connection changes nothing, and a response that looks like one is one."""
     end = scene.connect()
     end.send(end.acknowledgement())
@@ -82,7 +82,7 @@ def looks_like_an_acknowledgement(scene: ClientScene) -> None:
     scene.settle(end)
 
 
-def stray(scene: ClientScene, made: Callable[[ClientEnd, Message], Message]) -> None:
+def stray(scene: ClientContext, made: Callable[[ServerPeer, Message], Message]) -> None:
     """Send a response that answers nothing between a request and its response."""
     end = scene.connect()
     answered, old = ask(scene, end, 0)
@@ -97,7 +97,7 @@ def stray(scene: ClientScene, made: Callable[[ClientEnd, Message], Message]) -> 
         raise Violation("a response that answers nothing was handed to a handler")
 
 
-STRAYS: dict[str, tuple[str, Callable[[ClientEnd, Message], Message]]] = {
+STRAYS: dict[str, tuple[str, Callable[[ServerPeer, Message], Message]]] = {
     "second": ("A second response to a request", lambda end, old: end.response(old, "again")),
     "unknown": (
         "A response to a request that was never made",
@@ -132,7 +132,7 @@ for _name, (_what, _made) in STRAYS.items():
 
 
 @client_case("client-requests/late-response", "REQ-017", seconds=0.2)
-def late_response(scene: ClientScene) -> None:
+def late_response(scene: ClientContext) -> None:
     """The response to a request that was given up is ignored."""
     end = scene.connect()
     asked = scene.driver.begin("send_request", channel="slow", payload=1, timeout_ms=SHORT_TIMEOUT_MS)
@@ -144,7 +144,7 @@ def late_response(scene: ClientScene) -> None:
     expect_answer(scene, asked, "in time")
 
 
-def error_answer(scene: ClientScene, code: str) -> None:
+def error_answer(scene: ClientContext, code: str) -> None:
     """Answer a request with an error."""
     end = scene.connect()
     asked, request = ask(scene, end, 1)
@@ -172,7 +172,7 @@ for _code in CODES:
 
 
 @client_case("client-requests/error-about-a-publish", "REQ-017")
-def error_about_a_publish(scene: ClientScene) -> None:
+def error_about_a_publish(scene: ClientContext) -> None:
     """An error answer to a publish resolves no request, and the connection goes on."""
     end = scene.connect()
     asked, request = ask(scene, end, 1)
@@ -184,7 +184,7 @@ def error_about_a_publish(scene: ClientScene) -> None:
 
 
 @client_case("client-requests/unknown-members", "ENV-011")
-def unknown_members(scene: ClientScene) -> None:
+def unknown_members(scene: ClientContext) -> None:
     """A response whose envelope has members that the client does not know is the response."""
     end = scene.connect()
     asked, request = ask(scene, end, 1)
@@ -201,7 +201,7 @@ COMPLETED: dict[str, tuple[Any, bool]] = {
 }
 
 
-def completed(scene: ClientScene, payload: Any, *, adds: bool) -> None:
+def completed(scene: ClientContext, payload: Any, *, adds: bool) -> None:
     """Compare the payload of a request with what the client was told to send."""
     end = scene.connect()
     scene.driver.begin("send_request", channel="completed", payload=payload)
@@ -228,7 +228,7 @@ for _name, (_payload, _adds) in COMPLETED.items():
 
 
 @client_case("client-requests/fresh-message-ids", "ENV-004", seconds=0.2)
-def fresh_message_ids(scene: ClientScene) -> None:
+def fresh_message_ids(scene: ClientContext) -> None:
     """A hundred messages of every kind have a hundred ids (the kit compares each)."""
     end = scene.connect()
     for number in range(20):

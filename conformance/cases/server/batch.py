@@ -8,8 +8,8 @@ from typing import Any
 from conformance.core.verdicts import Unsupported, Violation
 from conformance.harness.case import Case, add
 from conformance.harness.decorators import case
-from conformance.harness.server_context import Scene
-from conformance.peers.client import Connection
+from conformance.harness.server_context import ServerContext
+from conformance.peers.client import ClientPeer
 from conformance.protocol import codec, schemas
 from conformance.protocol.codec import Message
 
@@ -18,13 +18,13 @@ MANY = 1000
 SHAPES: list[Any] = [{"a": {"b": [1]}}, [1, [2]], "äöü€😀\x00", -12.5, 0, True, False, None, {}, [], ""]
 
 
-def batch_of(peer: Connection, channel: str, payloads: list[Any], **members: Any) -> Message:
+def batch_of(peer: ClientPeer, channel: str, payloads: list[Any], **members: Any) -> Message:
     """Return a batch whose items have their place as id, as deployed clients send it."""
     items = [{"id": place, "payload": payload} for place, payload in enumerate(payloads)]
     return peer.message("request", channel, {"action": "batch_process", "requests": items} | members)
 
 
-def answers_to(peer: Connection, batch: Message) -> list[Any]:
+def answers_to(peer: ClientPeer, batch: Message) -> list[Any]:
     """Send a batch and return the answers to its items.
 
     Raises:
@@ -43,7 +43,7 @@ def answers_to(peer: Connection, batch: Message) -> list[Any]:
     return answers
 
 
-def expect_answers(peer: Connection, batch: Message, wanted: list[Any]) -> None:
+def expect_answers(peer: ClientPeer, batch: Message, wanted: list[Any]) -> None:
     """Send a batch and compare the answers, and see nothing come behind the response."""
     found = answers_to(peer, batch)
     if not codec.same(found, wanted):
@@ -67,21 +67,21 @@ def check_item_error(answer: Any, code: str) -> None:
 
 
 @case("batch/answers-in-order", "BAT-002", "BAT-009", profile=PROFILE, needs=("echo",))
-def answers_in_order(scene: Scene) -> None:
+def answers_in_order(scene: ServerContext) -> None:
     """Items of every JSON shape are answered in one response, each in its place."""
     peer = scene.connect()
     expect_answers(peer, batch_of(peer, "conformance.echo", SHAPES), SHAPES)
 
 
 @case("batch/without-items", "BAT-002", profile=PROFILE, needs=("echo",))
-def without_items(scene: Scene) -> None:
+def without_items(scene: ServerContext) -> None:
     """A batch without items gets a response without answers."""
     peer = scene.connect()
     expect_answers(peer, batch_of(peer, "conformance.echo", []), [])
 
 
 @case("batch/one-item", "BAT-002", profile=PROFILE, needs=("echo",))
-def one_item(scene: Scene) -> None:
+def one_item(scene: ServerContext) -> None:
     """A batch of one item gets a response with one answer, and an ordinary request beside it an ordinary response."""
     peer = scene.connect()
     expect_answers(peer, batch_of(peer, "conformance.echo", ["only"]), ["only"])
@@ -91,14 +91,14 @@ def one_item(scene: Scene) -> None:
 
 
 @case("batch/thousand-items", "BAT-008", "BAT-002", profile=PROFILE, needs=("echo",), seconds=0.2)
-def thousand_items(scene: Scene) -> None:
+def thousand_items(scene: ServerContext) -> None:
     """A batch of a thousand items is answered."""
     peer = scene.connect()
     expect_answers(peer, batch_of(peer, "conformance.echo", list(range(MANY))), list(range(MANY)))
 
 
 @case("batch/slow-items-keep-their-places", "BAT-002", profile=PROFILE, needs=("delay",), seconds=0.2)
-def slow_items(scene: Scene) -> None:
+def slow_items(scene: ServerContext) -> None:
     """Answers stand in the order of the items, whichever of them is done first."""
     peer = scene.connect()
     payloads = [{"delay_ms": delay, "value": delay} for delay in (120, 0, 60, 0)]
@@ -106,7 +106,7 @@ def slow_items(scene: Scene) -> None:
 
 
 @case("batch/items-that-fail", "BAT-003", profile=PROFILE, needs=("delay",))
-def items_that_fail(scene: Scene) -> None:
+def items_that_fail(scene: ServerContext) -> None:
     """Where the handler fails stands handler_failed, and the other items have their answers."""
     peer = scene.connect()
     good = {"delay_ms": 0, "value": "good"}
@@ -119,7 +119,7 @@ def items_that_fail(scene: Scene) -> None:
 
 
 @case("batch/failure-tells-no-internals", "BAT-003", "BAT-004", profile=PROFILE, needs=("fail",))
-def no_internals(scene: Scene) -> None:
+def no_internals(scene: ServerContext) -> None:
     """The error in an item's place has neither the exception's text nor a stack trace nor a path."""
     peer = scene.connect()
     secret = scene.name("secret")
@@ -133,7 +133,7 @@ def no_internals(scene: Scene) -> None:
 
 
 @case("batch/each-item-is-handled-once-in-order", "BAT-005", "BAT-006", profile=PROFILE, needs=("emit",))
-def handled_once_in_order(scene: Scene) -> None:
+def handled_once_in_order(scene: ServerContext) -> None:
     """A handler that acts at once has acted once for each item, in the order of the items."""
     watcher, peer = scene.connect(), scene.connect()
     channel = scene.name("order")
@@ -148,7 +148,7 @@ def handled_once_in_order(scene: Scene) -> None:
 
 
 @case("batch/equal-items-are-handled-each", "BAT-005", profile=PROFILE, needs=("emit",))
-def equal_items(scene: Scene) -> None:
+def equal_items(scene: ServerContext) -> None:
     """Items with the same payload are handled as often as they are there."""
     watcher, peer = scene.connect(), scene.connect()
     channel = scene.name("again")
@@ -161,7 +161,7 @@ def equal_items(scene: Scene) -> None:
 
 
 @case("batch/thousand-slow-items", "BAT-008", "BAT-002", profile=PROFILE, needs=("delay",), seconds=0.4)
-def thousand_slow_items(scene: Scene) -> None:
+def thousand_slow_items(scene: ServerContext) -> None:
     """A thousand items whose handlers take a while are answered."""
     peer = scene.connect()
     payloads = [{"delay_ms": 20, "value": number} for number in range(MANY)]
@@ -170,7 +170,7 @@ def thousand_slow_items(scene: Scene) -> None:
 
 
 @case("batch/batch-in-a-batch", "BAT-007", profile=PROFILE, needs=("echo",))
-def batch_in_a_batch(scene: Scene) -> None:
+def batch_in_a_batch(scene: ServerContext) -> None:
     """An item that is a batch, valid or not, is refused in its place, and the others are answered."""
     peer = scene.connect()
     inner = [batch_of(peer, "x", [1, 2])["payload"], {"action": "batch_process"}]
@@ -193,7 +193,7 @@ ODD_IDS: dict[str, list[Any]] = {
 }
 
 
-def odd_ids(scene: Scene, items: list[Any]) -> None:
+def odd_ids(scene: ServerContext, items: list[Any]) -> None:
     """Send items with such ids."""
     peer = scene.connect()
     expect_answers(peer, batch_of(peer, "conformance.echo", [], requests=items, further={"a": 1}), [1, 2])
@@ -225,7 +225,7 @@ INVALID: dict[str, dict[str, Any]] = {
 }
 
 
-def invalid(scene: Scene, members: dict[str, Any]) -> None:
+def invalid(scene: ServerContext, members: dict[str, Any]) -> None:
     """Send a batch that breaks a rule behind one that does not, where there is a handler and where there is none."""
     peer = scene.connect()
     expect_answers(peer, batch_of(peer, "conformance.echo", [1]), [1])
@@ -250,7 +250,7 @@ for _name, _members in INVALID.items():
 
 
 @case("batch/without-a-handler", "REQ-012", profile=PROFILE)
-def without_a_handler(scene: Scene) -> None:
+def without_a_handler(scene: ServerContext) -> None:
     """A batch on a channel without a handler gets no_handler, once."""
     peer = scene.connect()
     batch = batch_of(peer, scene.name("nobody"), [1, 2])
@@ -260,7 +260,7 @@ def without_a_handler(scene: Scene) -> None:
 
 
 @case("batch/on-the-system-channel", "SYS-002", profile=PROFILE)
-def on_the_system_channel(scene: Scene) -> None:
+def on_the_system_channel(scene: ServerContext) -> None:
     """On the system channel batch_process is an unknown action."""
     peer = scene.connect()
     batch = batch_of(peer, "system", [{"action": "ping"}])
@@ -269,7 +269,7 @@ def on_the_system_channel(scene: Scene) -> None:
 
 
 @case("batch/notification-is-not-answered", "NTF-001", "NTF-002", profile=PROFILE, needs=("seen",))
-def notification(scene: Scene) -> None:
+def notification(scene: ServerContext) -> None:
     """A notification with the payload of a batch is one notification, handed over as it is and not answered."""
     peer = scene.connect()
     token = scene.name("token")
@@ -282,7 +282,7 @@ def notification(scene: Scene) -> None:
 
 
 @case("batch/does-not-delay-others", "REQ-010", "REQ-011", profile=PROFILE, needs=("delay",), seconds=0.4)
-def does_not_delay(scene: Scene) -> None:
+def does_not_delay(scene: ServerContext) -> None:
     """While a batch takes its time, another connection and a ping of its own are answered."""
     peer, other = scene.connect(), scene.connect()
     delay_ms = int(350 * scene.time_scale)
@@ -296,7 +296,7 @@ def does_not_delay(scene: Scene) -> None:
 
 
 @case("profiles/without-batch-a-batch-is-a-payload", "PRF-003", needs=("echo",))
-def without_the_profile(scene: Scene) -> None:
+def without_the_profile(scene: ServerContext) -> None:
     """Where the profile is not announced, the payload of a batch is any payload."""
     if PROFILE in scene.target.profiles:
         raise Unsupported("is about servers without the profile batch")

@@ -8,9 +8,9 @@ from typing import Any
 from conformance.core.verdicts import Violation
 from conformance.harness.case import Case, add
 from conformance.harness.decorators import case
-from conformance.harness.server_context import Scene
+from conformance.harness.server_context import ServerContext
 from conformance.peers.base import Ended
-from conformance.peers.client import Connection
+from conformance.peers.client import ClientPeer
 from conformance.protocol import codec
 
 KEPT: dict[str, tuple[str, Any]] = {
@@ -31,7 +31,7 @@ KEPT: dict[str, tuple[str, Any]] = {
 }
 
 
-def kept_by_publish(scene: Scene, value: Any) -> None:
+def kept_by_publish(scene: ServerContext, value: Any) -> None:
     """Publish ``value`` to oneself."""
     peer = scene.connect()
     channel = scene.name("kept")
@@ -41,7 +41,7 @@ def kept_by_publish(scene: Scene, value: Any) -> None:
     _compare(peer.barrier(), value)
 
 
-def kept_by_echo(scene: Scene, value: Any) -> None:
+def kept_by_echo(scene: ServerContext, value: Any) -> None:
     """Have ``value`` echoed."""
     peer = scene.connect()
     payload = {"connection_id": peer.connection_id, "value": value}
@@ -82,7 +82,7 @@ for _name, (_rule, _value) in KEPT.items():
     )
 
 
-def nested_ping(peer: Connection, levels: int) -> bytes:
+def nested_ping(peer: ClientPeer, levels: int) -> bytes:
     """Return the body of a ping that is nested ``levels`` deep, the root counted."""
     ping = peer.request_message("system", {"action": "ping", "deep": "@"})
     arrays = levels - 2
@@ -90,7 +90,7 @@ def nested_ping(peer: Connection, levels: int) -> bytes:
 
 
 @case("encoding/depth-64-is-accepted", "ENC-009")
-def depth_64_is_accepted(scene: Scene) -> None:
+def depth_64_is_accepted(scene: ServerContext) -> None:
     """A body nested exactly 64 levels deep is accepted."""
     peer = scene.connect()
     peer.send_body(nested_ping(peer, 64))
@@ -100,7 +100,7 @@ def depth_64_is_accepted(scene: Scene) -> None:
 
 
 @case("encoding/depth-at-the-announced-limit", "LIM-015", "ENC-009")
-def depth_at_the_announced_limit(scene: Scene) -> None:
+def depth_at_the_announced_limit(scene: ServerContext) -> None:
     """A body nested exactly as deep as the announced limit is accepted."""
     peer = scene.connect()
     peer.send_body(nested_ping(peer, peer.limit("max_depth") or 64))
@@ -109,7 +109,7 @@ def depth_at_the_announced_limit(scene: Scene) -> None:
         raise Violation("a body at the limit of depth was not accepted", received=codec.shorten(answer))
 
 
-def too_deep(scene: Scene, levels: int | None) -> None:
+def too_deep(scene: ServerContext, levels: int | None) -> None:
     """Nest deeper than the limit: refused, or accepted by a server without such a limit, but survived."""
     peer, bystander = scene.connect(), scene.connect()
     announced = peer.limit("max_depth")
@@ -141,7 +141,7 @@ for _name, _levels in {"one-level-over-the-limit": None, "100000-levels": 100_00
 
 
 @case("encoding/hundred-thousand-members", "ENC-008", seconds=0.5)
-def hundred_thousand_members(scene: Scene) -> None:
+def hundred_thousand_members(scene: ServerContext) -> None:
     """An object with 100 000 members is accepted, with white space and any order of members."""
     peer = scene.connect()
     ping = peer.request_message("system", {"action": "ping"} | {f"m{number}": number % 10 for number in range(50_000)})
@@ -152,7 +152,7 @@ def hundred_thousand_members(scene: Scene) -> None:
 
 
 @case("encoding/of-two-members-the-last-counts", "ENC-014")
-def of_two_members_the_last_counts(scene: Scene) -> None:
+def of_two_members_the_last_counts(scene: ServerContext) -> None:
     """When app_id stands twice in an envelope, the server refuses it or takes the last one."""
     peer = scene.connect()
     ping = peer.ping_message()

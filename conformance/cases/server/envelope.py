@@ -8,7 +8,7 @@ from typing import Any
 from conformance.core.verdicts import Violation
 from conformance.harness.case import Case, add
 from conformance.harness.decorators import case
-from conformance.harness.server_context import Scene
+from conformance.harness.server_context import ServerContext
 from conformance.protocol import codec, schemas
 
 POISON: dict[str, dict[str, Any]] = {
@@ -27,7 +27,7 @@ POISON: dict[str, dict[str, Any]] = {
 }
 
 
-def poison(scene: Scene, members: dict[str, Any]) -> None:
+def poison(scene: ServerContext, members: dict[str, Any]) -> None:
     """Publish a message with a bad envelope to a channel that somebody listens to."""
     subscriber, peer = scene.connect(), scene.connect()
     channel = scene.name("channel")
@@ -58,7 +58,7 @@ for _name, _members in POISON.items():
     "envelope/every-kind-of-frame-keeps-the-rules",
     *("ENC-001", "ENC-002", "ENC-003", "ENV-001", "ENV-002", "ENV-003", "ERR-001"),
 )
-def every_kind_of_frame(scene: Scene) -> None:
+def every_kind_of_frame(scene: ServerContext) -> None:
     """Acknowledgement, answers, errors and deliveries are valid bodies and envelopes (the kit checks every frame)."""
     peer = scene.connect()
     channel = scene.name("channel")
@@ -85,7 +85,7 @@ def every_kind_of_frame(scene: Scene) -> None:
 
 
 @case("envelope/lone-surrogates-are-not-given-back", "ENC-003", needs=("echo",))
-def lone_surrogates(scene: Scene) -> None:
+def lone_surrogates(scene: ServerContext) -> None:
     """An escape of a lone surrogate is refused, or at least not put into a message that the server makes."""
     peer = scene.connect()
     request = peer.request_message("conformance.echo", {"text": "@"})
@@ -96,7 +96,7 @@ def lone_surrogates(scene: Scene) -> None:
 
 
 @case("envelope/lengths-count-code-points", "ENV-007")
-def lengths_count_code_points(scene: Scene) -> None:
+def lengths_count_code_points(scene: ServerContext) -> None:
     """Names of full length in astral characters are accepted, with one more they are not."""
     peer = scene.connect()
     name = scene.name("channel")
@@ -115,7 +115,7 @@ def lengths_count_code_points(scene: Scene) -> None:
 
 
 @case("envelope/refused-subscribe-has-no-effect", "ENV-006")
-def refused_subscribe(scene: Scene) -> None:
+def refused_subscribe(scene: ServerContext) -> None:
     """A subscribe with an unknown member is refused and does not subscribe."""
     peer = scene.connect()
     channel = scene.name("channel")
@@ -126,7 +126,7 @@ def refused_subscribe(scene: Scene) -> None:
 
 
 @case("envelope/refused-request-is-not-handled", "ENV-006", needs=("emit",))
-def refused_request(scene: Scene) -> None:
+def refused_request(scene: ServerContext) -> None:
     """A request with a bad timestamp is refused, and its handler does nothing."""
     peer = scene.connect()
     channel = scene.name("channel")
@@ -140,7 +140,7 @@ def refused_request(scene: Scene) -> None:
 
 
 @case("envelope/many-refusals-in-a-row", "ENV-005", "ERR-005", seconds=0.2)
-def many_refusals(scene: Scene) -> None:
+def many_refusals(scene: ServerContext) -> None:
     """A hundred bad messages in one write get a hundred errors, and the connection goes on."""
     peer = scene.connect()
     bad = [peer.message("publish", "x", number, extra=1) for number in range(100)]

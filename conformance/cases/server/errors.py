@@ -9,8 +9,8 @@ from typing import Any
 from conformance.core.verdicts import Violation
 from conformance.harness.case import Case, add
 from conformance.harness.decorators import case
-from conformance.harness.server_context import Scene
-from conformance.peers.client import Connection
+from conformance.harness.server_context import ServerContext
+from conformance.peers.client import ClientPeer
 from conformance.protocol import codec
 
 MALFORMED = b'{"message_id": '
@@ -19,7 +19,7 @@ LINGER_SECONDS = 0.4
 
 
 @case("errors/fatal-error-then-end", "ERR-001", "ERR-006", "ERR-007", "ERR-012")
-def fatal_error_then_end(scene: Scene) -> None:
+def fatal_error_then_end(scene: ServerContext) -> None:
     """Behind a malformed frame nothing is processed or answered, and the connection is closed."""
     bystander, peer = scene.connect(), scene.connect()
     channel = scene.name("channel")
@@ -34,7 +34,7 @@ def fatal_error_then_end(scene: Scene) -> None:
 
 
 @case("errors/what-came-first-is-processed", "ERR-008", "ERR-013")
-def what_came_first_is_processed(scene: Scene) -> None:
+def what_came_first_is_processed(scene: ServerContext) -> None:
     """Ahead of a malformed frame in the same write, a publish is delivered and pings are answered before the error."""
     bystander, peer = scene.connect(), scene.connect()
     channel = scene.name("channel")
@@ -50,7 +50,7 @@ def what_came_first_is_processed(scene: Scene) -> None:
 
 
 @case("errors/subscriptions-end-with-a-fatal-error", "SUB-009", "ERR-006")
-def subscriptions_end(scene: Scene) -> None:
+def subscriptions_end(scene: ServerContext) -> None:
     """A connection that got a fatal error hears nothing more of what it subscribed to."""
     peer, publisher = scene.connect(), scene.connect()
     channel = scene.name("channel")
@@ -63,7 +63,7 @@ def subscriptions_end(scene: Scene) -> None:
 
 
 @case("errors/server-discards-for-a-while", "ERR-009", seconds=0.5)
-def server_discards_for_a_while(scene: Scene) -> None:
+def server_discards_for_a_while(scene: ServerContext) -> None:
     """After a fatal error the server goes on taking octets for a second, so that no reset destroys the error."""
     peer = scene.connect()
     peer.send_body(MALFORMED)
@@ -76,7 +76,7 @@ def server_discards_for_a_while(scene: Scene) -> None:
 
 
 @case("errors/peer-that-never-closes", "ERR-012", "ISO-006")
-def peer_that_never_closes(scene: Scene) -> None:
+def peer_that_never_closes(scene: ServerContext) -> None:
     """The server ends its side after a fatal error although the client keeps its own open, and serves others."""
     peers = [scene.connect() for _ in range(10)]
     for peer in peers:
@@ -85,7 +85,7 @@ def peer_that_never_closes(scene: Scene) -> None:
     scene.check_alive()
 
 
-NOT_FATAL: dict[str, Callable[[Connection], codec.Message]] = {
+NOT_FATAL: dict[str, Callable[[ClientPeer], codec.Message]] = {
     "invalid_message": lambda peer: peer.message("publish", "some-channel", 1, extra=1),
     "app_mismatch": lambda peer: peer.message("publish", "some-channel", 1, app_id="elsewhere"),
     "forbidden": lambda peer: peer.message("subscribe", "some-channel", {"connection_id": "somebody"}),
@@ -96,7 +96,7 @@ NOT_FATAL: dict[str, Callable[[Connection], codec.Message]] = {
 }
 
 
-def not_fatal(scene: Scene, code: str) -> None:
+def not_fatal(scene: ServerContext, code: str) -> None:
     """Cause an error that is not fatal, twice, and use the connection afterwards."""
     peer = scene.connect()
     channel = scene.name("channel")
@@ -130,7 +130,7 @@ ADDRESSES: dict[str, dict[str, Any]] = {
 }
 
 
-def addressed(scene: Scene, members: dict[str, Any]) -> None:
+def addressed(scene: ServerContext, members: dict[str, Any]) -> None:
     """Send a message with a bad envelope and look at the address of the error answer."""
     peer = scene.connect()
     whole = peer.message("publish", "some-channel", 1) | members

@@ -12,8 +12,8 @@ from functools import partial
 from conformance.core.verdicts import Unsupported, Violation
 from conformance.harness.case import Case, add
 from conformance.harness.decorators import case
-from conformance.harness.server_context import Scene
-from conformance.peers.client import Connection
+from conformance.harness.server_context import ServerContext
+from conformance.peers.client import ClientPeer
 from conformance.protocol import codec
 from conformance.protocol.codec import Message
 from conformance.targets.resource_usage import MEBIBYTE
@@ -25,7 +25,7 @@ DELAYED_SECONDS = 0.03
 """Delayed acknowledgements cost 40 ms; a healthy loopback round trip is far below 1 ms."""
 
 
-def send_in_pieces(scene: Scene, peer: Connection, octets: bytes, cuts: Iterator[int]) -> None:
+def send_in_pieces(scene: ServerContext, peer: ClientPeer, octets: bytes, cuts: Iterator[int]) -> None:
     """Send ``octets`` cut at the given positions, each piece in a segment of its own."""
     edges = [0, *itertools.takewhile(lambda cut: cut < len(octets), cuts), len(octets)]
     for start, end in itertools.pairwise(edges):
@@ -34,7 +34,7 @@ def send_in_pieces(scene: Scene, peer: Connection, octets: bytes, cuts: Iterator
 
 
 @case("framing/answers-are-nothing-but-frames", "FRM-001", "FRM-002", "FRM-003")
-def answers_are_nothing_but_frames(scene: Scene) -> None:
+def answers_are_nothing_but_frames(scene: ServerContext) -> None:
     """Every octet that the server sends belongs to a frame whose header states its body's length."""
     peer = scene.connect(connection_id=scene.name("äöü€😀"))
     channel = scene.name("channel")
@@ -47,11 +47,11 @@ def answers_are_nothing_but_frames(scene: Scene) -> None:
         raise Violation("the server sent octets that belong to no frame", received=stray.hex())
 
 
-def _ping_with_umlauts(peer: Connection) -> Message:
+def _ping_with_umlauts(peer: ClientPeer) -> Message:
     return peer.request_message("system", {"action": "ping", "note": "äöü€😀"})
 
 
-def cut_ping(scene: Scene, cuts: Callable[[bytes], Iterator[int]]) -> None:
+def cut_ping(scene: ServerContext, cuts: Callable[[bytes], Iterator[int]]) -> None:
     """Send a ping in pieces, and see it answered like a whole one."""
     peer = scene.connect()
     peer.expect_silence()
@@ -86,14 +86,14 @@ for _name, (_how, _cuts) in CUTS.items():
     )
 
 
-def big_publish(peer: Connection, channel: str, length: int) -> Message:
+def big_publish(peer: ClientPeer, channel: str, length: int) -> Message:
     """Return a publish whose body has exactly ``length`` octets."""
     message = peer.message("publish", channel, "")
     message["payload"] = "x" * (length - len(codec.encode(message)))
     return message
 
 
-def publish_of_length(scene: Scene, length: int, pieces: int = 0) -> None:
+def publish_of_length(scene: ServerContext, length: int, pieces: int = 0) -> None:
     """Publish a body of ``length`` octets to oneself, in pieces of ``pieces`` octets if that is not 0."""
     peer = scene.connect()
     channel = scene.name("big")
@@ -132,7 +132,7 @@ for _pieces in (64, 997, 2048):
     )
 
 
-def body_near_the_announced_limit(scene: Scene, missing: int) -> None:
+def body_near_the_announced_limit(scene: ServerContext, missing: int) -> None:
     """Publish a body that is ``missing`` octets short of the announced limit."""
     if not _announces(scene):
         raise Unsupported("the server announces no max_frame_bytes, so its limit is not known")
@@ -151,12 +151,12 @@ for _name, _missing in {"at": 0, "one-below": 1}.items():
     )
 
 
-def _announces(scene: Scene) -> bool:
+def _announces(scene: ServerContext) -> bool:
     return scene.target.acknowledgement.get("limits", {}).get("max_frame_bytes") is not None
 
 
 @case("framing/thousand-frames-in-one-write", "FRM-006", seconds=0.3)
-def thousand_frames_in_one_write(scene: Scene) -> None:
+def thousand_frames_in_one_write(scene: ServerContext) -> None:
     """A thousand pings written at once get a thousand pongs, in order."""
     peer = scene.connect()
     pings = [peer.ping_message() for _ in range(1000)]
@@ -167,7 +167,7 @@ def thousand_frames_in_one_write(scene: Scene) -> None:
 
 
 @case("framing/complete-frame-does-not-wait-for-the-next", "FRM-006")
-def complete_frame_does_not_wait(scene: Scene) -> None:
+def complete_frame_does_not_wait(scene: ServerContext) -> None:
     """A ping is answered although only a part of the next frame has arrived behind it."""
     peer = scene.connect()
     first, second = peer.ping_message(), peer.ping_message()
@@ -178,7 +178,7 @@ def complete_frame_does_not_wait(scene: Scene) -> None:
     peer.receive_through_pong(second)
 
 
-def truncated_publish(scene: Scene, keep: Callable[[int], int]) -> None:
+def truncated_publish(scene: ServerContext, keep: Callable[[int], int]) -> None:
     """End the stream inside a publish; a bystander that is subscribed gets nothing."""
     bystander, peer = scene.connect(), scene.connect()
     channel = scene.name("truncated")
@@ -211,7 +211,7 @@ for _name, _keep in {
 
 
 @case("framing/header-that-is-one-too-small", "ENC-005")
-def header_too_small(scene: Scene) -> None:
+def header_too_small(scene: ServerContext) -> None:
     """A header that states one octet less than follows makes a body without its last octet, which is refused."""
     bystander, peer = scene.connect(), scene.connect()
     channel = scene.name("channel")
@@ -223,7 +223,7 @@ def header_too_small(scene: Scene) -> None:
 
 
 @case("framing/header-that-is-one-too-large", "FRM-007")
-def header_too_large(scene: Scene) -> None:
+def header_too_large(scene: ServerContext) -> None:
     """A header that states one octet more than follows makes a frame that never ends, and has no effect."""
     bystander, peer = scene.connect(), scene.connect()
     channel = scene.name("channel")
@@ -238,7 +238,7 @@ def header_too_large(scene: Scene) -> None:
 
 
 @case("framing/header-with-the-octets-reversed", "FRM-010")
-def header_reversed(scene: Scene) -> None:
+def header_reversed(scene: ServerContext) -> None:
     """A header with its least significant octet first states a length that no server accepts."""
     peer = scene.connect()
     ping = peer.request_message("system", {"action": "ping", "padding": "x" * 200})
@@ -249,7 +249,7 @@ def header_reversed(scene: Scene) -> None:
     scene.check_alive()
 
 
-def oversize_header(scene: Scene, length: int | None) -> None:
+def oversize_header(scene: ServerContext, length: int | None) -> None:
     """State a length over the limit, send no body, and get the error at once, after the handshake and before it."""
     peer, newcomer, bystander = scene.connect(), scene.open(), scene.connect()
     if length is None and not _announces(scene):
@@ -278,7 +278,7 @@ for _name, _stated in {
 
 
 @case("framing/oversize-claims-cost-no-memory", "FRM-011", spawned=True)
-def oversize_claims_cost_no_memory(scene: Scene) -> None:
+def oversize_claims_cost_no_memory(scene: ServerContext) -> None:
     """Twenty headers that claim 4 GiB each do not make the server's memory grow by as much as one of them."""
     before = scene.usage().peak
     peers = [scene.connect() for _ in range(20)]
@@ -291,7 +291,7 @@ def oversize_claims_cost_no_memory(scene: Scene) -> None:
         raise Violation("the server reserved memory for bodies it must refuse", received=f"{grown} octets more in use")
 
 
-def http_request(scene: Scene, request: str) -> None:
+def http_request(scene: ServerContext, request: str) -> None:
     """Speak HTTP and get a hint instead of silence."""
     peer = scene.open()
     peer.send_octets(request.replace("\n", "\r\n").encode())
@@ -324,7 +324,7 @@ for _name, _request in {
 
 
 @case("framing/round-trips-are-not-held-back", "FRM-004", seconds=0.7)
-def round_trips_are_not_held_back(scene: Scene) -> None:
+def round_trips_are_not_held_back(scene: ServerContext) -> None:
     """A round trip does not wait for a delayed acknowledgement of the transport."""
     peer = scene.connect()
     times = []

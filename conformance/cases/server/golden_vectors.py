@@ -8,15 +8,15 @@ from functools import partial
 
 from conformance.core.verdicts import Unsupported, Violation
 from conformance.harness.case import Case, add
-from conformance.harness.server_context import Scene
-from conformance.peers.client import FATAL, Connection
+from conformance.harness.server_context import ServerContext
+from conformance.peers.client import FATAL, ClientPeer
 from conformance.protocol import codec, schemas
 from conformance.protocol.vectors import Vector
 
 ADDRESS = ("reply_to", "channel_id", "app_id")
 
 
-def golden(scene: Scene, vector: Vector) -> None:
+def golden(scene: ServerContext, vector: Vector) -> None:
     """Send the vector's body on a connection in the vector's state, and compare what the server makes of it."""
     if vector.profile == "security" and scene.target.access.token is None:
         raise Unsupported("needs the token that the server demands (--token-file)")
@@ -37,7 +37,7 @@ def golden(scene: Scene, vector: Vector) -> None:
         peer.expect_silence()
 
 
-def _shown(peer: Connection, vector: Vector) -> bytes:
+def _shown(peer: ClientPeer, vector: Vector) -> bytes:
     """Return the vector's body; where the server demands a token and would look no further without it, with that."""
     is_let_in = vector.expect.get("answer") == "acknowledgement" or vector.expect.get("code") == "unsupported_protocol"
     if peer.access.token is None or not is_let_in:
@@ -46,12 +46,12 @@ def _shown(peer: Connection, vector: Vector) -> bytes:
     return codec.encode(message | {"payload": message["payload"] | {"token": peer.access.token}})
 
 
-def _expect_acknowledgement(peer: Connection, connect: codec.Message) -> None:
+def _expect_acknowledgement(peer: ClientPeer, connect: codec.Message) -> None:
     peer.app_id, peer.connection_id = connect["app_id"], connect["payload"]["connection_id"]
     peer.acknowledge(peer.receive())
 
 
-def _expect_answer(peer: Connection, kind: str, request: codec.Message) -> None:
+def _expect_answer(peer: ClientPeer, kind: str, request: codec.Message) -> None:
     answer = peer.expect_response(request)
     problem = schemas.problem(kind, answer["payload"])
     if problem:

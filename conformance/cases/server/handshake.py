@@ -9,8 +9,8 @@ from typing import Any
 from conformance.core.verdicts import Violation
 from conformance.harness.case import Case, add
 from conformance.harness.decorators import case
-from conformance.harness.server_context import Scene
-from conformance.peers.client import Connection
+from conformance.harness.server_context import ServerContext
+from conformance.peers.client import ClientPeer
 from conformance.protocol import codec
 
 LONGEST_TIMEOUT_SECONDS = 30.0  # HSK-017
@@ -20,7 +20,7 @@ ARRIVAL_SECONDS = 0.08
 
 
 @case("handshake/acknowledgement", "HSK-004", "HSK-005")
-def acknowledgement(scene: Scene) -> None:
+def acknowledgement(scene: ServerContext) -> None:
     """A valid connect message gets an acknowledgement with the client's ids and reply_to null."""
     answer = scene.connect().acknowledgement
     if answer and answer.get("reply_to") is not None:
@@ -28,7 +28,7 @@ def acknowledgement(scene: Scene) -> None:
 
 
 @case("handshake/minimal-connect", "HSK-004")
-def minimal_connect(scene: Scene) -> None:
+def minimal_connect(scene: ServerContext) -> None:
     """A connect payload with nothing but action, connection_id and a demanded token is enough, reply_to absent."""
     peer = scene.open()
     message = peer.connect_message()
@@ -38,7 +38,7 @@ def minimal_connect(scene: Scene) -> None:
 
 
 @case("handshake/acknowledgement-states-version-profiles-limits", "HSK-007")
-def acknowledgement_states_limits(scene: Scene) -> None:
+def acknowledgement_states_limits(scene: ServerContext) -> None:
     """The acknowledgement says which protocol, profiles and frame limit the server has."""
     payload = (scene.connect().acknowledgement or {})["payload"]
     missing = [name for name in ("protocol", "profiles", "limits") if name not in payload]
@@ -51,18 +51,18 @@ def acknowledgement_states_limits(scene: Scene) -> None:
 
 
 @case("handshake/unknown-members-of-connect-are-ignored", "HSK-008")
-def unknown_members_are_ignored(scene: Scene) -> None:
+def unknown_members_are_ignored(scene: ServerContext) -> None:
     """Unknown members of the connect payload do no harm, whatever their type."""
     scene.open().handshake(future={"deep": [1]}, colour="blue", x=None, __proto__=1)
 
 
 @case("handshake/optional-members-are-accepted", "HSK-004")
-def optional_members_are_accepted(scene: Scene) -> None:
+def optional_members_are_accepted(scene: ServerContext) -> None:
     """A client may introduce itself."""
     scene.open().handshake(client={"name": "kit", "version": "1.0", "os": "any"}, protocol="1.0")
 
 
-def supported_protocol(scene: Scene, version: str) -> None:
+def supported_protocol(scene: ServerContext, version: str) -> None:
     """Ask for the server's own major number."""
     scene.open().handshake(protocol=version)
 
@@ -78,7 +78,7 @@ for _minor in ("1.0", "1.1", "1.999"):
     )
 
 
-def unsupported_protocol(scene: Scene, version: str) -> None:
+def unsupported_protocol(scene: ServerContext, version: str) -> None:
     """Ask for another major number."""
     scene.connect()
     peer = scene.open()
@@ -99,7 +99,7 @@ for _major in ("0.9", "2.0", "999.0"):
 
 
 @case("handshake/any-application-name", "HSK-010")
-def any_application_name(scene: Scene) -> None:
+def any_application_name(scene: ServerContext) -> None:
     """Every valid app_id is an application, made on first use."""
     for app in (scene.name("app"), "x", "äö€😀 with blanks", "a" * 255, "😀" * 255, "a\x00b", "../..", "__proto__"):
         peer = scene.connect(app=app)
@@ -112,7 +112,7 @@ def any_application_name(scene: Scene) -> None:
 
 
 @case("handshake/pipelined-behind-connect", "HSK-006", "HSK-011")
-def pipelined_behind_connect(scene: Scene) -> None:
+def pipelined_behind_connect(scene: ServerContext) -> None:
     """Messages in the same write as the connect message are processed behind the acknowledgement, in order."""
     peer = scene.open()
     channel = scene.name("pipelined")
@@ -126,7 +126,7 @@ def pipelined_behind_connect(scene: Scene) -> None:
         raise Violation("messages behind the connect message were not processed in order")
 
 
-def first_message(scene: Scene, message: dict[str, Any]) -> None:
+def first_message(scene: ServerContext, message: dict[str, Any]) -> None:
     """Send something else than a connect message first, after showing that a connect works."""
     scene.connect()
     peer = scene.open()
@@ -181,7 +181,7 @@ for _name, _message in FIRST.items():
 
 
 @case("handshake/timeout", "HSK-016", "HSK-017", "HSK-018", seconds=10.0)
-def timeout(scene: Scene) -> None:
+def timeout(scene: ServerContext) -> None:
     """Silence, half a header, half a connect message and one octet at a time all run into the handshake timeout."""
     announced = scene.target.acknowledgement.get("limits", {}).get("handshake_timeout_ms")
     allowed = announced / 1000 if announced else LONGEST_TIMEOUT_SECONDS
@@ -205,7 +205,7 @@ def timeout(scene: Scene) -> None:
     scene.check_alive()
 
 
-def _drip(scene: Scene, peer: Connection, allowed: float, deadline: float) -> None:
+def _drip(scene: ServerContext, peer: ClientPeer, allowed: float, deadline: float) -> None:
     """Send one octet of a connect message several times per timeout, until the server has had enough."""
     octets = codec.frame(codec.encode(peer.connect_message()))
     for octet in octets:
@@ -215,7 +215,7 @@ def _drip(scene: Scene, peer: Connection, allowed: float, deadline: float) -> No
             return
 
 
-def _expect_timeout(peer: Connection, how: str) -> None:
+def _expect_timeout(peer: ClientPeer, how: str) -> None:
     try:
         peer.expect_error("handshake_timeout", None)
     except Violation as violation:
@@ -227,7 +227,7 @@ def _expect_timeout(peer: Connection, how: str) -> None:
 
 
 @case("handshake/second-connect", "HSK-019", "HSK-025")
-def second_connect(scene: Scene) -> None:
+def second_connect(scene: ServerContext) -> None:
     """A second connect message is refused and changes nothing, whatever else it says."""
     peer = scene.connect()
     channel = scene.name("still")
@@ -241,7 +241,7 @@ def second_connect(scene: Scene) -> None:
 
 
 @case("handshake/takeover-replaces-the-older-connection", "HSK-020")
-def takeover_replaces(scene: Scene) -> None:
+def takeover_replaces(scene: ServerContext) -> None:
     """The older connection of the same application and id is told so and closed; the newer one works."""
     older = scene.connect()
     newer = scene.connect(connection_id=older.connection_id)
@@ -250,7 +250,7 @@ def takeover_replaces(scene: Scene) -> None:
 
 
 @case("handshake/takeover-starts-without-subscriptions", "HSK-021")
-def takeover_starts_clean(scene: Scene) -> None:
+def takeover_starts_clean(scene: ServerContext) -> None:
     """The newer connection gets nothing that the older one subscribed to, until it subscribes itself."""
     channel = scene.name("clean")
     older, other = scene.connect(), scene.connect()
@@ -265,7 +265,7 @@ def takeover_starts_clean(scene: Scene) -> None:
 
 
 @case("handshake/takeover-drops-owed-answers", "HSK-022", needs=("delay",), seconds=0.3)
-def takeover_drops_answers(scene: Scene) -> None:
+def takeover_drops_answers(scene: ServerContext) -> None:
     """An answer that the older connection was owed is not delivered to the newer one."""
     older = scene.connect()
     older.send(older.request_message("conformance.delay", {"delay_ms": 150, "value": "owed"}))
@@ -278,7 +278,7 @@ def takeover_drops_answers(scene: Scene) -> None:
 
 
 @case("handshake/takeover-of-a-draining-connection", "HSK-020", "HSK-022", needs=("delay",), seconds=0.4)
-def takeover_of_a_draining_connection(scene: Scene) -> None:
+def takeover_of_a_draining_connection(scene: ServerContext) -> None:
     """A connection that only waits for its last answers is replaced too, if the server let it wait (LIM-011)."""
     older = scene.connect()
     older.send(older.request_message("conformance.delay", {"delay_ms": int(300 * scene.time_scale), "value": "owed"}))
@@ -291,7 +291,7 @@ def takeover_of_a_draining_connection(scene: Scene) -> None:
 
 
 @case("handshake/takeover-ends-deliveries-to-the-older-connection", "HSK-023")
-def takeover_ends_deliveries(scene: Scene) -> None:
+def takeover_ends_deliveries(scene: ServerContext) -> None:
     """Once the newer connection is acknowledged, the older one gets nothing but session_replaced."""
     channel = scene.name("ended")
     older, other = scene.connect(), scene.connect()
@@ -302,7 +302,7 @@ def takeover_ends_deliveries(scene: Scene) -> None:
 
 
 @case("handshake/same-id-in-two-applications", "HSK-024")
-def same_id_in_two_applications(scene: Scene) -> None:
+def same_id_in_two_applications(scene: ServerContext) -> None:
     """The same connection_id in two applications names two connections, both alive."""
     first = scene.connect()
     second = scene.connect(app=scene.name("app"), connection_id=first.connection_id)

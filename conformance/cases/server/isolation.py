@@ -8,12 +8,12 @@ from typing import Any
 from conformance.core.verdicts import Violation
 from conformance.harness.case import Case, add
 from conformance.harness.decorators import case
-from conformance.harness.server_context import Scene
-from conformance.peers.client import Connection
+from conformance.harness.server_context import ServerContext
+from conformance.peers.client import ClientPeer
 from conformance.protocol import codec
 
 
-def foreign_application(scene: Scene, message_type: str, channel: str | None, payload: Any) -> None:
+def foreign_application(scene: ServerContext, message_type: str, channel: str | None, payload: Any) -> None:
     """Send a message with the app_id of another application, where somebody listens."""
     peer, victim = scene.connect(app=scene.name("app")), scene.connect()
     channel = channel or scene.name("channel")
@@ -28,7 +28,7 @@ def foreign_application(scene: Scene, message_type: str, channel: str | None, pa
     peer.expect_silence("a message with a foreign app_id took effect")
 
 
-def _expect_no_effect(peer: Connection, victim: Connection, channel: str) -> None:
+def _expect_no_effect(peer: ClientPeer, victim: ClientPeer, channel: str) -> None:
     victim.expect_silence("a message with a foreign app_id was delivered")
     if channel != "system":
         victim.publish_and_get(channel, "still mine")
@@ -55,7 +55,7 @@ for _type, _channel, _payload in (
 
 
 @case("isolation/same-channel-in-two-applications", "ISO-003")
-def same_channel_in_two_applications(scene: Scene) -> None:
+def same_channel_in_two_applications(scene: ServerContext) -> None:
     """A publish in one application does not reach the channel of the same name in another."""
     here, there = scene.connect(), scene.connect(app=scene.name("app"))
     channel = scene.name("channel")
@@ -68,7 +68,7 @@ def same_channel_in_two_applications(scene: Scene) -> None:
 
 
 @case("isolation/publish-on-system", "ISO-004", "ISO-008")
-def publish_on_system(scene: Scene) -> None:
+def publish_on_system(scene: ServerContext) -> None:
     """A publish on the system channel is refused and reaches nobody, not even who asked for that channel."""
     peer, listener = scene.connect(), scene.connect()
     listener.send(listener.message("subscribe", "system", {"connection_id": listener.connection_id}))
@@ -94,7 +94,7 @@ HOSTILE: dict[str, tuple[str, bytes]] = {
 }
 
 
-def hostile_octets(scene: Scene, octets: bytes) -> None:
+def hostile_octets(scene: ServerContext, octets: bytes) -> None:
     """Send octets that are not this protocol, before and after a handshake; a bystander is served all along."""
     bystander = scene.connect()
     for peer in (scene.open(), scene.connect()):
@@ -117,7 +117,7 @@ for _name, (_what, _octets) in HOSTILE.items():
 
 
 @case("isolation/reset-at-every-moment", "ISO-006", "ISO-007", seconds=0.1)
-def reset_at_every_moment(scene: Scene) -> None:
+def reset_at_every_moment(scene: ServerContext) -> None:
     """Connections that are reset before, in and after the handshake, and inside a frame, do not disturb others."""
     bystander = scene.connect()
     for cut in (0, 2, 4, 20, None):
@@ -133,7 +133,7 @@ def reset_at_every_moment(scene: Scene) -> None:
 
 
 @case("isolation/subscriber-dies-in-the-middle", "ISO-007", seconds=0.2)
-def subscriber_dies(scene: Scene) -> None:
+def subscriber_dies(scene: ServerContext) -> None:
     """While messages are published, one subscriber is reset; the other gets every one of them."""
     stays, dies, publisher = scene.connect(), scene.connect(), scene.connect()
     channel = scene.name("channel")
@@ -150,7 +150,7 @@ def subscriber_dies(scene: Scene) -> None:
 
 
 @case("isolation/many-silent-connections", "ISO-006", "LIM-008", seconds=0.3)
-def many_silent_connections(scene: Scene) -> None:
+def many_silent_connections(scene: ServerContext) -> None:
     """With sixty connections that say nothing (with --soak five hundred), another one is served."""
     announced = scene.connect().limit("max_connections")
     wanted = MANY_SILENT if scene.settings.soak_seconds else SOME_SILENT
@@ -160,7 +160,7 @@ def many_silent_connections(scene: Scene) -> None:
 
 
 @case("isolation/slow-writer", "ISO-006", "FRM-005", seconds=0.1)
-def slow_writer(scene: Scene) -> None:
+def slow_writer(scene: ServerContext) -> None:
     """While one connection sends a frame octet by octet, another one is served between any two of them."""
     slow, other = scene.connect(), scene.connect()
     ping = slow.ping_message()
@@ -173,7 +173,7 @@ def slow_writer(scene: Scene) -> None:
 
 
 @case("isolation/subscribe-flood", "ISO-006", "SUB-005", "SUB-006", seconds=0.5)
-def subscribe_flood(scene: Scene) -> None:
+def subscribe_flood(scene: ServerContext) -> None:
     """Thousands of subscribes and unsubscribes in one write do not keep another connection from being served."""
     flooder, other = scene.connect(), scene.connect()
     channels = [scene.name("channel") for _ in range(20)]
@@ -192,7 +192,7 @@ def subscribe_flood(scene: Scene) -> None:
 
 
 @case("isolation/half-closed-connections", "ISO-006", needs=("delay",), seconds=0.1)
-def half_closed_connections(scene: Scene) -> None:
+def half_closed_connections(scene: ServerContext) -> None:
     """Connections whose clients ended their sending side while an answer is owed do not disturb others."""
     for _ in range(20):
         peer = scene.connect()

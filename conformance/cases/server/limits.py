@@ -7,9 +7,9 @@ import time
 
 from conformance.core.verdicts import TargetError, Unsupported, Violation
 from conformance.harness.decorators import case
-from conformance.harness.server_context import Scene
+from conformance.harness.server_context import ServerContext
 from conformance.peers.base import Ended
-from conformance.peers.client import Connection
+from conformance.peers.client import ClientPeer
 from conformance.protocol import codec
 from conformance.targets.resource_usage import MEBIBYTE
 
@@ -32,7 +32,7 @@ SHUTDOWN_SECONDS = 2.0
 
 
 @case("limits/answer-over-the-limit", "LIM-001", needs=("echo",), seconds=1.0)
-def answer_over_the_limit(scene: Scene) -> None:
+def answer_over_the_limit(scene: ServerContext) -> None:
     """A request at the limit whose echo could exceed it gets an answer within the limit, or an error."""
     peer = scene.connect()
     if peer.limit("max_frame_bytes") is None:
@@ -47,7 +47,7 @@ def answer_over_the_limit(scene: Scene) -> None:
     peer.expect_silence()
 
 
-def flood(scene: Scene) -> tuple[Connection, int]:
+def flood(scene: ServerContext) -> tuple[ClientPeer, int]:
     """Publish more than may be held to a subscriber that never reads, and to one that does and gets everything.
 
     Returns:
@@ -65,7 +65,7 @@ def flood(scene: Scene) -> tuple[Connection, int]:
 
 
 @case("limits/slow-consumer-is-dropped", "LIM-004", "LIM-005", "LIM-006", seconds=3.0)
-def slow_consumer_is_dropped(scene: Scene) -> None:
+def slow_consumer_is_dropped(scene: ServerContext) -> None:
     """A subscriber that never reads is dropped, while another one gets every message."""
     slow, rounds = flood(scene)
     delivered = 0
@@ -86,7 +86,7 @@ def slow_consumer_is_dropped(scene: Scene) -> None:
 
 
 @case("limits/slow-consumer-is-told", "LIM-016", seconds=3.0)
-def slow_consumer_is_told(scene: Scene) -> None:
+def slow_consumer_is_told(scene: ServerContext) -> None:
     """A subscriber that was dropped for not reading finds slow_consumer at the end when it reads on."""
     slow, _ = flood(scene)
     while (last := slow.receive("the error slow_consumer"))["message_type"] == "publish":
@@ -95,7 +95,7 @@ def slow_consumer_is_told(scene: Scene) -> None:
 
 
 @case("limits/slow-reader-of-its-own-answers", "LIM-007", needs=("echo",), seconds=2.0)
-def slow_reader_of_its_own_answers(scene: Scene) -> None:
+def slow_reader_of_its_own_answers(scene: ServerContext) -> None:
     """A client that asks for more than it reads is made to wait, not dropped."""
     peer = scene.connect()
     bound = peer.limit("max_outbound_bytes") or CUSTOMARY_OUTBOUND_BYTES
@@ -113,20 +113,20 @@ def slow_reader_of_its_own_answers(scene: Scene) -> None:
 
 
 @case("limits/hundred-connections", "LIM-008", seconds=0.3)
-def hundred_connections(scene: Scene) -> None:
+def hundred_connections(scene: ServerContext) -> None:
     """A hundred connections are served at the same time."""
     peers = [scene.connect() for _ in range(100 - _in_use(scene))]
     for peer in peers:
         peer.expect_silence()
 
 
-def _in_use(scene: Scene) -> int:
+def _in_use(scene: ServerContext) -> int:
     """Connections that other workers may hold on a shared server; none on one of the kit's own."""
     return 0 if scene.target.process else 20
 
 
 @case("limits/too-many-connections", "LIM-009", spawned=True, seconds=1.0)
-def too_many_connections(scene: Scene) -> None:
+def too_many_connections(scene: ServerContext) -> None:
     """A connection over the announced limit is told so and closed; when another one leaves, there is room again."""
     with scene.own_server():
         first = scene.connect()
@@ -142,7 +142,7 @@ def too_many_connections(scene: Scene) -> None:
 
 
 @case("limits/idle-connection-stays-open", "LIM-010", seconds=SHORT_IDLE_SECONDS)
-def idle_connection_stays_open(scene: Scene) -> None:
+def idle_connection_stays_open(scene: ServerContext) -> None:
     """A connection that is silent is not closed: for 1.2 s by default, for the whole 90 s with --soak."""
     peer = scene.connect()
     scene.wait(IDLE_SECONDS if scene.settings.soak_seconds >= IDLE_SECONDS else SHORT_IDLE_SECONDS)
@@ -153,7 +153,7 @@ def idle_connection_stays_open(scene: Scene) -> None:
 
 
 @case("limits/ended-connections-leave-nothing-behind", "LIM-017", spawned=True, seconds=1.0)
-def ended_connections_leave_nothing(scene: Scene) -> None:
+def ended_connections_leave_nothing(scene: ServerContext) -> None:
     """Hundreds of connections (with --soak as many as time allows) that end in every way leave the server as it was."""
     bystander = scene.connect()
     for _ in range(WARMING_ROUNDS):
@@ -168,7 +168,7 @@ def ended_connections_leave_nothing(scene: Scene) -> None:
     scene.check_leftovers(before)
 
 
-def come_and_go(scene: Scene) -> None:
+def come_and_go(scene: ServerContext) -> None:
     """Open connections, leave each in another state with something in hand, and drop them all."""
     with scene.example():
         idle, asked, listener, cut, refused = (scene.connect() for _ in range(5))
@@ -187,7 +187,7 @@ def come_and_go(scene: Scene) -> None:
 
 
 @case("limits/answers-after-the-end-of-the-stream", "LIM-011", needs=("delay",), seconds=0.2)
-def answers_after_the_end(scene: Scene) -> None:
+def answers_after_the_end(scene: ServerContext) -> None:
     """A client that ends its sending side still gets the answers to what it sent."""
     peer = scene.connect()
     requests = {
@@ -207,7 +207,7 @@ def answers_after_the_end(scene: Scene) -> None:
 
 
 @case("limits/shutdown-says-so", "LIM-014", spawned=True, seconds=1.0)
-def shutdown_says_so(scene: Scene) -> None:
+def shutdown_says_so(scene: ServerContext) -> None:
     """A server that is asked to stop tells every connection and closes it."""
     with scene.own_server() as process:
         peers = [scene.connect() for _ in range(3)]
@@ -219,7 +219,7 @@ def shutdown_says_so(scene: Scene) -> None:
 
 
 @case("limits/shutdown-refuses-new-connections", "LIM-012", needs=("delay",), spawned=True, seconds=1.0)
-def shutdown_refuses_new_connections(scene: Scene) -> None:
+def shutdown_refuses_new_connections(scene: ServerContext) -> None:
     """Soon after a shutdown has begun, while a request is still in flight, nobody new gets a handshake."""
     with scene.own_server() as process:
         peer = scene.connect()
@@ -237,7 +237,7 @@ def shutdown_refuses_new_connections(scene: Scene) -> None:
         raise Violation("a server that is shutting down still accepts new connections")
 
 
-def _gets_in(scene: Scene) -> bool:
+def _gets_in(scene: ServerContext) -> bool:
     try:
         scene.connect()
     except (Violation, TargetError):
@@ -246,7 +246,7 @@ def _gets_in(scene: Scene) -> bool:
 
 
 @case("limits/shutdown-answers-what-is-in-flight", "LIM-013", needs=("delay",), spawned=True, seconds=1.0)
-def shutdown_answers_what_is_in_flight(scene: Scene) -> None:
+def shutdown_answers_what_is_in_flight(scene: ServerContext) -> None:
     """A request in flight when the shutdown begins is answered before shutting_down."""
     with scene.own_server() as process:
         peer = scene.connect()

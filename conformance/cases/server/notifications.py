@@ -6,19 +6,19 @@ from typing import Any
 
 from conformance.core.verdicts import Violation
 from conformance.harness.decorators import case
-from conformance.harness.server_context import Scene
-from conformance.peers.client import Connection
+from conformance.harness.server_context import ServerContext
+from conformance.peers.client import ClientPeer
 from conformance.protocol import codec
 
 
-def seen(peer: Connection, token: str) -> list[Any]:
+def seen(peer: ClientPeer, token: str) -> list[Any]:
     """Return what the responder remembers of the notes that carry ``token``."""
     notes = peer.request("conformance.seen", {})["payload"]["seen"]
     return [note["value"] for note in notes if isinstance(note, dict) and note.get("token") == token]
 
 
 @case("notifications/without-a-handler", "NTF-001")
-def without_a_handler(scene: Scene) -> None:
+def without_a_handler(scene: ServerContext) -> None:
     """A notification on a channel without a handler gets no answer, whatever its payload."""
     peer = scene.connect()
     for payload in ({"a": 1}, [1], "text", 0, None, False):
@@ -27,7 +27,7 @@ def without_a_handler(scene: Scene) -> None:
 
 
 @case("notifications/on-the-system-channel", "NTF-001")
-def on_the_system_channel(scene: Scene) -> None:
+def on_the_system_channel(scene: ServerContext) -> None:
     """A notification on the system channel gets no answer, even with the payload of a ping."""
     peer = scene.connect()
     peer.send(peer.message("notification", "system", {"action": "ping"}))
@@ -35,7 +35,7 @@ def on_the_system_channel(scene: Scene) -> None:
 
 
 @case("notifications/on-a-channel-with-a-request-handler", "NTF-001", needs=("echo", "fail"))
-def on_a_channel_with_a_request_handler(scene: Scene) -> None:
+def on_a_channel_with_a_request_handler(scene: ServerContext) -> None:
     """A notification on a channel that handles requests gets no answer, even where the handler would fail."""
     peer = scene.connect()
     for channel in ("conformance.echo", "conformance.fail"):
@@ -44,7 +44,7 @@ def on_a_channel_with_a_request_handler(scene: Scene) -> None:
 
 
 @case("notifications/handled-once-in-order", "NTF-002", "NTF-003", needs=("seen",), seconds=0.1)
-def handled_once_in_order(scene: Scene) -> None:
+def handled_once_in_order(scene: ServerContext) -> None:
     """Each notification reaches the channel's handler exactly once, in the order of sending."""
     peer = scene.connect()
     token = scene.name("token")
@@ -59,7 +59,7 @@ def handled_once_in_order(scene: Scene) -> None:
 
 
 @case("notifications/are-not-answered-by-their-handler", "NTF-001", needs=("seen",))
-def not_answered_by_their_handler(scene: Scene) -> None:
+def not_answered_by_their_handler(scene: ServerContext) -> None:
     """A notification that a handler takes gets no answer."""
     peer = scene.connect()
     peer.send(peer.message("notification", "conformance.note", {"token": scene.name("token"), "value": 1}))
@@ -67,7 +67,7 @@ def not_answered_by_their_handler(scene: Scene) -> None:
 
 
 @case("notifications/do-not-reach-other-clients", "NTF-004")
-def do_not_reach_other_clients(scene: Scene) -> None:
+def do_not_reach_other_clients(scene: ServerContext) -> None:
     """A client's notification is not passed on, not even to subscribers of its channel."""
     peer, subscriber = scene.connect(), scene.connect()
     channel = scene.name("channel")

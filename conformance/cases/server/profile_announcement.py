@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 from conformance.core.verdicts import Violation
 from conformance.harness.decorators import case
-from conformance.harness.server_context import Scene
-from conformance.peers.client import Connection
+from conformance.harness.server_context import ServerContext
+from conformance.peers.client import ClientPeer
 from conformance.protocol.profiles import PROFILES, Profile
 
 
-def without(scene: Scene, peer: Connection) -> Iterator[Profile]:
+def without(scene: ServerContext, peer: ClientPeer) -> Iterator[Profile]:
     """Yield the profiles that the server does not announce on the connection, and that nobody says it has."""
     announced = (peer.acknowledgement or {})["payload"].get("profiles", ())
     for name, profile in PROFILES.items():
@@ -20,7 +20,7 @@ def without(scene: Scene, peer: Connection) -> Iterator[Profile]:
 
 
 @case("profiles/only-defined-ones-are-announced", "PRF-001")
-def only_defined_ones(scene: Scene) -> None:
+def only_defined_ones(scene: ServerContext) -> None:
     """The acknowledgement names no profile that this version of the protocol does not define."""
     payload = (scene.connect().acknowledgement or {})["payload"]
     unknown = set(payload.get("profiles", ())) - PROFILES.keys()
@@ -29,7 +29,7 @@ def only_defined_ones(scene: Scene) -> None:
 
 
 @case("profiles/without-a-profile-its-channels-are-ordinary", "PRF-003")
-def channels_are_ordinary(scene: Scene) -> None:
+def channels_are_ordinary(scene: ServerContext) -> None:
     """On channels of profiles that the server does not announce, clients publish as on any other."""
     peer = scene.connect()
     families = (f"{profile.family}x" for profile in without(scene, peer) if profile.family)
@@ -40,7 +40,7 @@ def channels_are_ordinary(scene: Scene) -> None:
 
 
 @case("profiles/without-a-profile-its-actions-are-unknown", "PRF-003")
-def actions_are_unknown(scene: Scene) -> None:
+def actions_are_unknown(scene: ServerContext) -> None:
     """Actions of profiles that the server does not announce are unknown."""
     peer = scene.connect()
     for action in (action for profile in without(scene, peer) for action in profile.actions):

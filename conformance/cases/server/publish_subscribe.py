@@ -8,8 +8,8 @@ from typing import Any
 from conformance.core.verdicts import Violation
 from conformance.harness.case import Case, add
 from conformance.harness.decorators import case
-from conformance.harness.server_context import Scene
-from conformance.peers.client import Connection
+from conformance.harness.server_context import ServerContext
+from conformance.peers.client import ClientPeer
 from conformance.protocol import codec
 
 END_ARRIVES_SECONDS = 0.1
@@ -17,7 +17,7 @@ END_ARRIVES_SECONDS = 0.1
 
 
 @case("publish/subscriber-gets-it-once-unchanged", "SUB-004", "SUB-010", "SUB-012")
-def subscriber_gets_it_once(scene: Scene) -> None:
+def subscriber_gets_it_once(scene: ServerContext) -> None:
     """A subscriber gets a publish exactly once with all seven members unchanged."""
     subscriber, publisher = scene.connect(), scene.connect()
     channel = scene.name("channel")
@@ -25,7 +25,7 @@ def subscriber_gets_it_once(scene: Scene) -> None:
     subscriber.expect_deliveries([publisher.publish(channel, {"n": 1, "text": "äöü€😀"})])
 
 
-def members_unchanged(scene: Scene, members: dict[str, Any]) -> None:
+def members_unchanged(scene: ServerContext, members: dict[str, Any]) -> None:
     """Publish with particular members and compare what a subscriber gets."""
     subscriber, publisher = scene.connect(), scene.connect()
     channel = scene.name("channel")
@@ -53,7 +53,7 @@ for _name, _members in KEPT_MEMBERS.items():
 
 
 @case("publish/reply-to-absent-is-delivered", "SUB-012", "ENV-008")
-def reply_to_absent(scene: Scene) -> None:
+def reply_to_absent(scene: ServerContext) -> None:
     """A publish without reply_to is delivered like one with null."""
     subscriber, publisher = scene.connect(), scene.connect()
     channel = scene.name("channel")
@@ -65,7 +65,7 @@ def reply_to_absent(scene: Scene) -> None:
     subscriber.expect_deliveries([message])
 
 
-def payload_delivered(scene: Scene, payload: Any) -> None:
+def payload_delivered(scene: ServerContext, payload: Any) -> None:
     """Publish ``payload``."""
     peer = scene.connect()
     channel = scene.name("channel")
@@ -93,7 +93,7 @@ for _name, _payload in {
 
 
 @case("publish/publisher-that-is-not-subscribed-gets-nothing", "SUB-011", "SUB-013")
-def publisher_gets_nothing(scene: Scene) -> None:
+def publisher_gets_nothing(scene: ServerContext) -> None:
     """A publisher that is not subscribed gets neither the message nor an answer."""
     subscriber, publisher = scene.connect(), scene.connect()
     channel = scene.name("channel")
@@ -103,7 +103,7 @@ def publisher_gets_nothing(scene: Scene) -> None:
 
 
 @case("publish/without-subscribers", "SUB-011", "SUB-013")
-def without_subscribers(scene: Scene) -> None:
+def without_subscribers(scene: ServerContext) -> None:
     """A publish that nobody is subscribed to is dropped: no answer, and nothing for who subscribes later."""
     publisher, late = scene.connect(), scene.connect()
     channel = scene.name("channel")
@@ -114,7 +114,7 @@ def without_subscribers(scene: Scene) -> None:
 
 
 @case("publish/other-channel-gets-nothing", "SUB-004", "SUB-011")
-def other_channel_gets_nothing(scene: Scene) -> None:
+def other_channel_gets_nothing(scene: ServerContext) -> None:
     """A subscriber of one channel gets nothing of another, however alike the names are."""
     subscriber, publisher = scene.connect(), scene.connect()
     channel = scene.name("Channel")
@@ -136,7 +136,7 @@ def other_channel_gets_nothing(scene: Scene) -> None:
 
 
 @case("publish/subscribing-twice-delivers-once", "SUB-005", "SUB-007")
-def subscribing_twice(scene: Scene) -> None:
+def subscribing_twice(scene: ServerContext) -> None:
     """Two subscribes are one subscription, and one unsubscribe ends it."""
     subscriber, publisher = scene.connect(), scene.connect()
     channel = scene.name("channel")
@@ -149,7 +149,7 @@ def subscribing_twice(scene: Scene) -> None:
 
 
 @case("publish/unsubscribing-what-is-not-subscribed", "SUB-006", "SUB-007")
-def unsubscribing_unknown(scene: Scene) -> None:
+def unsubscribing_unknown(scene: ServerContext) -> None:
     """An unsubscribe from a channel never subscribed to is no error, and leaves other subscriptions alone."""
     peer = scene.connect()
     kept = scene.name("kept")
@@ -159,7 +159,7 @@ def unsubscribing_unknown(scene: Scene) -> None:
 
 
 @case("publish/after-unsubscribe-nothing", "SUB-011", "SUB-015")
-def after_unsubscribe_nothing(scene: Scene) -> None:
+def after_unsubscribe_nothing(scene: ServerContext) -> None:
     """Behind an unsubscribe nothing is delivered; behind a new subscribe it is again."""
     peer = scene.connect()
     channel = scene.name("channel")
@@ -171,7 +171,7 @@ def after_unsubscribe_nothing(scene: Scene) -> None:
 
 
 @case("publish/one-write-is-processed-in-order", "SUB-015", "SUB-016", seconds=0.1)
-def one_write_in_order(scene: Scene) -> None:
+def one_write_in_order(scene: ServerContext) -> None:
     """Subscribe, publish, unsubscribe, publish and ping in one write are processed in that order."""
     peer = scene.connect()
     channel = scene.name("channel")
@@ -197,7 +197,7 @@ def one_write_in_order(scene: Scene) -> None:
 
 
 @case("publish/order-of-one-publisher", "SUB-014", seconds=0.3)
-def order_of_one_publisher(scene: Scene) -> None:
+def order_of_one_publisher(scene: ServerContext) -> None:
     """Every subscriber gets 300 messages of one publisher in the order of publishing."""
     publisher, subscribers = scene.connect(), [scene.connect() for _ in range(3)]
     channel = scene.name("channel")
@@ -211,7 +211,7 @@ def order_of_one_publisher(scene: Scene) -> None:
 
 
 @case("publish/queued-before-a-later-pong", "SUB-016", seconds=0.2)
-def queued_before_a_later_pong(scene: Scene) -> None:
+def queued_before_a_later_pong(scene: ServerContext) -> None:
     """When a publisher has its pong, every subscriber's next pong is behind the publish."""
     publisher, subscribers = scene.connect(), [scene.connect() for _ in range(5)]
     channel = scene.name("channel")
@@ -223,7 +223,7 @@ def queued_before_a_later_pong(scene: Scene) -> None:
             subscriber.expect_deliveries([message])
 
 
-def bad_subscription(scene: Scene, message_type: str, payload: Any) -> None:
+def bad_subscription(scene: ServerContext, message_type: str, payload: Any) -> None:
     """Send a subscribe or unsubscribe with a payload that breaks the rules, and see nothing change."""
     peer, publisher = scene.connect(), scene.connect()
     channel = scene.name("channel")
@@ -258,7 +258,7 @@ for _type in ("subscribe", "unsubscribe"):
 
 
 @case("publish/subscribe-for-another-connection", "SUB-003", "SUB-021", "ISO-005")
-def subscribe_for_another(scene: Scene) -> None:
+def subscribe_for_another(scene: ServerContext) -> None:
     """A subscribe in another connection's name is forbidden and subscribes neither of the two."""
     peer, other, publisher = scene.connect(), scene.connect(), scene.connect()
     channel = scene.name("channel")
@@ -273,7 +273,7 @@ def subscribe_for_another(scene: Scene) -> None:
 
 
 @case("publish/unsubscribe-for-another-connection", "SUB-003", "SUB-021", "ISO-005")
-def unsubscribe_for_another(scene: Scene) -> None:
+def unsubscribe_for_another(scene: ServerContext) -> None:
     """An unsubscribe in another connection's name is forbidden and ends neither subscription."""
     peer, other, publisher = scene.connect(), scene.connect(), scene.connect()
     channel = scene.name("channel")
@@ -291,7 +291,7 @@ def unsubscribe_for_another(scene: Scene) -> None:
 
 
 @case("publish/subscribe-for-nobody", "SUB-003")
-def subscribe_for_nobody(scene: Scene) -> None:
+def subscribe_for_nobody(scene: ServerContext) -> None:
     """A subscribe in the name of a connection that does not exist is forbidden too."""
     peer = scene.connect()
     for message_type in ("subscribe", "unsubscribe"):
@@ -301,7 +301,7 @@ def subscribe_for_nobody(scene: Scene) -> None:
 
 
 @case("publish/unknown-members-of-the-payload", "SUB-004")
-def unknown_members(scene: Scene) -> None:
+def unknown_members(scene: ServerContext) -> None:
     """A subscribe whose payload has further members is a subscribe."""
     peer = scene.connect()
     channel = scene.name("channel")
@@ -310,7 +310,7 @@ def unknown_members(scene: Scene) -> None:
 
 
 @case("publish/thousand-channels", "SUB-008", seconds=0.5)
-def thousand_channels(scene: Scene) -> None:
+def thousand_channels(scene: ServerContext) -> None:
     """One connection subscribes to a thousand channels and hears each of them."""
     subscriber, publisher = scene.connect(), scene.connect()
     own = {"connection_id": subscriber.connection_id}
@@ -324,7 +324,7 @@ def thousand_channels(scene: Scene) -> None:
 
 
 @case("publish/many-subscribers", "SUB-010", seconds=0.3)
-def many_subscribers(scene: Scene) -> None:
+def many_subscribers(scene: ServerContext) -> None:
     """Sixty subscribers each get a publish once."""
     publisher, subscribers = scene.connect(), [scene.connect() for _ in range(60)]
     channel = scene.name("channel")
@@ -335,7 +335,7 @@ def many_subscribers(scene: Scene) -> None:
         subscriber.expect_deliveries([message])
 
 
-def gone(peer: Connection, how: str) -> None:
+def gone(peer: ClientPeer, how: str) -> None:
     """End a connection in one of the ways there are, and wait until the server noticed where that shows."""
     if how == "reset":
         peer.reset()
@@ -345,7 +345,7 @@ def gone(peer: Connection, how: str) -> None:
     peer.close()
 
 
-def reconnect_without_subscriptions(scene: Scene, how: str) -> None:
+def reconnect_without_subscriptions(scene: ServerContext, how: str) -> None:
     """Come back under the same id after the connection has ended."""
     peer, publisher = scene.connect(), scene.connect()
     channel = scene.name("channel")
@@ -371,7 +371,7 @@ for _how in ("closed", "reset"):
 
 
 @case("publish/draining-connection-hears-nothing", "SUB-009", needs=("delay",), seconds=0.4)
-def draining_hears_nothing(scene: Scene) -> None:
+def draining_hears_nothing(scene: ServerContext) -> None:
     """A client that has ended its sending side, and waits for an answer, gets nothing that is published meanwhile."""
     peer, publisher = scene.connect(), scene.connect()
     channel = scene.name("channel")
@@ -385,7 +385,7 @@ def draining_hears_nothing(scene: Scene) -> None:
 
 
 @case("publish/churn", "SUB-009", "SUB-010", seconds=0.5)
-def churn(scene: Scene) -> None:
+def churn(scene: ServerContext) -> None:
     """Two hundred connections that subscribe and leave do not disturb one that stays."""
     stays, publisher = scene.connect(), scene.connect()
     channel = scene.name("channel")
@@ -401,7 +401,7 @@ def churn(scene: Scene) -> None:
 
 
 @case("publish/from-the-server", "SUB-017", "SUB-018", "REQ-004", needs=("emit",), seconds=0.1)
-def from_the_server(scene: Scene) -> None:
+def from_the_server(scene: ServerContext) -> None:
     """Publish and notification that the server originates reach each subscriber, and nobody else."""
     subscriber, stranger, peer = scene.connect(), scene.connect(), scene.connect()
     channel = scene.name("channel")

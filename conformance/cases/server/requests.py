@@ -8,7 +8,7 @@ from typing import Any
 from conformance.core.verdicts import Violation
 from conformance.harness.case import Case, add
 from conformance.harness.decorators import case
-from conformance.harness.server_context import Scene
+from conformance.harness.server_context import ServerContext
 from conformance.protocol import codec
 
 SHAPES: dict[str, Any] = {
@@ -24,7 +24,7 @@ SHAPES: dict[str, Any] = {
 }
 
 
-def echoed(scene: Scene, payload: Any) -> None:
+def echoed(scene: ServerContext, payload: Any) -> None:
     """Get ``payload`` back in exactly one response."""
     peer = scene.connect()
     request = peer.message("request", "conformance.echo", payload)
@@ -46,7 +46,7 @@ for _name, _payload in SHAPES.items():
 
 
 @case("requests/ping-gets-exactly-one-response", "REQ-001", "REQ-002", "REQ-003")
-def ping_gets_one_response(scene: Scene) -> None:
+def ping_gets_one_response(scene: ServerContext) -> None:
     """A ping gets one response with its own ids, and no second one."""
     peer = scene.connect()
     peer.request("system", {"action": "ping"})
@@ -54,7 +54,7 @@ def ping_gets_one_response(scene: Scene) -> None:
 
 
 @case("requests/responses-have-fresh-ids", "REQ-004")
-def responses_have_fresh_ids(scene: Scene) -> None:
+def responses_have_fresh_ids(scene: ServerContext) -> None:
     """No two messages that the server originates on a connection share a message_id (the kit watches every frame)."""
     peer = scene.connect()
     for _ in range(20):
@@ -65,7 +65,7 @@ def responses_have_fresh_ids(scene: Scene) -> None:
 
 
 @case("requests/echo-of-a-mebibyte", "REQ-001", needs=("echo",), seconds=0.2)
-def echo_of_a_mebibyte(scene: Scene) -> None:
+def echo_of_a_mebibyte(scene: ServerContext) -> None:
     """A payload of almost 1 MiB is echoed."""
     peer = scene.connect()
     request = peer.request_message("conformance.echo", {"text": "äöü€😀" * 60_000})
@@ -73,7 +73,7 @@ def echo_of_a_mebibyte(scene: Scene) -> None:
     peer.expect_payload(request, request["payload"], "an echo did not give the payload back")
 
 
-def foreign_connection_id(scene: Scene, kind: str) -> None:
+def foreign_connection_id(scene: ServerContext, kind: str) -> None:
     """Put somebody else's id into the payload, and get the answer oneself."""
     bystander, peer = scene.connect(), scene.connect()
     payload: dict[str, Any] = {"value": 1}
@@ -102,7 +102,7 @@ for _kind in ("foreign", "missing", "forged", "of the wrong type"):
 
 
 @case("requests/two-connections-interleaved", "REQ-005", "ISO-006", needs=("echo",))
-def two_connections_interleaved(scene: Scene) -> None:
+def two_connections_interleaved(scene: ServerContext) -> None:
     """Two connections that use the same message ids at the same time each get their own answers."""
     peers = [scene.connect(), scene.connect()]
     requests = {
@@ -122,7 +122,7 @@ def two_connections_interleaved(scene: Scene) -> None:
 
 
 @case("requests/same-message-id-twice-in-flight", "REQ-007", needs=("delay",), seconds=0.1)
-def same_message_id_twice(scene: Scene) -> None:
+def same_message_id_twice(scene: ServerContext) -> None:
     """Two requests with one message_id in flight get two responses."""
     peer = scene.connect()
     twins = [
@@ -138,7 +138,7 @@ def same_message_id_twice(scene: Scene) -> None:
 
 
 @case("requests/reply-to-of-a-request-is-ignored", "REQ-008")
-def reply_to_is_ignored(scene: Scene) -> None:
+def reply_to_is_ignored(scene: ServerContext) -> None:
     """A request with a reply_to is answered under its own message_id."""
     peer = scene.connect()
     ping = peer.ping_message() | {"reply_to": "something-else"}
@@ -148,7 +148,7 @@ def reply_to_is_ignored(scene: Scene) -> None:
 
 
 @case("requests/handlers-start-in-order", "REQ-009", needs=("emit",), seconds=0.1)
-def handlers_start_in_order(scene: Scene) -> None:
+def handlers_start_in_order(scene: ServerContext) -> None:
     """Handlers that act at once act in the order in which their requests arrived."""
     watcher, peer = scene.connect(), scene.connect()
     channel = scene.name("order")
@@ -168,7 +168,7 @@ def handlers_start_in_order(scene: Scene) -> None:
 
 
 @case("requests/thousand-in-flight", "REQ-001", needs=("echo",), seconds=0.5)
-def thousand_in_flight(scene: Scene) -> None:
+def thousand_in_flight(scene: ServerContext) -> None:
     """A thousand requests written at once get a thousand responses, each with its own payload."""
     peer = scene.connect()
     requests = {
@@ -185,7 +185,7 @@ def thousand_in_flight(scene: Scene) -> None:
 
 
 @case("requests/slow-handler-does-not-delay-others", "REQ-010", needs=("delay",), seconds=0.6)
-def slow_handler_does_not_delay_others(scene: Scene) -> None:
+def slow_handler_does_not_delay_others(scene: ServerContext) -> None:
     """While a handler of one connection takes its time, another connection is served."""
     slow, other = scene.connect(), scene.connect()
     request = slow.request_message("conformance.delay", {"delay_ms": int(350 * scene.time_scale), "value": 1})
@@ -199,7 +199,7 @@ def slow_handler_does_not_delay_others(scene: Scene) -> None:
 
 
 @case("requests/slow-handler-does-not-delay-a-ping", "REQ-011", needs=("delay",), seconds=0.6)
-def slow_handler_does_not_delay_a_ping(scene: Scene) -> None:
+def slow_handler_does_not_delay_a_ping(scene: ServerContext) -> None:
     """While a handler takes its time, a ping of the same connection is answered."""
     peer = scene.connect()
     request = peer.request_message("conformance.delay", {"delay_ms": int(300 * scene.time_scale), "value": 1})
@@ -211,7 +211,7 @@ def slow_handler_does_not_delay_a_ping(scene: Scene) -> None:
 
 
 @case("requests/quick-answer-overtakes-a-slow-one", "REQ-011", needs=("delay",), seconds=0.3)
-def quick_answer_overtakes(scene: Scene) -> None:
+def quick_answer_overtakes(scene: ServerContext) -> None:
     """Of two requests in flight on one connection, the one whose handler is done first is answered first."""
     peer = scene.connect()
     slow = peer.request_message("conformance.delay", {"delay_ms": int(250 * scene.time_scale), "value": "slow"})
@@ -222,7 +222,7 @@ def quick_answer_overtakes(scene: Scene) -> None:
 
 
 @case("requests/silent-handler-does-not-block", "REQ-011", needs=("silent", "echo"))
-def silent_handler_does_not_block(scene: Scene) -> None:
+def silent_handler_does_not_block(scene: ServerContext) -> None:
     """Behind a request whose handler never ends, another request is answered."""
     peer = scene.connect()
     peer.send(peer.request_message("conformance.silent", {}))
@@ -231,7 +231,7 @@ def silent_handler_does_not_block(scene: Scene) -> None:
     peer.expect_payload(request, request["payload"], "the request behind a silent one got a wrong answer")
 
 
-def no_handler(scene: Scene, payload: Any) -> None:
+def no_handler(scene: ServerContext, payload: Any) -> None:
     """Ask on a channel that nobody handles."""
     peer = scene.connect()
     request = peer.message("request", scene.name("nobody"), payload)
@@ -252,7 +252,7 @@ for _name, _value in {"an-object": {"a": 1}, "a-string": "x", "null": None}.item
 
 
 @case("requests/channel-that-has-subscribers-has-no-handler", "REQ-012")
-def subscribed_channel_has_no_handler(scene: Scene) -> None:
+def subscribed_channel_has_no_handler(scene: ServerContext) -> None:
     """A channel with subscribers but no handler answers requests with no_handler, and the subscribers get nothing."""
     peer, subscriber = scene.connect(), scene.connect()
     channel = scene.name("nobody")
@@ -264,7 +264,7 @@ def subscribed_channel_has_no_handler(scene: Scene) -> None:
 
 
 @case("requests/failing-handler", "REQ-013", "ERR-005", needs=("fail",))
-def failing_handler(scene: Scene) -> None:
+def failing_handler(scene: ServerContext) -> None:
     """A handler that fails gives handler_failed, and the connection goes on."""
     peer = scene.connect()
     request = peer.request_message("conformance.fail", {"detail": "boom"})
@@ -274,7 +274,7 @@ def failing_handler(scene: Scene) -> None:
 
 
 @case("requests/failure-tells-no-internals", "REQ-013", "REQ-014", needs=("fail",))
-def failure_tells_no_internals(scene: Scene) -> None:
+def failure_tells_no_internals(scene: ServerContext) -> None:
     """The answer to a failing handler has neither the exception's text nor a stack trace nor a path."""
     peer = scene.connect()
     secret = scene.name("secret")
@@ -293,7 +293,7 @@ def failure_tells_no_internals(scene: Scene) -> None:
 
 
 @case("requests/response-is-discarded", "REQ-015")
-def response_is_discarded(scene: Scene) -> None:
+def response_is_discarded(scene: ServerContext) -> None:
     """A response that a client sends is dropped without an answer, an error payload or not."""
     peer = scene.connect()
     for payload in ({"status": "connected"}, {"status": "error", "error": {"code": "x", "message": "y"}}, 1):
@@ -302,7 +302,7 @@ def response_is_discarded(scene: Scene) -> None:
 
 
 @case("requests/response-on-another-application-is-discarded", "REQ-015", "ERR-011")
-def foreign_response_is_discarded(scene: Scene) -> None:
+def foreign_response_is_discarded(scene: ServerContext) -> None:
     """Even a response with a foreign app_id is dropped without an answer."""
     peer = scene.connect()
     peer.send(peer.message("response", "system", {"status": "pong"}, app_id=scene.name("app")))

@@ -15,9 +15,9 @@ from typing import Any
 from conformance.core.verdicts import Unsupported, Violation
 from conformance.harness.case import Case, add
 from conformance.harness.decorators import case
-from conformance.harness.server_context import Scene
+from conformance.harness.server_context import ServerContext
 from conformance.peers.base import Ended
-from conformance.peers.client import Connection
+from conformance.peers.client import ClientPeer
 from conformance.protocol import codec
 from conformance.protocol.codec import Message
 from conformance.transport.credentials import OPEN
@@ -28,7 +28,7 @@ DELAY_MS = 300
 SUFFIX = "x"
 
 
-def token_of(scene: Scene) -> str:
+def token_of(scene: ServerContext) -> str:
     """Return the token that the server demands.
 
     Raises:
@@ -39,7 +39,7 @@ def token_of(scene: Scene) -> str:
     return scene.target.access.token
 
 
-def tls_of(scene: Scene) -> ssl.SSLContext:
+def tls_of(scene: ServerContext) -> ssl.SSLContext:
     """Return what the server's certificate is checked against.
 
     Raises:
@@ -51,7 +51,7 @@ def tls_of(scene: Scene) -> ssl.SSLContext:
 
 
 @case("security/is-announced", "SEC-001")
-def is_announced(scene: Scene) -> None:
+def is_announced(scene: ServerContext) -> None:
     """A server that demands a token or TLS announces the profile."""
     if scene.target.access == OPEN:
         raise Unsupported("needs a server that demands a token or TLS (--token-file, --tls-ca)")
@@ -92,7 +92,7 @@ WRONG: dict[str, Callable[[str], dict[str, Any]]] = {
 }
 
 
-def connect_with(peer: Connection, members: dict[str, Any], **payload: Any) -> Message:
+def connect_with(peer: ClientPeer, members: dict[str, Any], **payload: Any) -> Message:
     """Return a connect message with these members in the place of the token."""
     message = peer.connect_message(**payload)
     message["payload"].pop("token", None)
@@ -100,7 +100,7 @@ def connect_with(peer: Connection, members: dict[str, Any], **payload: Any) -> M
     return message
 
 
-def wrong_token(scene: Scene, shown: Callable[[str], dict[str, Any]]) -> None:
+def wrong_token(scene: ServerContext, shown: Callable[[str], dict[str, Any]]) -> None:
     """Connect with a token that is not the server's."""
     members = shown(token_of(scene))
     scene.connect()
@@ -124,7 +124,7 @@ for _name, _shown in WRONG.items():
 
 
 @case("security/right-token", "SEC-003", profile="security")
-def right_token(scene: Scene) -> None:
+def right_token(scene: ServerContext) -> None:
     """A client with the right token is served, whatever else its connect payload has."""
     token_of(scene)
     peer = scene.open()
@@ -136,7 +136,7 @@ def right_token(scene: Scene) -> None:
 
 
 @case("security/refusals-do-not-differ", "SEC-004", profile="security")
-def refusals_do_not_differ(scene: Scene) -> None:
+def refusals_do_not_differ(scene: ServerContext) -> None:
     """Whatever is wrong with the token, the answer is the same."""
     token = token_of(scene)
     answers = {}
@@ -158,7 +158,7 @@ def refusals_do_not_differ(scene: Scene) -> None:
 
 
 @case("security/refused-client-replaces-nobody", "SEC-005", "HSK-020", profile="security")
-def replaces_nobody(scene: Scene) -> None:
+def replaces_nobody(scene: ServerContext) -> None:
     """A client without the token that has the name of another does not take its place or its subscriptions."""
     token_of(scene)
     channel = scene.name("channel")
@@ -173,7 +173,7 @@ def replaces_nobody(scene: Scene) -> None:
 
 
 @case("security/refused-client-does-nothing", "SEC-005", "ERR-007", profile="security")
-def does_nothing(scene: Scene) -> None:
+def does_nothing(scene: ServerContext) -> None:
     """What a client sends behind a connect message that is refused is not acted upon."""
     token_of(scene)
     channel = scene.name("channel")
@@ -187,7 +187,7 @@ def does_nothing(scene: Scene) -> None:
 
 
 @case("security/token-comes-before-the-version", "SEC-002", "ERR-011", "HSK-014", profile="security")
-def before_the_version(scene: Scene) -> None:
+def before_the_version(scene: ServerContext) -> None:
     """Another version without the token is unauthorized, with the token an unsupported protocol."""
     token = token_of(scene)
     for members, code in (({}, "unauthorized"), ({"token": token}, "unsupported_protocol")):
@@ -198,7 +198,7 @@ def before_the_version(scene: Scene) -> None:
 
 
 @case("security/token-comes-behind-the-connect-message", "ERR-011", "HSK-013", profile="security")
-def behind_the_message(scene: Scene) -> None:
+def behind_the_message(scene: ServerContext) -> None:
     """A connect message that is not valid requires a handshake, whether the token is right, wrong or no string."""
     token = token_of(scene)
     for members in ({"token": token}, {"token": "no such token"}, {"token": None}, {"token": [token]}):
@@ -211,7 +211,7 @@ def behind_the_message(scene: Scene) -> None:
 
 
 @case("security/tokens-are-not-told", "SEC-006", profile="security")
-def not_told(scene: Scene) -> None:
+def not_told(scene: ServerContext) -> None:
     """Neither a wrong token nor the right one is in anything that the server says."""
     token = token_of(scene)
     wrong = f"{token}-{scene.name('secret')}"
@@ -231,7 +231,7 @@ def not_told(scene: Scene) -> None:
 # TLS
 
 
-def plain(scene: Scene) -> Connection:
+def plain(scene: ServerContext) -> ClientPeer:
     """Return a connection without TLS to a server that speaks it.
 
     Raises:
@@ -241,14 +241,14 @@ def plain(scene: Scene) -> Connection:
     return scene.open(access=replace(scene.target.access, tls=None))
 
 
-def expect_no_frame(peer: Connection, what: str) -> None:
+def expect_no_frame(peer: ClientPeer, what: str) -> None:
     """See the server close the connection without a frame; an alert of TLS is none."""
     rest = peer.receive_octets_until_end()
     if len(rest) > codec.HEADER_BYTES and rest[codec.HEADER_BYTES : codec.HEADER_BYTES + 1] == b"{":
         raise Violation(f"the server sent a frame outside of TLS after {what}", received=repr(rest[:100]))
 
 
-PLAIN: dict[str, Callable[[Connection], bytes]] = {
+PLAIN: dict[str, Callable[[ClientPeer], bytes]] = {
     "connect": lambda peer: codec.frame(codec.encode(peer.connect_message())),
     "connect-and-ping": lambda peer: b"".join(
         codec.frame(codec.encode(message)) for message in (peer.connect_message(), peer.ping_message())
@@ -259,7 +259,7 @@ PLAIN: dict[str, Callable[[Connection], bytes]] = {
 }
 
 
-def outside_of_tls(scene: Scene, octets: Callable[[Connection], bytes]) -> None:
+def outside_of_tls(scene: ServerContext, octets: Callable[[ClientPeer], bytes]) -> None:
     """Speak without TLS."""
     peer = plain(scene)
     peer.send_octets(octets(peer))
@@ -280,7 +280,7 @@ for _name, _octets in PLAIN.items():
 
 
 @case("security/plaintext-does-nothing", "SEC-007", profile="security")
-def plaintext_does_nothing(scene: Scene) -> None:
+def plaintext_does_nothing(scene: ServerContext) -> None:
     """A connect message without TLS takes nobody's place, and what comes behind it is not delivered."""
     channel = scene.name("channel")
     live = scene.connect()
@@ -293,7 +293,7 @@ def plaintext_does_nothing(scene: Scene) -> None:
 
 
 @case("security/handshake-that-stops", "HSK-016", "HSK-018", "SEC-007", profile="security", seconds=10.0)
-def handshake_that_stops(scene: Scene) -> None:
+def handshake_that_stops(scene: ServerContext) -> None:
     """Who begins no handshake of TLS, or stops in it, is closed when the handshake timeout is over."""
     announced = scene.target.acknowledgement.get("limits", {}).get("handshake_timeout_ms")
     peers = [plain(scene), plain(scene)]
@@ -304,7 +304,7 @@ def handshake_that_stops(scene: Scene) -> None:
         expect_no_frame(peer, "a handshake of TLS that never ended")
 
 
-def only(scene: Scene, version: ssl.TLSVersion) -> ssl.SSLContext:
+def only(scene: ServerContext, version: ssl.TLSVersion) -> ssl.SSLContext:
     """Return a context that speaks one version of TLS alone, however old.
 
     Raises:
@@ -325,7 +325,7 @@ def only(scene: Scene, version: ssl.TLSVersion) -> ssl.SSLContext:
 
 
 @case("security/old-versions-of-tls-are-refused", "SEC-008", profile="security")
-def old_versions(scene: Scene) -> None:
+def old_versions(scene: ServerContext) -> None:
     """TLS 1.1 is refused, and TLS 1.2 is not."""
     new = only(scene, ssl.TLSVersion.TLSv1_2)
     scene.open(access=replace(scene.target.access, tls=new)).handshake()
@@ -338,14 +338,14 @@ def old_versions(scene: Scene) -> None:
     raise Violation("the server speaks TLS 1.1", received=str(inside(peer).version()))
 
 
-def inside(peer: Connection) -> TlsSocket:
+def inside(peer: ClientPeer) -> TlsSocket:
     """Return the socket of a connection, which has to be one with TLS."""
     assert isinstance(peer._socket, TlsSocket), "the target speaks TLS"  # noqa: S101 - for the type checker
     return peer._socket
 
 
 @case("security/end-is-announced", "SEC-009", "ERR-012", profile="security")
-def end_is_announced(scene: Scene) -> None:
+def end_is_announced(scene: ServerContext) -> None:
     """Behind a fatal error comes close_notify, and so it does when the client has ended its stream."""
     tls_of(scene)
     refused = scene.open()
@@ -364,7 +364,7 @@ def end_is_announced(scene: Scene) -> None:
 
 
 @case("security/answers-after-close-notify", "SEC-010", "LIM-011", needs=("delay",), profile="security", seconds=0.4)
-def answers_after_close_notify(scene: Scene) -> None:
+def answers_after_close_notify(scene: ServerContext) -> None:
     """A client that says close_notify still gets the answers that it is owed."""
     tls_of(scene)
     peer = scene.connect()
@@ -376,7 +376,7 @@ def answers_after_close_notify(scene: Scene) -> None:
 
 
 @case("security/cut-off-stream-is-lost", "SEC-010", needs=("delay",), profile="security", seconds=0.5)
-def cut_off(scene: Scene) -> None:
+def cut_off(scene: ServerContext) -> None:
     """A stream that ends without close_notify is a lost connection: nothing more is sent on it."""
     tls_of(scene)
     peer, witness = scene.connect(), scene.connect()
@@ -392,13 +392,13 @@ def cut_off(scene: Scene) -> None:
     raise Violation("an answer was sent on a connection that was cut off", received=codec.shorten(message))
 
 
-def delayed(scene: Scene, peer: Connection) -> Message:
+def delayed(scene: ServerContext, peer: ClientPeer) -> Message:
     """Return a request whose answer takes a while."""
     return peer.request_message("conformance.delay", {"delay_ms": int(DELAY_MS * scene.time_scale), "value": 1})
 
 
 @case("security/long-frames", "FRM-009", "REQ-001", needs=("echo",), profile="security", seconds=0.3)
-def long_frames(scene: Scene) -> None:
+def long_frames(scene: ServerContext) -> None:
     """A frame of many records of TLS comes through both ways, and so do many frames in one record."""
     tls_of(scene)
     peer = scene.connect()
@@ -413,7 +413,7 @@ def long_frames(scene: Scene) -> None:
 
 
 @case("security/broken-record", "ISO-006", "SEC-007", profile="security")
-def broken_record(scene: Scene) -> None:
+def broken_record(scene: ServerContext) -> None:
     """Octets that are no record of TLS, amid a connection, end it and no other."""
     tls_of(scene)
     live, peer = scene.connect(), scene.connect()

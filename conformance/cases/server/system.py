@@ -10,14 +10,14 @@ from typing import Any
 from conformance.core.verdicts import Violation
 from conformance.harness.case import Case, add
 from conformance.harness.decorators import case
-from conformance.harness.server_context import Scene
+from conformance.harness.server_context import ServerContext
 from conformance.protocol import codec, schemas
 
 ROUNDING_SECONDS = 1.0
 
 
 @case("system/ping", "SYS-003")
-def ping(scene: Scene) -> None:
+def ping(scene: ServerContext) -> None:
     """A ping is answered with status pong, in any application."""
     for app in ("conformance", scene.name("app")):
         answer = scene.connect(app=app).request("system", {"action": "ping"})
@@ -26,7 +26,7 @@ def ping(scene: Scene) -> None:
 
 
 @case("system/get-time", "SYS-004")
-def get_time(scene: Scene) -> None:
+def get_time(scene: ServerContext) -> None:
     """get_time gives one moment twice, as Unix time and in RFC 3339 with offset zero, and time does not go back."""
     peer = scene.connect()
     times = []
@@ -44,7 +44,7 @@ def get_time(scene: Scene) -> None:
 
 
 @case("system/further-members-are-ignored", "SYS-005")
-def further_members_are_ignored(scene: Scene) -> None:
+def further_members_are_ignored(scene: ServerContext) -> None:
     """Members that an action does not define change nothing."""
     peer = scene.connect()
     for action in ("ping", "get_time"):
@@ -53,7 +53,7 @@ def further_members_are_ignored(scene: Scene) -> None:
             raise Violation("a further member of a system request was not ignored", received=codec.shorten(payload))
 
 
-def refused(scene: Scene, payload: Any, code: str) -> None:
+def refused(scene: ServerContext, payload: Any, code: str) -> None:
     """Send a system request that is refused, behind one that is not."""
     peer = scene.connect()
     peer.expect_silence()

@@ -20,7 +20,7 @@ from conformance.cases.server.discovery.helpers import (
     turned,
 )
 from conformance.core.verdicts import Violation
-from conformance.harness.server_context import Scene
+from conformance.harness.server_context import ServerContext
 from conformance.protocol import codec
 from conformance.protocol.codec import Message
 
@@ -29,7 +29,7 @@ ROUNDS = 20
 
 
 @discovery_case("first-instance-registers-the-service", "DSC-007", "DSC-010", "DSC-013")
-def first_instance(scene: Scene) -> None:
+def first_instance(scene: ServerContext) -> None:
     """The first instance is an event on both channels, which show what an answer shows then."""
     registry = Registry(scene)
     made = instance("one", connections=3)
@@ -39,7 +39,7 @@ def first_instance(scene: Scene) -> None:
 
 
 @discovery_case("unhealthy-first-instance-registers-the-service", "DSC-010", "DSC-013")
-def unhealthy_first(scene: Scene) -> None:
+def unhealthy_first(scene: ServerContext) -> None:
     """A service whose first instance is not healthy is registered all the same, as what it is."""
     registry = Registry(scene)
     made = instance("one", healthy=False)
@@ -48,7 +48,7 @@ def unhealthy_first(scene: Scene) -> None:
 
 
 @discovery_case("second-instance-is-an-event-of-its-own", "DSC-007", "DSC-014")
-def second_instance(scene: Scene) -> None:
+def second_instance(scene: ServerContext) -> None:
     """A second healthy instance is added, and the service is what it was."""
     registry = Registry(scene)
     registry.put(instance("one"))
@@ -58,7 +58,7 @@ def second_instance(scene: Scene) -> None:
 
 
 @discovery_case("healthy-second-instance-changes-the-service", "DSC-007", "DSC-012")
-def healthy_second(scene: Scene) -> None:
+def healthy_second(scene: ServerContext) -> None:
     """A healthy instance beside an unhealthy one makes the service healthy."""
     registry = Registry(scene)
     registry.put(instance("one", healthy=False))
@@ -68,7 +68,7 @@ def healthy_second(scene: Scene) -> None:
 
 
 @discovery_case("health-of-the-only-instance", "DSC-009", "DSC-012", "DSC-013")
-def only_health(scene: Scene) -> None:
+def only_health(scene: ServerContext) -> None:
     """When the only instance falls ill or recovers, so does the service."""
     registry = Registry(scene)
     registry.put(instance("one"))
@@ -82,7 +82,7 @@ def only_health(scene: Scene) -> None:
 
 
 @discovery_case("health-of-one-of-two-instances", "DSC-009", "DSC-014")
-def one_of_two(scene: Scene) -> None:
+def one_of_two(scene: ServerContext) -> None:
     """While another instance is healthy, the service stays what it is."""
     registry = Registry(scene)
     registry.put(instance("one"), instance("two"))
@@ -95,7 +95,7 @@ def one_of_two(scene: Scene) -> None:
 
 
 @discovery_case("removing-one-of-two-instances", "DSC-008", "DSC-014")
-def removing_one(scene: Scene) -> None:
+def removing_one(scene: ServerContext) -> None:
     """An instance that is not the last is removed, and the service is what it was."""
     registry = Registry(scene)
     registry.put(instance("one", connections=2), instance("two"))
@@ -106,7 +106,7 @@ def removing_one(scene: Scene) -> None:
 
 
 @discovery_case("removing-the-healthy-instance-changes-the-service", "DSC-008", "DSC-012")
-def removing_the_healthy(scene: Scene) -> None:
+def removing_the_healthy(scene: ServerContext) -> None:
     """A service that loses its only healthy instance is not healthy any more."""
     registry = Registry(scene)
     registry.put(instance("one"), instance("two", healthy=False))
@@ -118,7 +118,7 @@ def removing_the_healthy(scene: Scene) -> None:
 
 
 @discovery_case("removing-the-last-instance-unregisters-the-service", "DSC-008", "DSC-011", "DSC-013")
-def removing_the_last(scene: Scene) -> None:
+def removing_the_last(scene: ServerContext) -> None:
     """With its last instance a service goes, and both are told of as they were."""
     for healthy in (True, False):
         registry = Registry(scene)
@@ -132,7 +132,7 @@ def removing_the_last(scene: Scene) -> None:
 
 
 @discovery_case("service-comes-back", "DSC-010", "DSC-011")
-def comes_back(scene: Scene) -> None:
+def comes_back(scene: ServerContext) -> None:
     """A service that has gone and comes back is registered again."""
     registry = Registry(scene)
     for _ in range(3):
@@ -143,7 +143,7 @@ def comes_back(scene: Scene) -> None:
 
 
 @discovery_case("no-change-no-event", "DSC-014")
-def no_change(scene: Scene) -> None:
+def no_change(scene: ServerContext) -> None:
     """An instance that is set to what it is, or gets more connections, is no event; answers show the connections."""
     registry = Registry(scene)
     registry.put(instance("one"))
@@ -154,7 +154,7 @@ def no_change(scene: Scene) -> None:
 
 
 @discovery_case("moved-instance-is-removed-and-added", "DSC-007", "DSC-008", "DSC-015")
-def moved(scene: Scene) -> None:
+def moved(scene: ServerContext) -> None:
     """An instance that takes requests on another channel from now on is another instance of the same id."""
     registry = Registry(scene)
     registry.put(instance("one"), instance("two"))
@@ -165,7 +165,7 @@ def moved(scene: Scene) -> None:
 
 
 @discovery_case("moved-only-instance-registers-anew", "DSC-010", "DSC-011", "DSC-014", "DSC-015")
-def moved_alone(scene: Scene) -> None:
+def moved_alone(scene: ServerContext) -> None:
     """When the only instance moves, and falls ill on the way, the service goes and comes back."""
     registry = Registry(scene)
     registry.put(instance("one"))
@@ -181,7 +181,7 @@ def moved_alone(scene: Scene) -> None:
 
 
 @discovery_case("removing-nothing-is-no-event", "DSC-014", "REQ-013")
-def removing_nothing(scene: Scene) -> None:
+def removing_nothing(scene: ServerContext) -> None:
     """An instance that is not there cannot be removed, and nobody is told that it was."""
     registry = Registry(scene)
     registry.put(instance("one"))
@@ -194,7 +194,7 @@ def removing_nothing(scene: Scene) -> None:
 
 
 @discovery_case("each-channel-has-its-events-alone", "DSC-007", "DSC-010", "SUB-004")
-def one_channel(scene: Scene) -> None:
+def one_channel(scene: ServerContext) -> None:
     """Who subscribes to one of the channels gets the events of that channel."""
     registry = Registry(scene)
     listeners = {channel: scene.connect() for channel in (SERVICES, INSTANCES)}
@@ -208,7 +208,7 @@ def one_channel(scene: Scene) -> None:
 
 
 @discovery_case("long-history", "DSC-014", "DSC-015", "DSC-012", "DSC-004")
-def long_history(scene: Scene) -> None:
+def long_history(scene: ServerContext) -> None:
     """Sixty changes at random, sent at once, are told of in their order, and lead to what the answers show."""
     registry = Registry(scene)
     current: dict[str, dict[str, Any]] = {}
@@ -252,7 +252,7 @@ def _after(service: str, current: dict[str, dict[str, Any]], name: str, made: di
 
 
 @discovery_case("event-precedes-the-answer-that-shows-it", "DSC-016")
-def event_first(scene: Scene) -> None:
+def event_first(scene: ServerContext) -> None:
     """Whoever is subscribed has got the event before an answer shows the change, whenever it asks."""
     registry = Registry(scene)
     known: set[str] = set()
@@ -282,7 +282,7 @@ def _watch_for_the_answer(registry: Registry, asked: Message, known: set[str]) -
 
 
 @discovery_case("events-precede-the-answer-on-one-connection", "DSC-016", "SUB-016")
-def own_change(scene: Scene) -> None:
+def own_change(scene: ServerContext) -> None:
     """A connection that changes a service and is subscribed gets the events ahead of the answer that it did so."""
     registry = Registry(scene)
     for channel in (SERVICES, INSTANCES):
@@ -305,7 +305,7 @@ def own_change(scene: Scene) -> None:
 
 
 @discovery_case("clients-do-not-publish-events", "ISO-004", "ISO-008")
-def reserved(scene: Scene) -> None:
+def reserved(scene: ServerContext) -> None:
     """A client that publishes on the profile's channels is refused, and nobody gets it."""
     registry = Registry(scene)
     ordinary = scene.name("channel")

@@ -7,8 +7,8 @@ from typing import Any
 
 from conformance.core.verdicts import Violation
 from conformance.harness.decorators import case
-from conformance.harness.server_context import Scene
-from conformance.peers.client import Connection
+from conformance.harness.server_context import ServerContext
+from conformance.peers.client import ClientPeer
 from conformance.protocol import codec, schemas
 from conformance.protocol.codec import Message
 
@@ -51,7 +51,7 @@ class Registry:
     Cases run in parallel on one server, so what is said of other services is passed over.
     """
 
-    def __init__(self, scene: Scene) -> None:
+    def __init__(self, scene: ServerContext) -> None:
         self.service = scene.name("service")
         self.owner = scene.connect()
         self.watcher = scene.connect()
@@ -108,7 +108,7 @@ def name_in(event: Event) -> str:
     return str(payload["service"]["name"] if channel == SERVICES else payload["service_type"])
 
 
-def ask(peer: Connection, action: str, schema: str, **members: Any) -> Any:
+def ask(peer: ClientPeer, action: str, schema: str, **members: Any) -> Any:
     """Ask for services or instances and return the answer's payload, which has to be valid."""
     payload = peer.request("system", {"action": action} | members)["payload"]
     if problem := schemas.problem(schema, payload):
@@ -116,13 +116,13 @@ def ask(peer: Connection, action: str, schema: str, **members: Any) -> Any:
     return payload
 
 
-def services_named(peer: Connection, name: str) -> list[Any]:
+def services_named(peer: ClientPeer, name: str) -> list[Any]:
     """Return what a connection is told of services of a name."""
     found = ask(peer, "list_services", "services")["services"]
     return [service for service in found if service["name"] == name]
 
 
-def expect_service(peer: Connection, name: str, *, healthy: bool) -> None:
+def expect_service(peer: ClientPeer, name: str, *, healthy: bool) -> None:
     """See a service listed once, with its health."""
     found = services_named(peer, name)
     if [service["healthy"] for service in found] != [healthy]:
@@ -133,7 +133,7 @@ def expect_service(peer: Connection, name: str, *, healthy: bool) -> None:
         )
 
 
-def expect_instances(peer: Connection, name: str, *wanted: dict[str, Any]) -> None:
+def expect_instances(peer: ClientPeer, name: str, *wanted: dict[str, Any]) -> None:
     """See exactly these instances of a service, in any order."""
     payload = ask(peer, "get_service_instances", "service-instances", service_type=name)
     found = sorted(payload["instances"], key=lambda each: str(each["id"]))
@@ -147,6 +147,6 @@ def expect_instances(peer: Connection, name: str, *wanted: dict[str, Any]) -> No
 
 def discovery_case(
     name: str, *requirements: str, **options: Any
-) -> Callable[[Callable[[Scene], None]], Callable[[Scene], None]]:
+) -> Callable[[Callable[[ServerContext], None]], Callable[[ServerContext], None]]:
     """Register a case of this profile that needs the responder's services."""
     return case(f"discovery/{name}", *requirements, profile=PROFILE, needs=("services",), **options)

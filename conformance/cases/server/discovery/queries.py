@@ -22,14 +22,14 @@ from conformance.cases.server.discovery.helpers import (
 )
 from conformance.core.verdicts import Violation
 from conformance.harness.case import Case, add
-from conformance.harness.server_context import Scene
+from conformance.harness.server_context import ServerContext
 from conformance.protocol import codec
 
 MANY = 300
 
 
 @discovery_case("service-is-listed", "DSC-001", "DSC-002")
-def service_is_listed(scene: Scene) -> None:
+def service_is_listed(scene: ServerContext) -> None:
     """A service is listed once however many instances it has, and no more when the last has gone."""
     registry = Registry(scene)
     registry.put(instance("one"), instance("two"), instance("three"))
@@ -41,7 +41,7 @@ def service_is_listed(scene: Scene) -> None:
 
 
 @discovery_case("instances-are-listed", "DSC-004")
-def instances_are_listed(scene: Scene) -> None:
+def instances_are_listed(scene: ServerContext) -> None:
     """Each instance is listed once, with its channel, its health and its connections."""
     registry = Registry(scene)
     made = [instance("one"), instance("two", healthy=False, connections=7), instance("three", channel="elsewhere")]
@@ -50,7 +50,7 @@ def instances_are_listed(scene: Scene) -> None:
 
 
 @discovery_case("service-is-as-healthy-as-its-best-instance", "DSC-002")
-def health_of_a_service(scene: Scene) -> None:
+def health_of_a_service(scene: ServerContext) -> None:
     """A service is healthy while one of its instances is, and not before or behind."""
     registry = Registry(scene)
     sick = [instance("one", healthy=False), instance("two", healthy=False)]
@@ -63,7 +63,7 @@ def health_of_a_service(scene: Scene) -> None:
 
 
 @discovery_case("instance-of-another-service-is-not-shown", "DSC-004")
-def services_are_apart(scene: Scene) -> None:
+def services_are_apart(scene: ServerContext) -> None:
     """Instances of the same id in two services are two instances."""
     registry, other = Registry(scene), Registry(scene)
     registry.put(instance("same", connections=1))
@@ -75,7 +75,7 @@ def services_are_apart(scene: Scene) -> None:
 
 
 @discovery_case("unknown-service-has-no-instances", "DSC-005")
-def unknown_service(scene: Scene) -> None:
+def unknown_service(scene: ServerContext) -> None:
     """A service that does not exist has no instances, and a service that has gone has none."""
     registry = Registry(scene)
     expect_instances(registry.asker, registry.service)
@@ -86,7 +86,7 @@ def unknown_service(scene: Scene) -> None:
 
 
 @discovery_case("further-members-are-ignored", "SYS-005")
-def further_members(scene: Scene) -> None:
+def further_members(scene: ServerContext) -> None:
     """Members that the actions do not define change nothing."""
     registry = Registry(scene)
     registry.put(instance("one"))
@@ -110,7 +110,7 @@ BAD_TYPES: dict[str, dict[str, Any]] = {
 }
 
 
-def bad_type(scene: Scene, members: dict[str, Any]) -> None:
+def bad_type(scene: ServerContext, members: dict[str, Any]) -> None:
     """Ask for the instances of no service behind a question that is right."""
     peer = scene.connect()
     expect_instances(peer, scene.name("nothing"))
@@ -133,7 +133,7 @@ for _name, _members in BAD_TYPES.items():
 
 
 @discovery_case("service-of-one-application-is-not-shown-to-others", "DSC-006")
-def other_application(scene: Scene) -> None:
+def other_application(scene: ServerContext) -> None:
     """A service for one application shows in no answer and no event of another."""
     registry = Registry(scene)
     stranger = scene.connect(app=scene.name("app"))
@@ -150,7 +150,7 @@ def other_application(scene: Scene) -> None:
 
 
 @discovery_case("names-are-compared-as-they-are", "DSC-001", "DSC-004")
-def as_they_are(scene: Scene) -> None:
+def as_they_are(scene: ServerContext) -> None:
     """Services and instances whose names differ in case or blanks alone are different ones, and names may be long."""
     registry = Registry(scene)
     first = registry.service
@@ -165,7 +165,7 @@ def as_they_are(scene: Scene) -> None:
 
 
 @discovery_case("many-services-and-instances", "DSC-001", "DSC-004", seconds=0.3)
-def many(scene: Scene) -> None:
+def many(scene: ServerContext) -> None:
     """Hundreds of services, and hundreds of instances of one, are all shown."""
     registry = Registry(scene)
     first = registry.service

@@ -10,10 +10,10 @@ from conformance.cases.server.properties.messages import valid_messages
 from conformance.cases.server.properties.strategies import bodies
 from conformance.harness.decorators import case
 from conformance.harness.property_testing import for_all
-from conformance.harness.server_context import Scene
-from conformance.peers.client import Connection
+from conformance.harness.server_context import ServerContext
+from conformance.peers.client import ClientPeer
 from conformance.protocol import codec
-from conformance.targets.resource_usage import Usage
+from conformance.targets.resource_usage import ResourceUsage
 
 FRAMES = 40
 """In each example; so ``--examples 2500`` makes a hundred thousand."""
@@ -23,10 +23,10 @@ WARMING_SHARE = 0.2
 
 
 @case("properties/any-frames-leave-the-server-as-it-was", "ISO-006", "LIM-017", spawned=True, seconds=0.8)
-def any_frames(scene: Scene) -> None:
+def any_frames(scene: ServerContext) -> None:
     """Forty frames an example, valid, almost valid and anything else, leave the server serving and as big as it was."""
     app, me = scene.name("app"), "me"
-    usages: list[Usage] = []
+    usages: list[ResourceUsage] = []
 
     def holds(frames: Sequence[bytes]) -> None:
         bystander = scene.connect()
@@ -47,7 +47,7 @@ def any_frames(scene: Scene) -> None:
 LENGTH_ERRORS = st.sampled_from([0, 0, 0, 0, 0, 0, -1, 1, 5, 2**31])
 
 
-def _send(peer: Connection, frames: Sequence[bytes], *, is_open: bool) -> None:
+def _send(peer: ClientPeer, frames: Sequence[bytes], *, is_open: bool) -> None:
     """Send frames, behind a handshake or not, and drop the connection."""
     if is_open:
         peer.handshake()

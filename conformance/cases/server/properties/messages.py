@@ -12,12 +12,12 @@ from conformance.cases.server.properties.strategies import Writing, bodies, enve
 from conformance.core.verdicts import Violation
 from conformance.harness.decorators import case
 from conformance.harness.property_testing import for_all
-from conformance.harness.server_context import Scene
-from conformance.peers.client import Connection
+from conformance.harness.server_context import ServerContext
+from conformance.peers.client import ClientPeer
 from conformance.protocol import codec, oracle, schemas
 from conformance.protocol.codec import Message
 
-Sent = Callable[[Connection, str], Message]
+Sent = Callable[[ClientPeer, str], Message]
 SEQUENCES: dict[str, tuple[int, Sent]] = {
     "ping": (1, lambda peer, _: peer.ping_message()),
     "publish": (1, lambda peer, channel: peer.message("publish", channel, "äöü€😀")),
@@ -32,7 +32,7 @@ SEQUENCES: dict[str, tuple[int, Sent]] = {
 
 
 @case("properties/any-split-gives-the-same-answers", "FRM-005", "FRM-006", seconds=0.5)
-def any_split(scene: Scene) -> None:
+def any_split(scene: ServerContext) -> None:
     """However a sequence of frames is cut into segments, its answers are those to the same frames sent one by one."""
 
     def holds(example: tuple[list[str], list[int]]) -> None:
@@ -49,7 +49,7 @@ def any_split(scene: Scene) -> None:
     for_all(scene, st.tuples(kinds, st.lists(st.integers(0, 3000), max_size=12)), holds)
 
 
-def _answers(scene: Scene, kinds: list[str], cuts: list[int] | None) -> list[str]:
+def _answers(scene: ServerContext, kinds: list[str], cuts: list[int] | None) -> list[str]:
     """Send a sequence, cut at positions or frame by frame, and return what comes, without what may differ."""
     peer, channel = scene.connect(), scene.name("channel")
     peer.subscribe(channel)
@@ -71,7 +71,7 @@ def _essence(answer: Message) -> str:
 
 
 @case("properties/any-payload-comes-back", "ENC-015", "ENC-016", "SUB-012", seconds=0.3)
-def any_payload(scene: Scene) -> None:
+def any_payload(scene: ServerContext) -> None:
     """Whatever the payload of a publish is, its subscriber gets it unchanged."""
 
     def holds(payload: Any) -> None:
@@ -88,7 +88,7 @@ def any_payload(scene: Scene) -> None:
     needs=("echo",),
     seconds=0.3,
 )
-def any_envelope(scene: Scene) -> None:
+def any_envelope(scene: ServerContext) -> None:
     """Whatever a request's members are and however it is written, its echo has its payload, under its message_id."""
 
     def holds(example: tuple[dict[str, Any], Writing]) -> None:
@@ -102,7 +102,7 @@ def any_envelope(scene: Scene) -> None:
 
 
 @case("properties/any-octets-leave-others-alone", "ISO-006", seconds=0.3)
-def any_octets(scene: Scene) -> None:
+def any_octets(scene: ServerContext) -> None:
     """Whatever octets a connection sends, before the handshake and after it, another one is served."""
 
     def holds(octets: bytes) -> None:
@@ -122,7 +122,7 @@ def any_octets(scene: Scene) -> None:
     *("HSK-004", "HSK-013", "HSK-014", "ISO-001", "SYS-001", "SYS-002", "SUB-002", "SUB-003", "REQ-012"),
     seconds=0.4,
 )
-def any_body(scene: Scene) -> None:
+def any_body(scene: ServerContext) -> None:
     """A body that is a valid message with something changed gets exactly what schemas and precedence say."""
     app, me, token = scene.name("app"), "me", scene.target.access.token
 
@@ -165,7 +165,7 @@ def valid_messages(app: str, me: str, token: str | None = None) -> list[Message]
     ]
 
 
-def _expect(peer: Connection, expected: oracle.Expected) -> None:
+def _expect(peer: ClientPeer, expected: oracle.Expected) -> None:
     """Receive what has to come, and nothing else."""
     if expected.outcome == "error":
         peer.expect_error(expected.code, expected.message)

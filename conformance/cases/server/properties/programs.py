@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 from conformance.core.verdicts import Violation
 from conformance.harness.decorators import case
 from conformance.harness.property_testing import for_all
-from conformance.harness.server_context import Scene
-from conformance.peers.client import Connection
+from conformance.harness.server_context import ServerContext
+from conformance.peers.client import ClientPeer
 from conformance.protocol import codec
 from conformance.protocol.codec import Message
 from conformance.protocol.responder import RESPONDER_APP
-from conformance.protocol.server_model import Member, Model
+from conformance.protocol.server_model import Member, ServerModel
 
 SURPRISE = "a connection got something else than what was published to it"
 
@@ -42,7 +42,7 @@ class Step:
 class Client:
     """A live connection, on the wire and in the model."""
 
-    peer: Connection
+    peer: ClientPeer
     member: Member
 
 
@@ -53,9 +53,9 @@ class Machine:
         scene: opens the connections; its names make the names of the model's world.
     """
 
-    def __init__(self, scene: Scene) -> None:
+    def __init__(self, scene: ServerContext) -> None:
         self._scene = scene
-        self._model = Model()
+        self._model = ServerModel()
         self._clients: list[Client] = []
         self._apps = (RESPONDER_APP, scene.name("app"))
         self._names = [scene.name("client") for _ in range(3)]
@@ -197,7 +197,7 @@ programs = st.lists(st.lists(steps, max_size=10), max_size=10).map(lambda parts:
     *("ISO-001", "ISO-002", "ISO-003", "ISO-005", "ISO-007", "REQ-001", "REQ-005"),
     seconds=0.6,
 )
-def any_program(scene: Scene) -> None:
+def any_program(scene: ServerContext) -> None:
     """Connects, takeovers, subscribes, publishes, requests and closes in any order have the effects of the model."""
 
     def holds(program: list[Step]) -> None:

@@ -9,9 +9,9 @@ from typing import Any
 
 from conformance.cases.server.queue.helpers import FAR_FUTURE, MANY, Queue, answer_of, await_event, ids, job, queue_case
 from conformance.core.verdicts import Unsupported, Violation
-from conformance.harness.server_context import Scene
+from conformance.harness.server_context import ServerContext
 from conformance.peers.base import Ended
-from conformance.peers.client import Connection
+from conformance.peers.client import ClientPeer
 from conformance.protocol import codec
 from conformance.protocol.codec import Message
 from conformance.targets.process import ServerProcess
@@ -63,7 +63,7 @@ class Ledger:
 
 
 @queue_case("acknowledged-jobs-survive-kill", "QUE-029", "QUE-013", spawned=True, seconds=2.5)
-def survives_kill(scene: Scene) -> None:
+def survives_kill(scene: ServerContext) -> None:
     """A durable server loses nothing it acknowledged, killed three times (with --soak 200 times) at any moment."""
     ledger = Ledger()
     name = scene.name("queue")
@@ -75,7 +75,7 @@ def survives_kill(scene: Scene) -> None:
 
 
 @queue_case("acknowledged-jobs-survive-shutdown", "QUE-029", spawned=True, seconds=1.5)
-def survives_shutdown(scene: Scene) -> None:
+def survives_shutdown(scene: ServerContext) -> None:
     """A durable server that is asked to stop has lost nothing it acknowledged either."""
     ledger = Ledger()
     name = scene.name("queue")
@@ -86,7 +86,7 @@ def survives_shutdown(scene: Scene) -> None:
 
 
 @queue_case("states-survive-kill", "QUE-029", "QUE-005", "QUE-022", "QUE-012", spawned=True, seconds=1.0)
-def states_survive(scene: Scene) -> None:
+def states_survive(scene: ServerContext) -> None:
     """Delays, counts and known ids survive, and so do priorities, the order and what is in a job; leases do not."""
     name = scene.name("queue")
     names = ids(scene, 7)
@@ -116,7 +116,7 @@ def states_survive(scene: Scene) -> None:
 
 
 @queue_case("delayed-job-is-told-of-after-kill", "QUE-029", "QUE-027", "QUE-024", spawned=True, seconds=2.0)
-def told_after_kill(scene: Scene) -> None:
+def told_after_kill(scene: ServerContext) -> None:
     """A job whose delay ends after the server was killed and started again becomes due and is an event by itself."""
     name = scene.name("queue")
     (delayed,) = ids(scene, 1)
@@ -135,7 +135,7 @@ def told_after_kill(scene: Scene) -> None:
 
 
 @queue_case("applications-are-apart-after-kill", "QUE-029", "QUE-023", spawned=True, seconds=1.0)
-def apart_after_kill(scene: Scene) -> None:
+def apart_after_kill(scene: ServerContext) -> None:
     """Jobs of the same id in queues of the same name come back to their applications."""
     name, (identity,) = scene.name("queue"), ids(scene, 1)
     apps = [scene.name("app"), scene.name("app")]
@@ -152,7 +152,7 @@ def apart_after_kill(scene: Scene) -> None:
                     raise Violation("a job of another application came back", received=codec.shorten(found))
 
 
-def _durable(scene: Scene, name: str) -> Queue:
+def _durable(scene: ServerContext, name: str) -> Queue:
     queue = Queue(scene, name=name)
     payload = (queue.peer.acknowledgement or {})["payload"]
     if payload.get("queue") != {"durable": True} | (payload.get("queue") or {}):
@@ -160,7 +160,9 @@ def _durable(scene: Scene, name: str) -> Queue:
     return queue
 
 
-def _round(scene: Scene, state: Path, name: str, ledger: Ledger, end: Callable[[ServerProcess], object]) -> None:
+def _round(
+    scene: ServerContext, state: Path, name: str, ledger: Ledger, end: Callable[[ServerProcess], object]
+) -> None:
     """Start a server, compare what it has with the ledger, let it work for several clients, and end it meanwhile."""
     with scene.own_server(state) as process:
         worker = _durable(scene, name)
@@ -190,7 +192,7 @@ class _Traffic:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
-        self._waiting: dict[Connection, dict[str, Callable[[], None]]] = {}
+        self._waiting: dict[ClientPeer, dict[str, Callable[[], None]]] = {}
 
     @property
     def count(self) -> int:
@@ -203,7 +205,7 @@ class _Traffic:
         requests = [(queue.message("enqueue", job=job(name)), self._enqueued(name)) for name in names]
         self._send(queue, requests)
 
-    def report(self, worker: Queue, names: list[str], scene: Scene) -> None:
+    def report(self, worker: Queue, names: list[str], scene: ServerContext) -> None:
         """Complete about half of the jobs, let some fail and some be tried again, and keep the others leased."""
         requests = []
         for name in names:
@@ -236,7 +238,7 @@ class _Traffic:
         self._waiting[queue.peer] = {message["message_id"]: done for message, done in requests}
         queue.peer.send(*(message for message, _ in requests))
 
-    def _take(self, peer: Connection, message: Message) -> None:
+    def _take(self, peer: ClientPeer, message: Message) -> None:
         done = self._waiting[peer].pop(message["reply_to"] or "", None)
         if done:
             answer_of(message, "queue-ok", "a request")

@@ -15,11 +15,11 @@ from conformance.cases.server.queue.helpers import (
     queue_case,
     watched,
 )
-from conformance.harness.server_context import Scene
+from conformance.harness.server_context import ServerContext
 
 
 @queue_case("event-when-a-job-is-enqueued", "QUE-024", "QUE-026")
-def event_enqueued(scene: Scene) -> None:
+def event_enqueued(scene: ServerContext) -> None:
     """Subscribers have the event before the enqueue is answered, and one event can stand for many jobs."""
     queue, watcher = watched(scene)
     names = ids(scene, 11)
@@ -30,7 +30,7 @@ def event_enqueued(scene: Scene) -> None:
 
 
 @queue_case("event-precedes-the-answer", "QUE-026")
-def event_first(scene: Scene) -> None:
+def event_first(scene: ServerContext) -> None:
     """A connection that is subscribed itself gets the event ahead of its own answer, to an enqueue and to a retry."""
     queue = Queue(scene)
     queue.peer.subscribe(queue.channel)
@@ -44,7 +44,7 @@ def event_first(scene: Scene) -> None:
 
 
 @queue_case("event-when-a-job-is-tried-again", "QUE-024", "QUE-026")
-def event_retried(scene: Scene) -> None:
+def event_retried(scene: ServerContext) -> None:
     """A retry without a delay is an event."""
     queue, watcher = watched(scene)
     (name,) = ids(scene, 1)
@@ -56,7 +56,7 @@ def event_retried(scene: Scene) -> None:
 
 
 @queue_case("event-when-a-delay-is-over", "QUE-024", "QUE-027", "QUE-025", seconds=0.3)
-def event_delay(scene: Scene) -> None:
+def event_delay(scene: ServerContext) -> None:
     """A delayed job is an event when it becomes due, and not before."""
     queue, watcher = watched(scene)
     (name,) = ids(scene, 1)
@@ -70,7 +70,7 @@ def event_delay(scene: Scene) -> None:
 
 
 @queue_case("event-when-a-lease-is-over", "QUE-024", "QUE-015", seconds=0.3)
-def event_lease(scene: Scene) -> None:
+def event_lease(scene: ServerContext) -> None:
     """A job whose lease has passed is an event, and so is one whose connection has ended."""
     queue, watcher = watched(scene)
     (name,) = ids(scene, 1)
@@ -86,7 +86,7 @@ def event_lease(scene: Scene) -> None:
 
 
 @queue_case("event-for-every-queue", "QUE-024", "QUE-014")
-def event_for_every_queue(scene: Scene) -> None:
+def event_for_every_queue(scene: ServerContext) -> None:
     """When a connection ends that holds jobs of two queues, both have their event, though other jobs wait there."""
     queues = [watched(scene), watched(scene)]
     holder = scene.connect()
@@ -101,7 +101,7 @@ def event_for_every_queue(scene: Scene) -> None:
 
 
 @queue_case("one-event-for-one-job", "QUE-025", seconds=0.2)
-def one_event(scene: Scene) -> None:
+def one_event(scene: ServerContext) -> None:
     """A job that has become due is told of once, and not again while it waits."""
     queue, watcher = watched(scene)
     queue.enqueue(job(*ids(scene, 1)))
@@ -111,7 +111,7 @@ def one_event(scene: Scene) -> None:
 
 
 @queue_case("no-event-without-a-job", "QUE-025")
-def no_event(scene: Scene) -> None:
+def no_event(scene: ServerContext) -> None:
     """Nothing is told when no job has become due."""
     queue, watcher = watched(scene)
     name, late = ids(scene, 2)
@@ -127,7 +127,7 @@ def no_event(scene: Scene) -> None:
 
 
 @queue_case("events-of-one-queue", "QUE-024", "QUE-023")
-def events_of_one_queue(scene: Scene) -> None:
+def events_of_one_queue(scene: ServerContext) -> None:
     """Events go to those who are subscribed to this queue in this application."""
     queue, watcher = watched(scene)
     other = Queue(scene)
@@ -141,7 +141,7 @@ def events_of_one_queue(scene: Scene) -> None:
 
 
 @queue_case("clients-do-not-publish-events", "ISO-004", "ISO-008")
-def reserved(scene: Scene) -> None:
+def reserved(scene: ServerContext) -> None:
     """A client that publishes on the profile's channels is refused, and nobody gets it."""
     queue, watcher = watched(scene)
     watcher.peer.subscribe(MANAGER)

@@ -8,8 +8,8 @@ from typing import Any
 
 from conformance.core.verdicts import Violation
 from conformance.harness.decorators import case
-from conformance.harness.server_context import Scene
-from conformance.peers.client import Connection
+from conformance.harness.server_context import ServerContext
+from conformance.peers.client import ClientPeer
 from conformance.protocol import codec, schemas
 from conformance.protocol.codec import Message
 
@@ -27,12 +27,12 @@ SHORT_LEASE_MS, LONG_LEASE_MS = 150, 700
 class Queue:
     """A queue with a name of its own, as one connection sees it."""
 
-    def __init__(self, scene: Scene, peer: Connection | None = None, name: str = "") -> None:
+    def __init__(self, scene: ServerContext, peer: ClientPeer | None = None, name: str = "") -> None:
         self.scene = scene
         self.peer = peer or scene.connect()
         self.name = name or scene.name("queue")
 
-    def seen_by(self, peer: Connection) -> Queue:
+    def seen_by(self, peer: ClientPeer) -> Queue:
         """Return the same queue as another connection sees it."""
         return Queue(self.scene, peer, self.name)
 
@@ -159,12 +159,12 @@ def job(name: str, **members: Any) -> dict[str, Any]:
     return {"id": name, "type": "work", "data": {"for": name}} | members
 
 
-def queue_case(name: str, *requirements: str, **options: Any) -> Callable[[Callable[[Scene], None]], Any]:
+def queue_case(name: str, *requirements: str, **options: Any) -> Callable[[Callable[[ServerContext], None]], Any]:
     """Register a case of this profile."""
     return case(f"queue/{name}", *requirements, profile=PROFILE, **options)
 
 
-def ids(scene: Scene, count: int) -> list[str]:
+def ids(scene: ServerContext, count: int) -> list[str]:
     """Return ids of jobs that nobody else uses."""
     first = scene.name("job")
     return [f"{first}-{number}" for number in range(count)]
@@ -191,7 +191,7 @@ def expect_event(queue: Queue, message: Message) -> None:
         )
 
 
-def watched(scene: Scene) -> tuple[Queue, Queue]:
+def watched(scene: ServerContext) -> tuple[Queue, Queue]:
     """Return a queue, and the same as a connection sees it that is subscribed to its events."""
     queue = Queue(scene)
     watcher = queue.other_peer()

@@ -20,13 +20,13 @@ from conformance.cases.server.queue.helpers import (
 )
 from conformance.core.verdicts import Violation
 from conformance.harness.case import Case, add
-from conformance.harness.server_context import Scene
-from conformance.peers.client import Connection
+from conformance.harness.server_context import ServerContext
+from conformance.peers.client import ClientPeer
 from conformance.protocol import codec
 
 
 @queue_case("consumers-never-share-a-job", "QUE-013", seconds=0.2)
-def consumers_never_share(scene: Scene) -> None:
+def consumers_never_share(scene: ServerContext) -> None:
     """Four connections that ask at the same time for all jobs get each job once."""
     queue = Queue(scene)
     names = ids(scene, 200)
@@ -45,13 +45,13 @@ def consumers_never_share(scene: Scene) -> None:
         )
 
 
-ENDS: dict[str, Callable[[Connection], None]] = {
-    "end-of-stream": Connection.end_sending,
-    "reset": Connection.reset,
+ENDS: dict[str, Callable[[ClientPeer], None]] = {
+    "end-of-stream": ClientPeer.end_sending,
+    "reset": ClientPeer.reset,
 }
 
 
-def lease_ends_with(scene: Scene, end: Callable[[Connection], None]) -> None:
+def lease_ends_with(scene: ServerContext, end: Callable[[ClientPeer], None]) -> None:
     """End the connection that holds leases, and have the jobs handed out to another one."""
     queue = Queue(scene)
     names = ids(scene, 3)
@@ -78,7 +78,7 @@ for _name, _end in ENDS.items():
 
 
 @queue_case("lease-ends-with-a-takeover", "QUE-014", "QUE-021")
-def lease_ends_with_takeover(scene: Scene) -> None:
+def lease_ends_with_takeover(scene: ServerContext) -> None:
     """A connection that takes another one's place has none of its leases."""
     queue = Queue(scene)
     (name,) = ids(scene, 1)
@@ -92,7 +92,7 @@ def lease_ends_with_takeover(scene: Scene) -> None:
 
 
 @queue_case("lease-ends-by-time", "QUE-015", "QUE-017", "QUE-021", seconds=0.3)
-def lease_ends_by_time(scene: Scene) -> None:
+def lease_ends_by_time(scene: ServerContext) -> None:
     """A job whose lease has passed is handed out again as it was, and its holder has no say any more."""
     queue = Queue(scene)
     (name,) = ids(scene, 1)
@@ -107,7 +107,7 @@ def lease_ends_by_time(scene: Scene) -> None:
 
 
 @queue_case("lease-lasts", "QUE-016", "QUE-013", seconds=0.8)
-def lease_lasts(scene: Scene) -> None:
+def lease_lasts(scene: ServerContext) -> None:
     """Until its lease has passed a job is handed out to nobody, not even its holder, who can still report on it."""
     queue = Queue(scene)
     name, other = ids(scene, 2)
@@ -131,7 +131,7 @@ def lease_lasts(scene: Scene) -> None:
 
 
 @queue_case("lease-without-a-time-lasts", "QUE-016")
-def default_lease(scene: Scene) -> None:
+def default_lease(scene: ServerContext) -> None:
     """Without lease_ms a lease does not end at once."""
     queue = Queue(scene)
     (name,) = ids(scene, 1)
@@ -144,7 +144,7 @@ def default_lease(scene: Scene) -> None:
 
 
 @queue_case("returned-job-keeps-its-place", "QUE-010", "QUE-014")
-def keeps_its_place(scene: Scene) -> None:
+def keeps_its_place(scene: ServerContext) -> None:
     """A job that comes back is ahead of those that were enqueued behind it."""
     queue = Queue(scene)
     names = ids(scene, 3)
@@ -160,7 +160,7 @@ def keeps_its_place(scene: Scene) -> None:
 
 
 @queue_case("lease-of-several-jobs-ends-by-time", "QUE-015", "QUE-010", "QUE-022", "QUE-021", seconds=0.4)
-def several_end_by_time(scene: Scene) -> None:
+def several_end_by_time(scene: ServerContext) -> None:
     """All jobs that were handed out together come back, to their places, whatever their holder asks meanwhile."""
     queue, watcher = watched(scene)
     names = ids(scene, 4)
@@ -174,7 +174,7 @@ def several_end_by_time(scene: Scene) -> None:
 
 
 @queue_case("lease-is-not-ended-by-an-earlier-one", "QUE-016", "QUE-013", seconds=0.5)
-def not_ended_by_an_earlier_one(scene: Scene) -> None:
+def not_ended_by_an_earlier_one(scene: ServerContext) -> None:
     """A lease lasts although an earlier one of the job would have passed meanwhile, and its holder has gone."""
     queue = Queue(scene)
     (name,) = ids(scene, 1)
@@ -192,7 +192,7 @@ def not_ended_by_an_earlier_one(scene: Scene) -> None:
 
 
 @queue_case("lease-of-a-former-holder-ends-alone", "QUE-016", seconds=0.4)
-def former_holder(scene: Scene) -> None:
+def former_holder(scene: ServerContext) -> None:
     """When a connection ends whose lease had passed before, the job stays leased to the next one."""
     queue = Queue(scene)
     (name,) = ids(scene, 1)
@@ -207,7 +207,7 @@ def former_holder(scene: Scene) -> None:
 
 
 @queue_case("longest-lease-lasts", "QUE-016")
-def longest_lease(scene: Scene) -> None:
+def longest_lease(scene: ServerContext) -> None:
     """The longest lease that can be asked for does not end at once."""
     queue = Queue(scene)
     (name,) = ids(scene, 1)
@@ -218,20 +218,20 @@ def longest_lease(scene: Scene) -> None:
     queue.report("job_completed", name)
 
 
-def owe_and_end(scene: Scene, peer: Connection) -> None:
+def owe_and_end(scene: ServerContext, peer: ClientPeer) -> None:
     """Have a connection wait for an answer that takes long, and end its stream."""
     peer.send(peer.request_message("conformance.delay", {"delay_ms": int(4000 * scene.time_scale), "value": 1}))
     peer.end_sending()
 
 
-LEFT: dict[str, tuple[tuple[str, ...], Callable[[Scene, Connection], None]]] = {
+LEFT: dict[str, tuple[tuple[str, ...], Callable[[ServerContext, ClientPeer], None]]] = {
     "a-fatal-error": ((), lambda _scene, peer: peer.send_octets(b"\xff" * 4)),
     "being-dropped": (("close",), lambda _scene, peer: peer.send(peer.request_message("conformance.close", {}))),
     "an-end-of-stream-while-an-answer-is-owed": (("delay",), owe_and_end),
 }
 
 
-def lease_ends_with_leaving(scene: Scene, leave: Callable[[Scene, Connection], None]) -> None:
+def lease_ends_with_leaving(scene: ServerContext, leave: Callable[[ServerContext, ClientPeer], None]) -> None:
     """Have a connection leave the state open, and its job handed out to another one within a second."""
     queue = Queue(scene)
     (name,) = ids(scene, 1)
@@ -256,7 +256,7 @@ for _name, (_needs, _leave) in LEFT.items():
 
 
 @queue_case("nobody-gets-a-job-for-the-dead", "QUE-014", seconds=0.3)
-def for_the_dead(scene: Scene) -> None:
+def for_the_dead(scene: ServerContext) -> None:
     """A job that was on its way to a connection that is no more is handed out again within a second."""
     queue = Queue(scene)
     for name in ids(scene, 10):
@@ -269,7 +269,7 @@ def for_the_dead(scene: Scene) -> None:
 
 
 @queue_case("two-ask-for-one-job", "QUE-013", "QUE-009", seconds=0.2)
-def two_ask(scene: Scene) -> None:
+def two_ask(scene: ServerContext) -> None:
     """Of two connections that ask for the only job at the same moment, one gets it."""
     queue = Queue(scene)
     workers = queue.other_peer(), queue.other_peer()
@@ -284,7 +284,7 @@ def two_ask(scene: Scene) -> None:
 
 
 @queue_case("two-enqueue-the-same", "QUE-005", "QUE-004", seconds=0.2)
-def two_enqueue(scene: Scene) -> None:
+def two_enqueue(scene: ServerContext) -> None:
     """A job that two connections enqueue at the same moment is one job."""
     queue = Queue(scene)
     clients = queue.other_peer(), queue.other_peer()
@@ -301,7 +301,7 @@ def two_enqueue(scene: Scene) -> None:
 
 
 @queue_case("returned-job-stays-behind-urgent-ones", "QUE-010")
-def behind_urgent(scene: Scene) -> None:
+def behind_urgent(scene: ServerContext) -> None:
     """A job that comes back is handed out behind a more urgent one."""
     queue = Queue(scene)
     low, urgent = ids(scene, 2)
@@ -313,7 +313,7 @@ def behind_urgent(scene: Scene) -> None:
 
 
 @queue_case("delayed-job-has-its-place", "QUE-010", "QUE-027", seconds=0.4)
-def delayed_place(scene: Scene) -> None:
+def delayed_place(scene: ServerContext) -> None:
     """A job that was delayed is ahead of those that were enqueued behind it, once it is due."""
     queue = Queue(scene)
     names = ids(scene, 3)

@@ -20,12 +20,12 @@ from conformance.cases.server.queue.helpers import (
 )
 from conformance.core.verdicts import Violation
 from conformance.harness.case import Case, add
-from conformance.harness.server_context import Scene
+from conformance.harness.server_context import ServerContext
 from conformance.protocol import codec, schemas
 
 
 @queue_case("job-is-handed-out", "QUE-004", "QUE-009", "QUE-012")
-def job_is_handed_out(scene: Scene) -> None:
+def job_is_handed_out(scene: ServerContext) -> None:
     """A job that one connection enqueues is handed out to another, once."""
     queue = Queue(scene)
     (name,) = ids(scene, 1)
@@ -50,7 +50,7 @@ PLAIN: tuple[Any, ...] = (None, "x", -0.5, [], False)
 
 
 @queue_case("job-keeps-its-members", "QUE-012", "QUE-004")
-def job_keeps_members(scene: Scene) -> None:
+def job_keeps_members(scene: ServerContext) -> None:
     """A job is handed out with all the members that it came with, known or not, and data of any shape."""
     queue = Queue(scene)
     names = ids(scene, 1 + len(PLAIN))
@@ -69,7 +69,7 @@ def job_keeps_members(scene: Scene) -> None:
 
 
 @queue_case("job-gets-defaults", "QUE-012")
-def job_gets_defaults(scene: Scene) -> None:
+def job_gets_defaults(scene: ServerContext) -> None:
     """A job of nothing but an id is handed out with the defaults, and with no other members."""
     queue = Queue(scene)
     (name,) = ids(scene, 1)
@@ -88,7 +88,7 @@ def job_gets_defaults(scene: Scene) -> None:
 
 
 @queue_case("urgent-jobs-first", "QUE-010")
-def urgent_first(scene: Scene) -> None:
+def urgent_first(scene: ServerContext) -> None:
     """The largest priority comes first, and among equals the one that was enqueued first."""
     queue = Queue(scene)
     most = 9_007_199_254_740_991
@@ -100,7 +100,7 @@ def urgent_first(scene: Scene) -> None:
 
 
 @queue_case("one-at-a-time-in-order", "QUE-010", "QUE-009")
-def one_at_a_time(scene: Scene) -> None:
+def one_at_a_time(scene: ServerContext) -> None:
     """Without a count one job is handed out, and the jobs come in the order in which they were enqueued."""
     queue = Queue(scene)
     names = ids(scene, 5)
@@ -115,7 +115,7 @@ def one_at_a_time(scene: Scene) -> None:
 
 
 @queue_case("as-many-as-asked-for", "QUE-009")
-def as_many_as_asked(scene: Scene) -> None:
+def as_many_as_asked(scene: ServerContext) -> None:
     """As many are handed out as were asked for, and what is there when that is less."""
     queue = Queue(scene)
     names = ids(scene, 5)
@@ -126,7 +126,7 @@ def as_many_as_asked(scene: Scene) -> None:
 
 
 @queue_case("thousand-jobs-at-once", "QUE-009", "QUE-010", seconds=0.3)
-def thousand(scene: Scene) -> None:
+def thousand(scene: ServerContext) -> None:
     """A thousand jobs can be handed out in one answer."""
     queue = Queue(scene)
     names = ids(scene, MANY)
@@ -135,7 +135,7 @@ def thousand(scene: Scene) -> None:
 
 
 @queue_case("jobs-that-fit-into-a-message", "QUE-009", "QUE-010", "LIM-001", seconds=0.3)
-def jobs_that_fit(scene: Scene) -> None:
+def jobs_that_fit(scene: ServerContext) -> None:
     """Jobs that together are longer than a message are handed out in several, as many in each as fit, and in order."""
     queue = Queue(scene)
     limit = queue.peer.limit("max_frame_bytes") or CUSTOMARY_FRAME_BYTES
@@ -149,7 +149,7 @@ def jobs_that_fit(scene: Scene) -> None:
 
 
 @queue_case("job-that-cannot-be-handed-out-is-refused", "QUE-008", seconds=0.2)
-def too_long(scene: Scene) -> None:
+def too_long(scene: ServerContext) -> None:
     """A job as long as a message may just be is refused, or handed out."""
     queue = Queue(scene)
     limit = queue.peer.limit("max_frame_bytes") or CUSTOMARY_FRAME_BYTES
@@ -169,7 +169,7 @@ def too_long(scene: Scene) -> None:
 
 
 @queue_case("job-of-some-length-is-taken", "QUE-030", seconds=0.2)
-def long_job(scene: Scene) -> None:
+def long_job(scene: ServerContext) -> None:
     """A job that leaves room for 4096 octets around it in a message is taken and handed out."""
     queue = Queue(scene)
     limit = queue.peer.limit("max_frame_bytes") or CUSTOMARY_FRAME_BYTES
@@ -187,7 +187,7 @@ def long_job(scene: Scene) -> None:
 
 
 @queue_case("requests-are-acted-upon-in-order", "QUE-003")
-def in_order(scene: Scene) -> None:
+def in_order(scene: ServerContext) -> None:
     """Requests that are sent at once do one after the other what they say."""
     queue = Queue(scene)
     name, other = ids(scene, 2)
@@ -213,7 +213,7 @@ def in_order(scene: Scene) -> None:
 
 
 @queue_case("empty-queue-is-answered-at-once", "QUE-003", "QUE-009")
-def empty_at_once(scene: Scene) -> None:
+def empty_at_once(scene: ServerContext) -> None:
     """A dequeue does not wait for a job that is enqueued behind it, and one behind a retry gets that job."""
     queue = Queue(scene)
     (name,) = ids(scene, 1)
@@ -235,7 +235,7 @@ def empty_at_once(scene: Scene) -> None:
 
 
 @queue_case("names-are-compared-as-they-are", "QUE-004", "QUE-022", "QUE-024")
-def names_as_they_are(scene: Scene) -> None:
+def names_as_they_are(scene: ServerContext) -> None:
     """Names of queues and jobs that differ in case or blanks alone are different names."""
     first = scene.name("queue")
     queues = [Queue(scene, name=name) for name in (f"{first}q", f"{first}Q", f"{first}q ", f" {first}q")]
@@ -249,7 +249,7 @@ def names_as_they_are(scene: Scene) -> None:
 
 
 @queue_case("queues-are-apart", "QUE-009", "QUE-022")
-def queues_are_apart(scene: Scene) -> None:
+def queues_are_apart(scene: ServerContext) -> None:
     """What is in one queue is not in another."""
     queue, other = Queue(scene), Queue(scene)
     name, second = ids(scene, 2)
@@ -263,7 +263,7 @@ def queues_are_apart(scene: Scene) -> None:
 
 
 @queue_case("applications-are-apart", "QUE-023")
-def applications_are_apart(scene: Scene) -> None:
+def applications_are_apart(scene: ServerContext) -> None:
     """A queue of the same name and a job of the same id in another application are another queue and job."""
     queue = Queue(scene)
     stranger = Queue(scene, scene.connect(app=scene.name("app")), queue.name)
@@ -281,7 +281,7 @@ def applications_are_apart(scene: Scene) -> None:
 
 
 @queue_case("longest-names", "QUE-004", "QUE-024")
-def longest_names(scene: Scene) -> None:
+def longest_names(scene: ServerContext) -> None:
     """A queue's name of 249 characters and an id of 255 are taken, and events come on a channel of 255."""
     start = scene.name("queue")
     queue = Queue(scene, name=start + "€" * (249 - len(start)))
@@ -291,7 +291,7 @@ def longest_names(scene: Scene) -> None:
     queue.expect_jobs(name)
 
 
-def known_id(scene: Scene, state: str) -> None:
+def known_id(scene: ServerContext, state: str) -> None:
     """Enqueue a job again, as it was and otherwise, and see nothing change."""
     queue = Queue(scene)
     (name,) = ids(scene, 1)
@@ -317,7 +317,7 @@ for _state in ZERO:
 
 
 @queue_case("known-in-another-queue", "QUE-006")
-def known_in_another_queue(scene: Scene) -> None:
+def known_in_another_queue(scene: ServerContext) -> None:
     """An id that names a job in another queue is refused, and that job stays what it is."""
     queue, other = Queue(scene), Queue(scene)
     name, done = ids(scene, 2)
@@ -337,7 +337,7 @@ def known_in_another_queue(scene: Scene) -> None:
 
 
 @queue_case("thousand-finished-jobs-are-known", "QUE-007", "QUE-005", seconds=0.8)
-def finished_are_known(scene: Scene) -> None:
+def finished_are_known(scene: ServerContext) -> None:
     """The ids of the thousand jobs of a queue that were finished last are known, whatever happens in other queues."""
     queue = Queue(scene)
     names, others = ids(scene, MANY), ids(scene, MANY + 1)
@@ -363,7 +363,7 @@ def complete(queue: Queue, names: list[str]) -> None:
 
 
 @queue_case("refused-requests-change-nothing", "QUE-001", "QUE-002")
-def refused(scene: Scene) -> None:
+def refused(scene: ServerContext) -> None:
     """A request that is refused, however near it is to a good one, changes nothing and does no harm."""
     queue = Queue(scene)
     (name,) = ids(scene, 1)
@@ -385,7 +385,7 @@ def refused(scene: Scene) -> None:
 
 
 @queue_case("notification-is-not-acted-upon", "NTF-001", "QUE-004")
-def notification(scene: Scene) -> None:
+def notification(scene: ServerContext) -> None:
     """A notification with the payload of an enqueue is not answered and enqueues nothing."""
     queue = Queue(scene)
     (name,) = ids(scene, 1)
@@ -396,7 +396,7 @@ def notification(scene: Scene) -> None:
 
 
 @queue_case("acknowledgement-says-whether-jobs-are-kept", "QUE-028")
-def says_durable(scene: Scene) -> None:
+def says_durable(scene: ServerContext) -> None:
     """The acknowledgement states whether the server is durable."""
     payload = (scene.connect().acknowledgement or {})["payload"]
     stated = payload.get("queue", {}).get("durable") if isinstance(payload.get("queue"), dict) else None

@@ -9,11 +9,11 @@ from typing import Any
 from conformance.cases.server.queue.helpers import FAR_FUTURE, PROFILE, ZERO, Queue, ids, in_state, job, queue_case
 from conformance.core.verdicts import Violation
 from conformance.harness.case import Case, add
-from conformance.harness.server_context import Scene
+from conformance.harness.server_context import ServerContext
 from conformance.protocol import codec
 
 
-def finished(scene: Scene, state: str, reason: dict[str, Any]) -> None:
+def finished(scene: ServerContext, state: str, reason: dict[str, Any]) -> None:
     """Finish a job, and see it counted once and never handed out again."""
     queue = Queue(scene)
     (name,) = ids(scene, 1)
@@ -46,7 +46,7 @@ for _state, (_requirement, _reason) in ENDED.items():
 
 
 @queue_case("job-is-tried-again", "QUE-020", "QUE-012")
-def tried_again(scene: Scene) -> None:
+def tried_again(scene: ServerContext) -> None:
     """Each retry adds one to attempts and is due at once without a delay; all else stays."""
     queue = Queue(scene)
     (name,) = ids(scene, 1)
@@ -65,7 +65,7 @@ def tried_again(scene: Scene) -> None:
 
 
 @queue_case("job-is-tried-again-later", "QUE-020", "QUE-011", "QUE-027", seconds=0.4)
-def tried_again_later(scene: Scene) -> None:
+def tried_again_later(scene: ServerContext) -> None:
     """A retry with a delay is delayed for so long and no longer, and says until when."""
     queue = Queue(scene)
     (name,) = ids(scene, 1)
@@ -86,7 +86,7 @@ def tried_again_later(scene: Scene) -> None:
 
 
 @queue_case("delays-of-every-length", "QUE-020", "QUE-011")
-def delays(scene: Scene) -> None:
+def delays(scene: ServerContext) -> None:
     """A delay may be a fraction of a millisecond, or longer than 32 bits can say."""
     queue = Queue(scene)
     short, long, longest = ids(scene, 3)
@@ -100,7 +100,7 @@ def delays(scene: Scene) -> None:
 
 
 @queue_case("attempts-are-counted-to-the-end", "QUE-020")
-def attempts_to_the_end(scene: Scene) -> None:
+def attempts_to_the_end(scene: ServerContext) -> None:
     """A retry adds one to attempts however many they are, and none to the largest number; it says when it was."""
     queue = Queue(scene)
     most = 2_147_483_647
@@ -116,7 +116,7 @@ def attempts_to_the_end(scene: Scene) -> None:
 
 
 @queue_case("delayed-job-waits", "QUE-011", "QUE-022")
-def delayed_job(scene: Scene) -> None:
+def delayed_job(scene: ServerContext) -> None:
     """A job that is scheduled for the future is not handed out, one that is scheduled for the past is."""
     queue = Queue(scene)
     late, now = ids(scene, 2)
@@ -128,7 +128,7 @@ def delayed_job(scene: Scene) -> None:
 NOT_LEASED = ("unknown", "pending", "delayed", "completed", "failed", "of-another-connection", "given-back")
 
 
-def not_leased(scene: Scene, state: str) -> None:
+def not_leased(scene: ServerContext, state: str) -> None:
     """Report on a job that is not leased to the connection, in every way, and see nothing change."""
     queue = Queue(scene)
     worker = queue.other_peer()
@@ -164,7 +164,7 @@ for _state in NOT_LEASED:
 
 
 @queue_case("statistics-add-up", "QUE-022")
-def statistics(scene: Scene) -> None:
+def statistics(scene: ServerContext) -> None:
     """The statistics count each job in the state that it is in, and those that were finished."""
     queue = Queue(scene)
     queue.expect_stats()
