@@ -18,7 +18,8 @@ class Case:
         id: ``chapter/what-it-tries``; stable for ever.
         requirements: ids of the requirements that it checks.
         summary: what it shows, in a sentence.
-        run: the case itself: a function of a scene (a client's case: of a client scene) that returns when all is well.
+        run: the case itself, a function of a ``ServerContext`` (of a ``ClientContext`` for a client's case). It returns
+            when all is well.
         role: what is under test.
         needs: responder handlers that it uses, without the prefix ``conformance.``; none for a client's case.
         profile: the profile that it belongs to; None for the core.

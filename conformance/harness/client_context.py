@@ -42,7 +42,7 @@ class ClientContext(CaseContext):
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=BACKLOG)
         self.address: tuple[str, int] = self._listener.getsockname()[:2]
         try:
-            self.driver = target.drive(self.trace, self._chopper.settle)
+            self.driver = target.drive(self.trace, self._segmenter.settle)
         except BaseException:
             self._listener.close()
             raise
@@ -131,7 +131,7 @@ class ClientContext(CaseContext):
 
     def accept_within(self, seconds: float) -> ServerPeer | None:
         """Return the next connection of the client, or None when there is none for so long."""
-        self._chopper.settle()
+        self._segmenter.settle()
         self._listener.settimeout(seconds)
         try:
             connected, _ = self._listener.accept()
@@ -139,7 +139,7 @@ class ClientContext(CaseContext):
             self.trace.event("*", f"no connection came for {seconds:g} s")
             return None
         label = letters(len(self._ends))
-        end = ServerPeer(label, connected, self.trace, self._patience, self._chopper)
+        end = ServerPeer(label, connected, self.trace, self._patience, self._segmenter)
         self._ends.append(end)
         return end
 

@@ -12,7 +12,7 @@ from conformance.transport.segmentation import Segmenter
 
 
 class CaseContext:
-    """What a scene of servers and one of clients have in common.
+    """What a context of servers and one of clients have in common.
 
     Args:
         target: what is under test.
@@ -24,7 +24,7 @@ class CaseContext:
         self.random = random.Random(seed)
         self.trace = Trace()
         self._target = target
-        self._chopper = Segmenter(target.settings.chop, seed)
+        self._segmenter = Segmenter(target.settings.chop, seed)
 
     @property
     def time_scale(self) -> float:
@@ -37,12 +37,12 @@ class CaseContext:
 
     def wait(self, seconds: float) -> None:
         """Let time pass, for what cannot be seen to have happened."""
-        self._chopper.settle()
+        self._segmenter.settle()
         time.sleep(seconds)
 
     def close(self) -> None:
         """End what the case began."""
-        self._chopper.forget()
+        self._segmenter.forget()
 
 
 def letters(number: int) -> str:

@@ -17,14 +17,14 @@ SHRINKING_SECONDS = 15.0
 """On a server that lets every failing example wait for its deadline, shrinking would take an hour."""
 
 
-def for_all(scene: ServerContext, strategy: st.SearchStrategy[Any], holds: Callable[[Any], None]) -> None:
+def for_all(context: ServerContext, strategy: st.SearchStrategy[Any], holds: Callable[[Any], None]) -> None:
     """Call ``holds`` with examples of ``strategy``, chosen by the run's seed.
 
     Raises:
-        Violation: what ``holds`` raised for the smallest example found; the scene's trace is then that example's.
+        Violation: what ``holds`` raised for the smallest example found; the context's trace is then that example's.
     """
     profile = settings(
-        max_examples=scene.settings.examples,
+        max_examples=context.settings.examples,
         deadline=None,
         database=None,
         report_multiple_bugs=False,
@@ -32,8 +32,8 @@ def for_all(scene: ServerContext, strategy: st.SearchStrategy[Any], holds: Calla
         phases=[Phase.generate, Phase.shrink],
         suppress_health_check=list(HealthCheck),
     )
-    tries = ExampleRunner(scene, holds)
-    seed(scene.random.getrandbits(32))(profile(given(strategy)(tries.attempt)))()
+    tries = ExampleRunner(context, holds)
+    seed(context.random.getrandbits(32))(profile(given(strategy)(tries.attempt)))()
 
 
 class ExampleRunner:
@@ -43,12 +43,12 @@ class ExampleRunner:
     in the trace, and a server that hangs cannot keep the kit for long.
 
     Args:
-        scene: the scene of the case.
+        context: that of the case.
         holds: raises :class:`Violation` for an example that shows a fault.
     """
 
-    def __init__(self, scene: ServerContext, holds: Callable[[Any], None]) -> None:
-        self._scene = scene
+    def __init__(self, context: ServerContext, holds: Callable[[Any], None]) -> None:
+        self._context = context
         self._holds = holds
         self._failures: dict[str, tuple[Violation, list[Entry]]] = {}
         self._deadline = float("inf")
@@ -61,23 +61,23 @@ class ExampleRunner:
         """
         known = self._failures.get(repr(example))
         if known:
-            violation, self._scene.trace.entries = known
+            violation, self._context.trace.entries = known
             raise violation
         if time.monotonic() > self._deadline:
             return
         try:
-            with self._scene.example():
-                self._scene.trace.event("*", f"{EXAMPLE}{example!r}")
+            with self._context.example():
+                self._context.trace.event("*", f"{EXAMPLE}{example!r}")
                 self._holds(example)
         except Violation as violation:
-            self._deadline = min(self._deadline, time.monotonic() + SHRINKING_SECONDS * self._scene.time_scale)
+            self._deadline = min(self._deadline, time.monotonic() + SHRINKING_SECONDS * self._context.time_scale)
             found = self._with_loss(violation)
-            self._failures[repr(example)] = found, self._scene.trace.entries
+            self._failures[repr(example)] = found, self._context.trace.entries
             raise found from None
 
     def _with_loss(self, violation: Violation) -> Violation:
         """Replace a server that the example killed or hung; one that is not ours cannot be tried again."""
-        target = self._scene.target
+        target = self._context.target
         loss = target.recover()
         if loss and loss.has_ended:
             return Violation(SERVER_ENDED, received=loss.text)

@@ -36,14 +36,14 @@ class ServerContext(CaseContext):
         self._connections: list[ClientPeer] = []
 
     def open(
-        self, *, app: str = RESPONDER_APP, connection_id: str | None = None, access: Credentials | None = None
+        self, *, app: str = RESPONDER_APP, connection_id: str | None = None, credentials: Credentials | None = None
     ) -> ClientPeer:
         """Open a connection without a handshake of the protocol.
 
         Args:
             app: its application.
             connection_id: its name.
-            access: what it takes to be let in, if not that of the target.
+            credentials: what it takes to be let in, if not that of the target.
 
         Raises:
             Violation: the server does not accept connections any more.
@@ -55,8 +55,8 @@ class ServerContext(CaseContext):
                 self.target.address,
                 self.trace,
                 self.target.patience,
-                self._chopper,
-                access or self.target.access,
+                self._segmenter,
+                credentials or self.target.credentials,
             )
         except TargetError as error:
             raise Violation("the server does not accept a connection", received=str(error)) from None
@@ -134,7 +134,7 @@ class ServerContext(CaseContext):
 
     @contextmanager
     def own_server(self, state: Path | None = None) -> Iterator[ServerProcess]:
-        """Point this scene at a server process of its own, for a case that ends it.
+        """Point this context at a server process of its own, for a case that ends it.
 
         Args:
             state: what the server keeps its state in, from :meth:`own_state`.
@@ -166,7 +166,7 @@ class ServerContext(CaseContext):
             yield Path(folder) / "state"
 
     def close(self) -> None:
-        """Close every connection of the scene."""
+        """Close every connection of the context."""
         super().close()
         for connection in self._connections:
             connection.discard()

@@ -34,7 +34,7 @@ class FramedConnection:
         connected: the socket, which the stream closes.
         trace: where everything is noted.
         patience: seconds to wait for anything the other side has to do.
-        chopper: divides the writes of the case; None leaves them as they are.
+        segmenter: divides the writes of the case; None leaves them as they are.
     """
 
     OTHER = "the other side"
@@ -50,14 +50,14 @@ class FramedConnection:
         connected: socket.socket | TlsSocket,
         trace: Trace,
         patience: float,
-        chopper: Segmenter | None = None,
+        segmenter: Segmenter | None = None,
     ) -> None:
         self.label = label
         self.patience = patience
         self.max_frame_bytes = MAX_FRAME_WITHOUT_ANNOUNCEMENT
         self._trace = trace
-        self._chopper = chopper or Segmenter()
-        self._chopper.settle()
+        self._segmenter = segmenter or Segmenter()
+        self._segmenter.settle()
         self._held = bytearray()
         self._buffer = bytearray()
         self._ended: str | None = None
@@ -77,8 +77,8 @@ class FramedConnection:
         Raises:
             Violation: the other side neither read nor ended the connection for ``patience`` seconds.
         """
-        if self._chopper.merges:
-            self._chopper.hold(self._flush)
+        if self._segmenter.merges:
+            self._segmenter.hold(self._flush)
             self._held += data
         else:
             self._write(data)
@@ -94,7 +94,7 @@ class FramedConnection:
 
     def _write(self, data: bytes) -> None:
         self._trace.octets(self.label, "sent", data)
-        pieces = self._chopper.pieces(data)
+        pieces = self._segmenter.pieces(data)
         if len(pieces) > 1:
             self._trace.event(self.label, f"sent in {len(pieces)} pieces")
         for number, piece in enumerate(pieces):
@@ -121,7 +121,7 @@ class FramedConnection:
         Returns:
             how many octets the other side, or the systems between, have taken.
         """
-        self._chopper.settle()
+        self._segmenter.settle()
         self._trace.event(self.label, f"sends up to {len(data)} octets without reading")
         taken = 0
         while taken < len(data) and not self._unwritable:
@@ -141,7 +141,7 @@ class FramedConnection:
 
     def end_sending(self) -> None:
         """End the sending side of the connection (FIN) and keep reading."""
-        self._chopper.settle()
+        self._segmenter.settle()
         self._trace.event(self.label, ENDS_SENDING)
         try:
             self._socket.shutdown(socket.SHUT_WR)
@@ -150,7 +150,7 @@ class FramedConnection:
 
     def reset(self) -> None:
         """Drop the connection with a reset (RST)."""
-        self._chopper.settle()
+        self._segmenter.settle()
         self._trace.event(self.label, RESETS)
         self.discard()
 
@@ -161,13 +161,13 @@ class FramedConnection:
         """
         if self._socket.fileno() < 0:
             return
-        self._chopper.settle()
+        self._segmenter.settle()
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._socket.close()
 
     def close(self) -> None:
         """Close the socket; safe to call again."""
-        self._chopper.settle()
+        self._segmenter.settle()
         self._socket.close()
 
     # -- receiving -------------------------------------------------------------------------------------------------
@@ -288,7 +288,7 @@ class FramedConnection:
             self._read_once()
 
     def _wait(self, events: int, deadline: float) -> int:
-        self._chopper.settle()
+        self._segmenter.settle()
         with selectors.DefaultSelector() as selector:
             if self._ended is not None:
                 events &= ~selectors.EVENT_READ

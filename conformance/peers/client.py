@@ -29,8 +29,8 @@ class ClientPeer(FramedConnection):
         address: host and port of the target.
         trace: where everything is noted.
         patience: seconds to wait for anything the server has to do.
-        chopper: divides the writes of the case; None leaves them as they are.
-        access: what it takes to be let in.
+        segmenter: divides the writes of the case; None leaves them as they are.
+        credentials: what it takes to be let in.
 
     Raises:
         TargetError: nobody accepts connections at ``address``, or the handshake of TLS failed.
@@ -49,11 +49,11 @@ class ClientPeer(FramedConnection):
         address: tuple[str, int],
         trace: Trace,
         patience: float,
-        chopper: Segmenter | None = None,
-        access: Credentials = OPEN,
+        segmenter: Segmenter | None = None,
+        credentials: Credentials = OPEN,
     ) -> None:
-        super().__init__(label, connect(address, patience, access), trace, patience, chopper)
-        self.access = access
+        super().__init__(label, connect(address, patience, credentials), trace, patience, segmenter)
+        self.credentials = credentials
         self._has_answered = False
         self._response_ids: set[str] = set()
         self._numbers = itertools.count(1)
@@ -84,7 +84,7 @@ class ClientPeer(FramedConnection):
         ``payload`` replaces or adds members of its payload.
         """
         usual = {"action": "connect", "connection_id": self.connection_id, "protocol": "1.0"}
-        shown = {} if self.access.token is None else {"token": self.access.token}
+        shown = {} if self.credentials.token is None else {"token": self.credentials.token}
         return self.message("request", "system", usual | shown | payload)
 
     def ping_message(self) -> Message:

@@ -147,7 +147,7 @@ class ServerPeer(FramedConnection):
     # -- inside ----------------------------------------------------------------------------------------------------
 
     def _accompanied(self, held: bytes) -> bytes:
-        """Put a response that answers nothing (REQ-017) ahead of and behind whole frames; see ``Chopper``."""
+        """Put a response that answers nothing (REQ-017) ahead of and behind whole frames; see ``Segmenter``."""
         if not self._is_open or not codec.are_frames(held):
             self._is_open = self._is_open and codec.are_frames(held)
             return held

@@ -31,25 +31,25 @@ def run_case(case: Case, target: Target) -> CaseResult:
     Raises:
         TargetError: the server, or the client's driver, cannot be started or started again.
     """
-    scene = _scene(case, target)
+    context = _context(case, target)
     result = CaseResult(case.id, list(case.requirements), case.level, Verdict.PASS, expected=True, duration_ms=0.0)
     start = time.monotonic()
     try:
         _check_needs(case, target)
-        _judge(case, scene, result)
+        _judge(case, context, result)
     except Unsupported as reason:
         result.verdict, result.message = Verdict.UNSUPPORTED, str(reason)
     finally:
-        scene.close()
+        context.close()
     result.duration_ms = round((time.monotonic() - start) * 1000, 3)
     _look_after(target, result)
     if target.settings.traces or result.verdict is not Verdict.PASS:
-        result.trace = scene.trace.as_json()
+        result.trace = context.trace.as_json()
     result.reproduce = _reproduce(case, target)
     return result
 
 
-def _scene(case: Case, target: Target) -> CaseContext:
+def _context(case: Case, target: Target) -> CaseContext:
     seed = zlib.crc32(case.id.encode()) ^ target.settings.seed
     if isinstance(target, ClientTarget):
         return ClientContext(target, seed=seed)
@@ -57,10 +57,10 @@ def _scene(case: Case, target: Target) -> CaseContext:
     return ServerContext(target, seed=seed)
 
 
-def _judge(case: Case, scene: CaseContext, result: CaseResult) -> None:
+def _judge(case: Case, context: CaseContext, result: CaseResult) -> None:
     """Run the case function and turn what it raises into a verdict, what it lacks aside."""
     try:
-        case.run(scene)
+        case.run(context)
     except Violation as violation:
         breaks_must = case.level == "must" or isinstance(violation, BrokenFrame)
         result.verdict = Verdict.FAIL if breaks_must else Verdict.WARN

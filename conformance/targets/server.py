@@ -45,7 +45,7 @@ class ServerTarget(Target):
         super().__init__(options, settings, nonce=nonce)
         self.address = parse_address(options.server) if options.server else ("", 0)
         self.acknowledgement: dict[str, Any] = {}
-        self.access = Credentials.from_files(options.token_file, options.tls_ca)
+        self.credentials = Credentials.from_files(options.token_file, options.tls_ca)
 
     def __enter__(self) -> Self:
         self.start()
@@ -151,7 +151,7 @@ class ServerTarget(Target):
         """
         label = self.fresh("probe")
         probe = ClientPeer(
-            label, self.address, Trace(), self.PROBE_PATIENCE_SECONDS * self.time_scale, access=self.access
+            label, self.address, Trace(), self.PROBE_PATIENCE_SECONDS * self.time_scale, credentials=self.credentials
         )
         probe.app_id, probe.connection_id = RESPONDER_APP, label
         try:

@@ -9,7 +9,7 @@ from conformance.transport.credentials import Credentials
 from conformance.transport.tls import TlsSocket
 
 
-def connect(address: tuple[str, int], patience: float, access: Credentials) -> socket.socket | TlsSocket:
+def connect(address: tuple[str, int], patience: float, credentials: Credentials) -> socket.socket | TlsSocket:
     """Return a new connection, inside of TLS where that is wanted.
 
     Raises:
@@ -19,10 +19,10 @@ def connect(address: tuple[str, int], patience: float, access: Credentials) -> s
         connected = socket.create_connection(address, timeout=patience)
     except OSError as error:
         raise TargetError(f"cannot connect to {address[0]}:{address[1]}: {error}") from error
-    if access.tls is None:
+    if credentials.tls is None:
         return connected
     try:
-        return TlsSocket(connected, access.tls)
+        return TlsSocket(connected, credentials.tls)
     except OSError as error:
         connected.close()
         raise TargetError(f"the handshake of TLS with {address[0]}:{address[1]} failed: {error}") from error

@@ -59,8 +59,8 @@ def test_modes_cut_where_they_say() -> None:
 
 def test_random_cuts_depend_on_both_seeds_alone() -> None:
     def cuts(seed: int, case: int) -> list[list[bytes]]:
-        chopper = Segmenter(ChopMode("random", seed), case)
-        return [chopper.pieces(FRAMES) for _ in range(20)]
+        segmenter = Segmenter(ChopMode("random", seed), case)
+        return [segmenter.pieces(FRAMES) for _ in range(20)]
 
     assert cuts(1, 1) == cuts(1, 1)
     assert cuts(1, 1) != cuts(2, 1)
@@ -71,10 +71,10 @@ def test_random_cuts_depend_on_both_seeds_alone() -> None:
 @contextmanager
 def recorded(text: str) -> Iterator[tuple[ClientPeer, ClientPeer, list[bytes]]]:
     """Two connections of one case, and what the first one's other end reads, write by write."""
-    chopper, reads, ends = Segmenter(ChopMode.parse(text)), list[bytes](), list[socket.socket]()
+    segmenter, reads, ends = Segmenter(ChopMode.parse(text)), list[bytes](), list[socket.socket]()
     with socket.create_server(("127.0.0.1", 0)) as listener:
         address = listener.getsockname()[:2]
-        first, second = (ClientPeer(label, address, Trace(), 2.0, chopper) for label in "AB")
+        first, second = (ClientPeer(label, address, Trace(), 2.0, segmenter) for label in "AB")
         ends += [listener.accept()[0] for _ in range(2)]
 
         def read() -> None:

@@ -297,14 +297,14 @@ class Person:
 
 
 def test_case_can_be_played_by_hand() -> None:
-    def run(scene: ClientContext) -> None:
-        end = scene.connect()
-        answer = scene.driver.finish(scene.driver.begin("send_request", channel="c", payload=1))
+    def run(context: ClientContext) -> None:
+        end = context.connect()
+        answer = context.driver.finish(context.driver.begin("send_request", channel="c", payload=1))
         assert answer["response"]["payload"] == {"a": 1}
-        assert scene.driver.failure(scene.driver.begin("publish", channel="c", payload=1)) == "no luck"
-        assert scene.driver.ask("connection_info")["connected"] is False
-        assert scene.driver.expect("message")["message"]["payload"] == [2]
-        assert scene.driver.expect("message")["handler"] == "second"
+        assert context.driver.failure(context.driver.begin("publish", channel="c", payload=1)) == "no luck"
+        assert context.driver.ask("connection_info")["connected"] is False
+        assert context.driver.expect("message")["message"]["payload"] == [2]
+        assert context.driver.expect("message")["handler"] == "second"
         assert end.connection_id == "c"
 
     person = Person("", "", '= {"a": 1}', "! no luck", "no")

@@ -32,16 +32,16 @@ SERVE_MUTANT = Path(__file__).parents[1] / "mutants" / "serve.py"
 
 
 @pytest.fixture
-def scene(monkeypatch: pytest.MonkeyPatch) -> ServerContext:
-    """A scene whose target is only said to serve, for properties that do not connect."""
+def context(monkeypatch: pytest.MonkeyPatch) -> ServerContext:
+    """A context whose target is only said to serve, for properties that do not connect."""
     target = ServerTarget(TargetConfig(server="127.0.0.1:1"), Settings(examples=200))
     monkeypatch.setattr(target, "is_serving", lambda: True)
     return ServerContext(target, seed=1)
 
 
-def test_as_many_examples_are_tried_as_the_settings_say(scene: ServerContext) -> None:
+def test_as_many_examples_are_tried_as_the_settings_say(context: ServerContext) -> None:
     tried: list[object] = []
-    for_all(scene, st.integers(), tried.append)
+    for_all(context, st.integers(), tried.append)
     assert len(tried) == 200
 
 
@@ -55,20 +55,20 @@ def test_examples_depend_on_the_seed_alone() -> None:
     assert drawn(1) != drawn(2)
 
 
-def test_failing_example_is_shrunk_and_alone_in_the_trace(scene: ServerContext) -> None:
+def test_failing_example_is_shrunk_and_alone_in_the_trace(context: ServerContext) -> None:
     def holds(numbers: list[int]) -> None:
-        scene.trace.event("*", f"sum {sum(numbers)}")
+        context.trace.event("*", f"sum {sum(numbers)}")
         if sum(numbers) > 20:
             raise Violation("too much")
 
     with pytest.raises(Violation, match="too much"):
-        for_all(scene, LISTS, holds)
-    example, total = [entry.text for entry in scene.trace.entries]
+        for_all(context, LISTS, holds)
+    example, total = [entry.text for entry in context.trace.entries]
     assert total == "sum 21"
     assert example.startswith("example [")
 
 
-def test_server_that_fails_only_once_has_failed(scene: ServerContext) -> None:
+def test_server_that_fails_only_once_has_failed(context: ServerContext) -> None:
     failed: list[object] = []
 
     def holds(example: int) -> None:
@@ -77,11 +77,11 @@ def test_server_that_fails_only_once_has_failed(scene: ServerContext) -> None:
             raise Violation("only once")
 
     with pytest.raises(Violation, match="only once"):
-        for_all(scene, st.integers(0, 100), holds)
-    assert scene.trace.entries[0].text == f"example {failed[0]}"
+        for_all(context, st.integers(0, 100), holds)
+    assert context.trace.entries[0].text == f"example {failed[0]}"
 
 
-def test_shrinking_on_a_slow_server_ends_in_time(scene: ServerContext, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_shrinking_on_a_slow_server_ends_in_time(context: ServerContext, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(property_testing, "SHRINKING_SECONDS", 0.3)
     spent: list[float] = []
 
@@ -92,12 +92,12 @@ def test_shrinking_on_a_slow_server_ends_in_time(scene: ServerContext, monkeypat
             raise Violation("slow")
 
     with pytest.raises(Violation, match="slow"):
-        for_all(scene, st.lists(st.integers(), max_size=50), holds)
+        for_all(context, st.lists(st.integers(), max_size=50), holds)
     assert sum(spent) < 1.0
 
 
-def reboot(scene: ServerContext, word: str) -> None:
-    peer = scene.connect()
+def reboot(context: ServerContext, word: str) -> None:
+    peer = context.connect()
     peer.send(peer.request_message("system", {"action": word}))
     peer.receive()
 
@@ -105,27 +105,27 @@ def reboot(scene: ServerContext, word: str) -> None:
 @pytest.mark.parametrize(("wrong", "message"), [("dies", SERVER_ENDED), ("hangs", "the server did not answer in time")])
 def test_server_that_an_example_ends_or_hangs_is_replaced_and_the_example_found(wrong: str, message: str) -> None:
     with ServerTarget(TargetConfig(command=mini(wrong)), Settings(time_scale=0.1)) as target:
-        scene = ServerContext(target, seed=1)
+        context = ServerContext(target, seed=1)
         words = st.sampled_from(["ping", "get_time", "reboot"])
         with pytest.raises(Violation, match=message):
-            for_all(scene, words, lambda word: reboot(scene, word))
-        assert scene.trace.entries[0].text == "example 'reboot'"
+            for_all(context, words, lambda word: reboot(context, word))
+        assert context.trace.entries[0].text == "example 'reboot'"
         assert target.is_serving()
 
 
 def test_server_of_somebody_else_that_is_gone_is_not_tried_on() -> None:
     server = ServerProcess(mini("dies"))
     target = ServerTarget(TargetConfig(server="{}:{}".format(*server.address)), Settings(time_scale=0.1))
-    scene, tried = ServerContext(target, seed=1), list[str]()
+    context, tried = ServerContext(target, seed=1), list[str]()
 
     def holds(words: list[str]) -> None:
         tried.append(repr(words))
         for word in words:
-            reboot(scene, word)
+            reboot(context, word)
 
     try:
         with pytest.raises(Violation):
-            for_all(scene, st.lists(st.sampled_from(["ping", "reboot"]), max_size=5), holds)
+            for_all(context, st.lists(st.sampled_from(["ping", "reboot"]), max_size=5), holds)
     finally:
         server.stop()
     assert sum("reboot" in each for each in tried) == 1
@@ -194,16 +194,18 @@ def test_model_replaces_forgets_and_owes() -> None:
 def test_machine_and_reference_server_agree_on_a_program_with_every_verb() -> None:
     verbs = ("connect", "subscribe", "publish", "stray", "speak_for_another", "ask", "unsubscribe", "listen", "leave")
     with ServerTarget(TargetConfig(command=REFERENCE)) as target:
-        scene = ServerContext(target, seed=1)
-        Machine(scene).run([Step("connect", n, n) for n in range(3)] + [Step(v, n, n) for n in range(4) for v in verbs])
-        scene.close()
+        context = ServerContext(target, seed=1)
+        Machine(context).run(
+            [Step("connect", n, n) for n in range(3)] + [Step(v, n, n) for n in range(4) for v in verbs]
+        )
+        context.close()
 
 
 def test_almost_valid_bodies_are_often_valid_and_often_not() -> None:
     message = {"payload": {"action": "ping"}, "timestamp": 1}
     found: list[bytes] = []
-    scene = ServerContext(ServerTarget(TargetConfig(server="127.0.0.1:1"), Settings(examples=300)), seed=1)
-    for_all(scene, strategies.bodies(st.just(message)), found.append)
+    context = ServerContext(ServerTarget(TargetConfig(server="127.0.0.1:1"), Settings(examples=300)), seed=1)
+    for_all(context, strategies.bodies(st.just(message)), found.append)
     assert b'{"payload":{"action":"ping"},"timestamp":1}' in found
     assert len(set(found)) > 100
     assert message == {"payload": {"action": "ping"}, "timestamp": 1}

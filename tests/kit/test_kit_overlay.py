@@ -16,7 +16,7 @@ from conformance.case import case
 
 
 @case("draft/hello", "SYS-999")
-def hello(scene):
+def hello(context):
     """A case of the draft."""
 '''
 

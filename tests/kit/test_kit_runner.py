@@ -116,14 +116,14 @@ def test_a_missing_handler_a_profile_and_a_process_make_a_case_unsupported(nobod
 
 def test_traces_of_passed_cases_are_kept_on_demand(nobody: ServerTarget) -> None:
     nobody.settings = Settings(traces=True)
-    result = judged(nobody, made(lambda scene: scene.trace.event("*", "hello")))
+    result = judged(nobody, made(lambda context: context.trace.event("*", "hello")))
     assert [entry["text"] for entry in result.trace] == ["hello"]
 
 
 def test_chance_depends_on_the_seed_and_the_case_alone(nobody: ServerTarget) -> None:
     drawn: list[float] = []
     for identity, seed in (("made/a", 1), ("made/a", 1), ("made/a", 2), ("made/b", 1)):
-        case = Case(identity, (MUST,), "x", lambda scene: drawn.append(scene.random.random()))
+        case = Case(identity, (MUST,), "x", lambda context: drawn.append(context.random.random()))
         nobody.settings = Settings(seed=seed)
         run_case(case, nobody)
     assert drawn[0] == drawn[1]
@@ -133,16 +133,16 @@ def test_chance_depends_on_the_seed_and_the_case_alone(nobody: ServerTarget) -> 
 def test_connections_of_a_case_are_closed_even_if_it_fails(spawned: ServerTarget) -> None:
     opened = []
 
-    def fails(scene: ServerContext) -> None:
-        opened.append(scene.connect())
+    def fails(context: ServerContext) -> None:
+        opened.append(context.connect())
         raise Violation("wrong")
 
     assert judged(spawned, made(fails)).verdict is Verdict.FAIL
     assert opened[0]._socket.fileno() == -1
 
 
-def reboot(scene: ServerContext) -> None:
-    peer = scene.connect()
+def reboot(context: ServerContext) -> None:
+    peer = context.connect()
     peer.send(peer.request_message("system", {"action": "reboot"}))
     peer.receive()
 
@@ -162,12 +162,12 @@ def test_a_server_that_dies_fails_the_case_and_is_replaced(spawned: ServerTarget
 def test_a_dead_server_is_a_failure_whatever_else_the_case_says(
     ending: Callable[[ServerContext], None], spawned: ServerTarget
 ) -> None:
-    def kill(scene: ServerContext) -> None:
+    def kill(context: ServerContext) -> None:
         assert spawned.process
         for pid in spawned.process.pids():
             os.kill(pid, signal.SIGKILL)
         spawned.process.wait(5)
-        ending(scene)
+        ending(context)
 
     result = judged(spawned, made(kill, SHOULD))
     assert (result.verdict, result.message) == (Verdict.FAIL, "the server process ended during the case")
@@ -189,11 +189,11 @@ def test_a_stopped_server_that_takes_no_signal_is_restarted(
 ) -> None:
     monkeypatch.setattr(process, "STOP_GRACE_SECONDS", 0.2)
 
-    def freeze(scene: ServerContext) -> None:
+    def freeze(context: ServerContext) -> None:
         assert spawned.process
         for pid in spawned.process.pids():
             os.kill(pid, signal.SIGSTOP)
-        scene.connect()
+        context.connect()
 
     assert "was restarted" in judged(spawned, made(freeze)).received
     assert spawned.is_serving()
@@ -202,9 +202,9 @@ def test_a_stopped_server_that_takes_no_signal_is_restarted(
 def test_a_case_with_a_server_of_its_own_leaves_the_shared_one_alone(spawned: ServerTarget) -> None:
     shared, address = spawned.process, spawned.address
 
-    def end_it(scene: ServerContext) -> None:
-        with scene.own_server() as own:
-            scene.connect()
+    def end_it(context: ServerContext) -> None:
+        with context.own_server() as own:
+            context.connect()
             assert spawned.address == own.address != address
             own.stop()
 
@@ -214,8 +214,8 @@ def test_a_case_with_a_server_of_its_own_leaves_the_shared_one_alone(spawned: Se
 
 
 def test_the_explanation_has_the_rule_the_wire_and_the_command(spawned: ServerTarget) -> None:
-    def fails(scene: ServerContext) -> None:
-        peer = scene.connect()
+    def fails(context: ServerContext) -> None:
+        peer = context.connect()
         answer = peer.request("system", {"action": "ping"})
         raise Violation("wrong", expected="right", received=codec.shorten(answer["payload"]))
 
@@ -230,9 +230,9 @@ def test_the_explanation_has_the_rule_the_wire_and_the_command(spawned: ServerTa
 
 
 def test_a_long_trace_is_cut_at_its_beginning(nobody: ServerTarget) -> None:
-    def chatty(scene: ServerContext) -> None:
+    def chatty(context: ServerContext) -> None:
         for number in range(100):
-            scene.trace.event("A", f"event {number}.")
+            context.trace.event("A", f"event {number}.")
         raise Violation("wrong")
 
     result = judged(nobody, made(chatty))

@@ -42,39 +42,39 @@ LOSSES: dict[str, Callable[[ServerPeer], None]] = {
 }
 
 
-def pending_fail(scene: ClientContext, lose: Callable[[ServerPeer], None]) -> None:
+def pending_fail(context: ClientContext, lose: Callable[[ServerPeer], None]) -> None:
     """Lose the connection while requests are in flight that would wait for a minute."""
-    end = scene.connect()
-    asked = [scene.driver.begin("send_request", channel="slow", payload=n, timeout_ms=60_000) for n in range(5)]
+    end = context.connect()
+    asked = [context.driver.begin("send_request", channel="slow", payload=n, timeout_ms=60_000) for n in range(5)]
     for _ in asked:
         end.take("request", "slow")
     start = time.monotonic()
     lose(end)
     for each in asked:
-        scene.driver.failure(each)
-    if time.monotonic() - start > AT_ONCE_SECONDS * scene.time_scale:
+        context.driver.failure(each)
+    if time.monotonic() - start > AT_ONCE_SECONDS * context.time_scale:
         raise Violation("requests in flight did not fail as soon as the connection was lost")
 
 
-def comes_back(scene: ClientContext, lose: Callable[[ServerPeer], None]) -> None:
+def comes_back(context: ClientContext, lose: Callable[[ServerPeer], None]) -> None:
     """Lose a connection with three subscriptions, one of which was ended; twice."""
-    end = scene.connect(reconnect_attempts=5)
+    end = context.connect(reconnect_attempts=5)
     for channel in ("a", "b", "c"):
-        scene.subscribe(end, channel)
-    scene.unsubscribe(end, "b")
+        context.subscribe(end, channel)
+    context.unsubscribe(end, "b")
     for _ in range(2):
         lose(end)
-        end = scene.accept()
+        end = context.accept()
         end.shake_hands()
         renewed = {end.take("subscribe")["channel_id"] for _ in range(2)}
         if renewed != {"a", "c"}:
             raise Violation(
                 "after a loss the client did not renew its subscriptions", expected="a and c", received=str(renewed)
             )
-        if further := scene.settle(end):
+        if further := context.settle(end):
             raise Violation("after a loss the client subscribed to more than it was", received=codec.shorten(further))
     end.send(end.message("publish", "a", "after the loss"))
-    if [event["message"]["payload"] for event in scene.handed_over(end)] != ["after the loss"]:
+    if [event["message"]["payload"] for event in context.handed_over(end)] != ["after the loss"]:
         raise Violation("after a loss the client did not hand over what it subscribed to")
 
 
@@ -102,19 +102,19 @@ for _name, _lose in LOSSES.items():
 
 
 @client_case("client-loss/subscriptions-changed-during-the-loss", "SUB-020", seconds=0.3)
-def changed_during_the_loss(scene: ClientContext) -> None:
+def changed_during_the_loss(context: ClientContext) -> None:
     """What the client subscribes to and unsubscribes from while it has no connection counts when it has one again."""
-    end = scene.connect(reconnect_attempts=5, reconnect_delay_ms=3 * DELAY_MS)
+    end = context.connect(reconnect_attempts=5, reconnect_delay_ms=3 * DELAY_MS)
     for channel in ("a", "b"):
-        scene.subscribe(end, channel)
+        context.subscribe(end, channel)
     end.end_sending()
-    scene.driver.expect("disconnected")
-    scene.subscribe_early("c")
-    scene.driver.ask("unsubscribe", channel="a")
-    again = scene.accept()
+    context.driver.expect("disconnected")
+    context.subscribe_early("c")
+    context.driver.ask("unsubscribe", channel="a")
+    again = context.accept()
     again.shake_hands()
     renewed = [again.take("subscribe")["channel_id"] for _ in range(2)]
-    if sorted(renewed) != ["b", "c"] or scene.settle(again):
+    if sorted(renewed) != ["b", "c"] or context.settle(again):
         raise Violation(
             "after a loss the client did not renew exactly the subscriptions it has",
             expected="b and c",
@@ -123,86 +123,86 @@ def changed_during_the_loss(scene: ClientContext) -> None:
 
 
 @client_case("client-loss/told-to-connect-again", "SUB-020")
-def told_to_connect_again(scene: ClientContext) -> None:
+def told_to_connect_again(context: ClientContext) -> None:
     """A client that is told to connect again after a loss renews the subscriptions it has, too."""
-    end = scene.connect()
+    end = context.connect()
     for channel in ("a", "b"):
-        scene.subscribe(end, channel)
+        context.subscribe(end, channel)
     end.end_sending()
-    scene.wait(NOTICED_SECONDS * scene.time_scale)
-    asked = scene.driver.begin("connect")
-    again = scene.accept()
+    context.wait(NOTICED_SECONDS * context.time_scale)
+    asked = context.driver.begin("connect")
+    again = context.accept()
     again.shake_hands()
-    scene.expect_connected(asked)
+    context.expect_connected(asked)
     renewed = {again.take("subscribe")["channel_id"] for _ in range(2)}
     if renewed != {"a", "b"}:
         raise Violation(
             "after a loss the client did not renew its subscriptions", expected="a and b", received=str(renewed)
         )
-    scene.settle(again)
+    context.settle(again)
 
 
 @client_case("client-loss/requests-fail-at-disconnect", "REQ-018")
-def requests_fail_at_disconnect(scene: ClientContext) -> None:
+def requests_fail_at_disconnect(context: ClientContext) -> None:
     """Requests in flight fail at once when the client is told to disconnect."""
-    end = scene.connect()
-    asked = [scene.driver.begin("send_request", channel="slow", payload=n, timeout_ms=60_000) for n in range(5)]
+    end = context.connect()
+    asked = [context.driver.begin("send_request", channel="slow", payload=n, timeout_ms=60_000) for n in range(5)]
     for _ in asked:
         end.take("request", "slow")
-    scene.driver.ask("disconnect")
+    context.driver.ask("disconnect")
     for each in asked:
-        scene.driver.failure(each)
+        context.driver.failure(each)
 
 
 @client_case("client-loss/events", "REQ-018")
-def events(scene: ClientContext) -> None:
+def events(context: ClientContext) -> None:
     """The client tells its user that the connection is lost, and that it is there again."""
-    end = scene.connect(reconnect_attempts=5)
-    scene.driver.expect("connected")
+    end = context.connect(reconnect_attempts=5)
+    context.driver.expect("connected")
     end.reset()
-    scene.driver.expect("disconnected")
-    again = scene.accept()
+    context.driver.expect("disconnected")
+    again = context.accept()
     again.shake_hands()
-    scene.driver.expect("connected")
-    scene.settle(again)
+    context.driver.expect("connected")
+    context.settle(again)
 
 
 @client_case("client-loss/attempts-are-spaced-and-end", "HSK-027", seconds=0.8)
-def attempts(scene: ClientContext) -> None:
+def attempts(context: ClientContext) -> None:
     """The client waits ahead of each attempt to come back, and makes as many as it was told to."""
-    end = scene.connect(reconnect_attempts=3, reconnect_delay_ms=DELAY_MS)
+    end = context.connect(reconnect_attempts=3, reconnect_delay_ms=DELAY_MS)
     end.end_sending()
     before = time.monotonic()
     for _ in range(3):
-        scene.accept().end_sending()
+        context.accept().end_sending()
         now = time.monotonic()
         if now - before < DELAY_MS / 1000 * 0.8:
             raise Violation("the client connected again without letting time pass", received=f"{now - before:.3f} s")
         before = now
-    scene.expect_no_connection(3 * DELAY_MS / 1000, "the client made more attempts than it was told to")
+    context.expect_no_connection(3 * DELAY_MS / 1000, "the client made more attempts than it was told to")
 
 
 @client_case("client-loss/refused-attempts", "HSK-027", seconds=0.6)
-def refused_attempts(scene: ClientContext) -> None:
+def refused_attempts(context: ClientContext) -> None:
     """While nobody listens the client lives on, tells its user, and ends its process when it is told to."""
-    end = scene.connect(reconnect_attempts=2)
-    scene.stop_listening()
+    end = context.connect(reconnect_attempts=2)
+    context.stop_listening()
     end.end_sending()
-    scene.driver.expect("disconnected")
-    scene.wait(4 * QUICK_DELAY_MS / 1000)
-    if scene.driver.ask("connection_info")["connected"]:
+    context.driver.expect("disconnected")
+    context.wait(4 * QUICK_DELAY_MS / 1000)
+    if context.driver.ask("connection_info")["connected"]:
         raise Violation("the client says that it is connected while nobody listens")
-    scene.driver.ask("disconnect")
-    status = scene.driver.exit_status()
+    context.driver.ask("disconnect")
+    status = context.driver.exit_status()
     if status != 0:
         raise Violation("the client's process did not end by itself", expected="exit status 0", received=str(status))
 
 
 @client_case("client-loss/disconnect-ends-the-attempts", "HSK-027", seconds=0.4)
-def disconnect_ends_the_attempts(scene: ClientContext) -> None:
+def disconnect_ends_the_attempts(context: ClientContext) -> None:
     """Told to disconnect while it waits to connect again, the client does not connect any more."""
-    end = scene.connect(reconnect_attempts=5, reconnect_delay_ms=DELAY_MS)
+    end = context.connect(reconnect_attempts=5, reconnect_delay_ms=DELAY_MS)
     end.end_sending()
-    scene.driver.expect("disconnected")
-    scene.driver.ask("disconnect")
-    scene.expect_no_connection(2 * DELAY_MS / 1000, "the client connected again after it was told to disconnect")
+    context.driver.expect("disconnected")
+    context.driver.ask("disconnect")
+    context.expect_no_connection(2 * DELAY_MS / 1000, "the client connected again after it was told to disconnect")

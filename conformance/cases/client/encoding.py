@@ -34,16 +34,16 @@ VALUES: dict[str, Any] = {
 }
 
 
-def there_and_back(scene: ClientContext, value: Any) -> None:
+def there_and_back(context: ClientContext, value: Any) -> None:
     """Have the client send ``value`` in a request, and give it back in the response."""
-    end = scene.connect()
+    end = context.connect()
     if isinstance(value, dict):
         value = value | {"connection_id": end.connection_id}
-    asked = scene.driver.begin("send_request", channel="values", payload=value)
+    asked = context.driver.begin("send_request", channel="values", payload=value)
     request = end.take("request", "values")
     _compare(request["payload"], value, "the client sent another payload than it was told to")
     end.respond(request, value)
-    answer = scene.driver.finish(asked)["response"]
+    answer = context.driver.finish(asked)["response"]
     _compare(answer["payload"], value, "the client handed over another payload than it received")
 
 
@@ -65,29 +65,29 @@ for _name, _value in VALUES.items():
 
 
 @client_case("client-encoding/lone-surrogates-are-not-sent", "ENC-003")
-def lone_surrogates(scene: ClientContext) -> None:
+def lone_surrogates(context: ClientContext) -> None:
     """Told to send half of a surrogate pair, the client refuses, or sends something that everybody can read."""
-    end = scene.connect()
+    end = context.connect()
     for command in ("publish", "send_request"):
-        scene.driver.begin(command, channel="odd", payload="a\ud800b")
-    scene.settle(end)  # which receives what was sent, and checks it
+        context.driver.begin(command, channel="odd", payload="a\ud800b")
+    context.settle(end)  # which receives what was sent, and checks it
 
 
 @client_case("client-encoding/numbers-out-of-range-are-not-sent", "ENC-003")
-def out_of_range(scene: ClientContext) -> None:
+def out_of_range(context: ClientContext) -> None:
     """Told to send a number beyond binary64, the client refuses, or sends something that everybody can read."""
-    end = scene.connect()
+    end = context.connect()
     for command in ("publish", "send_request"):
-        scene.driver.begin(command, channel="odd", payload=[10**400])
-    scene.settle(end)
+        context.driver.begin(command, channel="odd", payload=[10**400])
+    context.settle(end)
 
 
 @client_case("client-encoding/reads-escapes-and-white-space", "REQ-016")
-def escapes(scene: ClientContext) -> None:
+def escapes(context: ClientContext) -> None:
     """A response that is written with escapes, white space and another order of members is the response."""
-    end = scene.connect()
-    asked = scene.driver.begin("send_request", channel="values", payload=1)
+    end = context.connect()
+    asked = context.driver.begin("send_request", channel="values", payload=1)
     response = end.response(end.take("request"), {"text": "äöü€😀"})
     members = dict(reversed(response.items()))
     end.send_body(b" \r\n" + json.dumps(members, indent="\t", separators=(" ,", " : ")).encode() + b"\n ")
-    _compare(scene.driver.finish(asked)["response"]["payload"], {"text": "äöü€😀"}, "escapes were read wrongly")
+    _compare(context.driver.finish(asked)["response"]["payload"], {"text": "äöü€😀"}, "escapes were read wrongly")

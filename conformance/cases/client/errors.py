@@ -37,28 +37,28 @@ BODIES: dict[str, bytes] = {
 }
 
 
-def malformed(scene: ClientContext, body: bytes) -> None:
+def malformed(context: ClientContext, body: bytes) -> None:
     """Send a bad body to a client that is connected, and have it live on."""
-    end = scene.connect()
-    scene.settle(end)
+    end = context.connect()
+    context.settle(end)
     end.send_body(body)
     end.expect_gone()
-    _lives_on(scene)
+    _lives_on(context)
 
 
-def malformed_acknowledgement(scene: ClientContext, body: bytes) -> None:
+def malformed_acknowledgement(context: ClientContext, body: bytes) -> None:
     """Send a bad body in place of the acknowledgement."""
-    asked = scene.begin_connecting()
-    end = scene.accept()
+    asked = context.begin_connecting()
+    end = context.accept()
     end.take_connect()
     end.send_body(body)
     end.expect_gone()
-    scene.expect_not_connected(asked)
-    _lives_on(scene)
+    context.expect_not_connected(asked)
+    _lives_on(context)
 
 
-def _lives_on(scene: ClientContext) -> None:
-    if scene.driver.ask("connection_info")["connected"]:
+def _lives_on(context: ClientContext) -> None:
+    if context.driver.ask("connection_info")["connected"]:
         raise Violation("the client says that it is connected after it has ended the connection")
 
 
@@ -76,13 +76,13 @@ for _name, _body in BODIES.items():
         )
 
 
-def oversize(scene: ClientContext, announced: int | None, length: int) -> None:
+def oversize(context: ClientContext, announced: int | None, length: int) -> None:
     """State a length over the limit and send no body."""
-    end = scene.connect(acknowledgement={"limits": {"max_frame_bytes": announced}} if announced else None)
-    scene.settle(end)
+    end = context.connect(acknowledgement={"limits": {"max_frame_bytes": announced}} if announced else None)
+    context.settle(end)
     end.send_octets(codec.header(length))
     end.expect_gone()
-    _lives_on(scene)
+    _lives_on(context)
 
 
 for _name, (_announced, _length) in {
@@ -103,17 +103,17 @@ for _name, (_announced, _length) in {
     )
 
 
-def as_long_as_allowed(scene: ClientContext, announced: int | None) -> None:
+def as_long_as_allowed(context: ClientContext, announced: int | None) -> None:
     """Send a response with exactly the longest body there may be."""
-    end = scene.connect(acknowledgement={"limits": {"max_frame_bytes": announced}} if announced else None)
-    asked = scene.driver.begin("send_request", channel="long", payload=None)
+    end = context.connect(acknowledgement={"limits": {"max_frame_bytes": announced}} if announced else None)
+    asked = context.driver.begin("send_request", channel="long", payload=None)
     response = end.response(end.take("request"), "")
     missing = (announced or MAX_FRAME_WITHOUT_ANNOUNCEMENT) - len(codec.encode(response))
     end.send(response | {"payload": "x" * missing})
-    answer = scene.driver.finish(asked)["response"]
+    answer = context.driver.finish(asked)["response"]
     if len(answer["payload"]) != missing:
         raise Violation("a frame that is as long as allowed came through shorter", received=str(len(answer["payload"])))
-    scene.settle(end)
+    context.settle(end)
 
 
 LIMITS = {"announced": LIMIT, "customary": None, "announced-and-more-than-customary": 16_800_000}
@@ -130,15 +130,15 @@ for _name, _announced in LIMITS.items():
     )
 
 
-def too_long_to_send(scene: ClientContext, command: str, payload: str) -> None:
+def too_long_to_send(context: ClientContext, command: str, payload: str) -> None:
     """Tell the client to send more than the server takes."""
-    end = scene.connect(acknowledgement={"limits": {"max_frame_bytes": SMALL_LIMIT}})
+    end = context.connect(acknowledgement={"limits": {"max_frame_bytes": SMALL_LIMIT}})
     end.max_frame_bytes = SMALL_LIMIT
     timeout = {"timeout_ms": SHORT_TIMEOUT_MS} if command == "send_request" else {}
-    asked = scene.driver.begin(command, channel="long", payload=payload, **timeout)
-    if "error" not in scene.driver.answer(asked):
+    asked = context.driver.begin(command, channel="long", payload=payload, **timeout)
+    if "error" not in context.driver.answer(asked):
         raise Violation("the client did not refuse to send a frame over the server's limit", expected="an error")
-    if scene.settle(end):  # which also shows that the connection is still in order
+    if context.settle(end):  # which also shows that the connection is still in order
         raise Violation("the client sent something else in place of a frame over the server's limit")
 
 
@@ -164,24 +164,24 @@ add(
 
 
 @client_case("client-errors/frame-at-the-limit-is-sent", "LIM-002")
-def at_the_limit(scene: ClientContext) -> None:
+def at_the_limit(context: ClientContext) -> None:
     """A message that is just within the server's limit is sent."""
-    end = scene.connect(acknowledgement={"limits": {"max_frame_bytes": SMALL_LIMIT}})
+    end = context.connect(acknowledgement={"limits": {"max_frame_bytes": SMALL_LIMIT}})
     end.max_frame_bytes = SMALL_LIMIT
-    scene.driver.ask("publish", channel="long", payload="x" * (SMALL_LIMIT - 300))
+    context.driver.ask("publish", channel="long", payload="x" * (SMALL_LIMIT - 300))
     end.take("publish", "long")
-    scene.settle(end)
+    context.settle(end)
 
 
-def fatal_on_open(scene: ClientContext, code: str) -> None:
+def fatal_on_open(context: ClientContext, code: str) -> None:
     """Send a fatal error on an open connection, with a request in flight."""
-    end = scene.connect()
-    asked = scene.driver.begin("send_request", channel="slow", payload=1, timeout_ms=60_000)
+    end = context.connect()
+    asked = context.driver.begin("send_request", channel="slow", payload=1, timeout_ms=60_000)
     end.take("request", "slow")
     end.send(end.error(code))
     end.end_sending()
-    scene.driver.failure(asked)
-    _lives_on(scene)
+    context.driver.failure(asked)
+    _lives_on(context)
 
 
 for _code in ("malformed_frame", "frame_too_large", "session_replaced", "slow_consumer", "shutting_down"):

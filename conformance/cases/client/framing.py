@@ -35,34 +35,34 @@ CUTS: dict[str, tuple[str, Cut]] = {
 }
 
 
-def send_cut(scene: ClientContext, end: ServerPeer, octets: bytes, cut: Cut) -> None:
+def send_cut(context: ClientContext, end: ServerPeer, octets: bytes, cut: Cut) -> None:
     """Send ``octets`` in pieces, each in a segment of its own."""
     edges = [0, *cut(octets), len(octets)]
     for start, stop in itertools.pairwise(edges):
         end.send_octets(octets[start:stop])
-        scene.wait(PAUSE_SECONDS)
+        context.wait(PAUSE_SECONDS)
 
 
-def cut_response(scene: ClientContext, cut: Cut) -> None:
+def cut_response(context: ClientContext, cut: Cut) -> None:
     """Cut the response to a request."""
-    end = scene.connect()
-    asked = scene.driver.begin("send_request", channel="cut", payload=None)
+    end = context.connect()
+    asked = context.driver.begin("send_request", channel="cut", payload=None)
     response = end.response(end.take("request"), "äöü€😀")
-    send_cut(scene, end, codec.frame(codec.encode(response)), cut)
-    answer = scene.driver.finish(asked)["response"]
+    send_cut(context, end, codec.frame(codec.encode(response)), cut)
+    answer = context.driver.finish(asked)["response"]
     if answer["payload"] != "äöü€😀":
         raise Violation("a response that was cut is not what it was", received=codec.shorten(answer))
-    scene.settle(end)
+    context.settle(end)
 
 
-def cut_acknowledgement(scene: ClientContext, cut: Cut) -> None:
+def cut_acknowledgement(context: ClientContext, cut: Cut) -> None:
     """Cut the acknowledgement."""
-    asked = scene.begin_connecting()
-    end = scene.accept()
+    asked = context.begin_connecting()
+    end = context.accept()
     end.take_connect()
-    send_cut(scene, end, codec.frame(codec.encode(end.acknowledgement(motto="äöü€😀"))), cut)
-    scene.expect_connected(asked)
-    scene.settle(end)
+    send_cut(context, end, codec.frame(codec.encode(end.acknowledgement(motto="äöü€😀"))), cut)
+    context.expect_connected(asked)
+    context.settle(end)
 
 
 for _what, _try in {"a response": cut_response, "an acknowledgement": cut_acknowledgement}.items():
@@ -80,39 +80,39 @@ for _what, _try in {"a response": cut_response, "an acknowledgement": cut_acknow
 
 
 @client_case("client-framing/frames-behind-the-acknowledgement", "FRM-006")
-def behind_the_acknowledgement(scene: ClientContext) -> None:
+def behind_the_acknowledgement(context: ClientContext) -> None:
     """Frames in the same segment as the acknowledgement are processed behind it."""
-    scene.create()
-    scene.subscribe_early("news")
-    asked = scene.driver.begin("connect")
-    end = scene.accept()
+    context.create()
+    context.subscribe_early("news")
+    asked = context.driver.begin("connect")
+    end = context.accept()
     end.take_connect()
     end.send(end.acknowledgement(), *(end.message("publish", "news", number) for number in range(3)))
-    scene.expect_connected(asked)
-    payloads = [event["message"]["payload"] for event in scene.handed_over(end)]
+    context.expect_connected(asked)
+    payloads = [event["message"]["payload"] for event in context.handed_over(end)]
     if payloads != [0, 1, 2]:
         raise Violation("frames behind the acknowledgement were lost", expected="[0, 1, 2]", received=str(payloads))
 
 
 @client_case("client-framing/complete-frame-does-not-wait-for-the-next", "FRM-006")
-def complete_frame_does_not_wait(scene: ClientContext) -> None:
+def complete_frame_does_not_wait(context: ClientContext) -> None:
     """A response is handed over although only a part of the next frame has arrived behind it."""
-    end = scene.connect()
-    asked = [scene.driver.begin("send_request", channel="two", payload=number) for number in range(2)]
+    end = context.connect()
+    asked = [context.driver.begin("send_request", channel="two", payload=number) for number in range(2)]
     first, second = (codec.frame(codec.encode(end.response(end.take("request"), number))) for number in range(2))
     end.send_octets(first + second[:20])
-    scene.driver.finish(asked[0])
+    context.driver.finish(asked[0])
     end.send_octets(second[20:])
-    scene.driver.finish(asked[1])
+    context.driver.finish(asked[1])
 
 
 @client_case("client-framing/thousand-frames-in-one-write", "FRM-006", seconds=0.3)
-def thousand_frames(scene: ClientContext) -> None:
+def thousand_frames(context: ClientContext) -> None:
     """A thousand publishes in one write are handed over one by one, in order."""
-    end = scene.connect()
-    scene.subscribe(end, "flood")
+    end = context.connect()
+    context.subscribe(end, "flood")
     end.send(*(end.message("publish", "flood", number) for number in range(MANY)))
-    payloads = [event["message"]["payload"] for event in scene.handed_over(end)]
+    payloads = [event["message"]["payload"] for event in context.handed_over(end)]
     if payloads != list(range(MANY)):
         raise Violation(
             "of a thousand frames in one write not all were handed over once and in order",
@@ -124,18 +124,18 @@ def thousand_frames(scene: ClientContext) -> None:
 @client_case(
     "client-framing/every-kind-of-frame-keeps-the-rules", "ENV-001", "ENV-002", "ENV-003", "ENV-012", "FRM-003"
 )
-def every_kind_of_frame(scene: ClientContext) -> None:
+def every_kind_of_frame(context: ClientContext) -> None:
     """Whatever the client sends is a valid frame, body and envelope (the kit checks each)."""
-    end = scene.connect()
+    end = context.connect()
     for kind in ("subscribe", "unsubscribe"):
-        scene.driver.ask(kind, channel="äöü€😀")
+        context.driver.ask(kind, channel="äöü€😀")
         end.take(kind, "äöü€😀")
     for command, kind in {"publish": "publish", "notify": "notification"}.items():
-        answer = scene.driver.answer(scene.driver.begin(command, channel="news", payload={"text": "äöü€😀\x00"}))
+        answer = context.driver.answer(context.driver.begin(command, channel="news", payload={"text": "äöü€😀\x00"}))
         if "error" not in answer:
             end.take(kind, "news")
-    scene.settle(end)
-    scene.driver.ask("disconnect")
+    context.settle(end)
+    context.driver.ask("disconnect")
     with contextlib.suppress(Violation):  # how it ends the connection is for another case (HSK-028)
         end.expect_gone()
     if end.has_arrived():
@@ -143,19 +143,19 @@ def every_kind_of_frame(scene: ClientContext) -> None:
 
 
 @client_case("client-framing/requests-are-not-held-back", "FRM-004", seconds=0.8)
-def not_held_back(scene: ClientContext) -> None:
+def not_held_back(context: ClientContext) -> None:
     """Between the first octet of a request and its last, no delayed acknowledgement of the transport passes."""
-    end = scene.connect()
+    end = context.connect()
     times = []
     for number in range(ROUND_TRIPS):
-        asked = scene.driver.begin("send_request", channel="timed", payload=number)
+        asked = context.driver.begin("send_request", channel="timed", payload=number)
         end.wait_for_octets()
         start = time.monotonic()
         request = end.take("request")
         times.append(time.monotonic() - start)
         end.respond(request, None)
-        scene.driver.finish(asked)
-    if statistics.median(times) > DELAYED_SECONDS * max(1.0, scene.time_scale):
+        context.driver.finish(asked)
+    if statistics.median(times) > DELAYED_SECONDS * max(1.0, context.time_scale):
         raise Violation(
             "requests wait for the transport: header and body are written separately without TCP_NODELAY",
             expected=f"a median below {DELAYED_SECONDS * 1000:.0f} ms",

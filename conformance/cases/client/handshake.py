@@ -23,21 +23,21 @@ RETRY_SECONDS = 8 * QUICK_DELAY_MS / 1000
 """In which a client that connects again by itself would have done so."""
 
 
-def connects(scene: ClientContext, app: str) -> None:
+def connects(context: ClientContext, app: str) -> None:
     """Have the client connect in an application, and compare ids."""
-    asked = scene.begin_connecting(app_id=app)
-    end = scene.accept()
+    asked = context.begin_connecting(app_id=app)
+    end = context.accept()
     connect = end.shake_hands()
-    scene.expect_connected(asked)
-    scene.driver.expect("connected")
-    identity = scene.driver.ask("connection_info")
+    context.expect_connected(asked)
+    context.driver.expect("connected")
+    identity = context.driver.ask("connection_info")
     if connect["app_id"] != app or not identity["connected"]:
         raise Violation(
             "the client joined another application than its own", received=codec.shorten([connect, identity])
         )
     if identity.get("connection_id", end.connection_id) != end.connection_id:
         raise Violation("the client connected under another id than its own", received=codec.shorten(identity))
-    scene.settle(end)
+    context.settle(end)
 
 
 for _name, _app in {
@@ -59,48 +59,48 @@ for _name, _app in {
 
 
 @client_case("client-handshake/application-that-cannot-be", "HSK-001")
-def impossible_application(scene: ClientContext) -> None:
+def impossible_application(context: ClientContext) -> None:
     """Made for an application whose name is too long, the client refuses to be made or to connect, or sends another."""
-    host, port = scene.address
-    made = scene.driver.begin("create", app_id="a" * 256, host=host, port=port, reconnect_attempts=0)
-    if "error" in scene.driver.answer(made):
+    host, port = context.address
+    made = context.driver.begin("create", app_id="a" * 256, host=host, port=port, reconnect_attempts=0)
+    if "error" in context.driver.answer(made):
         return
-    scene.driver.begin("connect")
-    end = scene.accept_within(HELD_SECONDS * scene.time_scale)
+    context.driver.begin("connect")
+    end = context.accept_within(HELD_SECONDS * context.time_scale)
     if end:
         with contextlib.suppress(Ended):
             end.take_connect()
 
 
 @client_case("client-handshake/nothing-ahead-of-the-acknowledgement", "HSK-002", seconds=0.2)
-def nothing_ahead(scene: ClientContext) -> None:
+def nothing_ahead(context: ClientContext) -> None:
     """Until the acknowledgement is there the client sends nothing but its connect message, whatever it is told."""
-    asked = scene.begin_connecting()
-    end = scene.accept()
+    asked = context.begin_connecting()
+    end = context.accept()
     end.take_connect()
-    scene.driver.begin("subscribe", channel="early")
-    scene.driver.begin("publish", channel="early", payload=1)
-    scene.driver.begin("send_request", channel="early", payload=1, timeout_ms=50)
-    scene.wait(HELD_SECONDS * scene.time_scale)
+    context.driver.begin("subscribe", channel="early")
+    context.driver.begin("publish", channel="early", payload=1)
+    context.driver.begin("send_request", channel="early", payload=1, timeout_ms=50)
+    context.wait(HELD_SECONDS * context.time_scale)
     if end.has_arrived():
         raise Violation("the client did not wait for the acknowledgement", received=codec.shorten(end.receive()))
     end.acknowledge()
-    scene.expect_connected(asked)
+    context.expect_connected(asked)
 
 
 @client_case("client-handshake/early-subscriptions-wait-too", "HSK-002", seconds=0.2)
-def early_subscriptions_wait(scene: ClientContext) -> None:
+def early_subscriptions_wait(context: ClientContext) -> None:
     """What was subscribed to before the client connected waits for the acknowledgement as well."""
-    scene.create()
-    scene.subscribe_early("early")
-    asked = scene.driver.begin("connect")
-    end = scene.accept()
+    context.create()
+    context.subscribe_early("early")
+    asked = context.driver.begin("connect")
+    end = context.accept()
     end.take_connect()
-    scene.wait(HELD_SECONDS * scene.time_scale)
+    context.wait(HELD_SECONDS * context.time_scale)
     if end.has_arrived():
         raise Violation("the client did not wait for the acknowledgement", received=codec.shorten(end.receive()))
     end.acknowledge()
-    scene.expect_connected(asked)
+    context.expect_connected(asked)
 
 
 ACKNOWLEDGEMENTS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -111,9 +111,9 @@ ACKNOWLEDGEMENTS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-def acknowledged(scene: ClientContext, payload: dict[str, Any]) -> None:
+def acknowledged(context: ClientContext, payload: dict[str, Any]) -> None:
     """Acknowledge with these members, and use the connection."""
-    scene.settle(scene.connect(acknowledgement=payload))
+    context.settle(context.connect(acknowledgement=payload))
 
 
 for _name, (_rule, _payload) in ACKNOWLEDGEMENTS.items():
@@ -129,50 +129,50 @@ for _name, (_rule, _payload) in ACKNOWLEDGEMENTS.items():
 
 
 @client_case("client-handshake/smallest-acknowledgement", "HSK-009")
-def smallest_acknowledgement(scene: ClientContext) -> None:
+def smallest_acknowledgement(context: ClientContext) -> None:
     """An acknowledgement with nothing but status and connection_id, and without reply_to, is one."""
-    asked = scene.begin_connecting()
-    end = scene.accept()
+    asked = context.begin_connecting()
+    end = context.accept()
     end.take_connect()
     message = end.acknowledgement()
     message["payload"] = {"status": "connected", "connection_id": end.connection_id}
     del message["reply_to"]
     end.send(message)
-    scene.expect_connected(asked)
-    scene.settle(end)
+    context.expect_connected(asked)
+    context.settle(end)
 
 
 @client_case("client-handshake/acknowledgement-with-unknown-envelope-members", "ENV-011")
-def acknowledgement_with_unknown_members(scene: ClientContext) -> None:
+def acknowledgement_with_unknown_members(context: ClientContext) -> None:
     """An acknowledgement whose envelope has members that the client does not know is one."""
-    asked = scene.begin_connecting()
-    end = scene.accept()
+    asked = context.begin_connecting()
+    end = context.accept()
     end.take_connect()
     end.send(end.acknowledgement() | {"version": "9", "trace_id": {"a": [1]}})
-    scene.expect_connected(asked)
-    scene.settle(end)
+    context.expect_connected(asked)
+    context.settle(end)
 
 
 @client_case("client-handshake/slow-acknowledgement", "HSK-001", seconds=0.4)
-def slow_acknowledgement(scene: ClientContext) -> None:
+def slow_acknowledgement(context: ClientContext) -> None:
     """An acknowledgement that takes its time, within the connection timeout, is waited for."""
-    asked = scene.begin_connecting(connection_timeout_ms=int(3000 * scene.time_scale))
-    end = scene.accept()
+    asked = context.begin_connecting(connection_timeout_ms=int(3000 * context.time_scale))
+    end = context.accept()
     end.take_connect()
-    scene.wait(0.3 * scene.time_scale)
+    context.wait(0.3 * context.time_scale)
     end.acknowledge()
-    scene.expect_connected(asked)
-    scene.settle(end)
+    context.expect_connected(asked)
+    context.settle(end)
 
 
-def refused(scene: ClientContext, code: str) -> None:
+def refused(context: ClientContext, code: str) -> None:
     """Answer the connect message with an error and end the stream."""
-    asked = scene.begin_connecting()
-    end = scene.accept()
+    asked = context.begin_connecting()
+    end = context.accept()
     connect = end.take_connect()
     end.send(end.error(code, connect, app_id="system"))
     end.end_sending()
-    scene.expect_not_connected(asked)
+    context.expect_not_connected(asked)
 
 
 for _code in (
@@ -190,13 +190,13 @@ for _code in (
     )
 
 
-def broken_off(scene: ClientContext, how: Callable[[ServerPeer], None]) -> None:
+def broken_off(context: ClientContext, how: Callable[[ServerPeer], None]) -> None:
     """End the stream instead of acknowledging."""
-    asked = scene.begin_connecting()
-    end = scene.accept()
+    asked = context.begin_connecting()
+    end = context.accept()
     end.take_connect()
     how(end)
-    scene.expect_not_connected(asked)
+    context.expect_not_connected(asked)
 
 
 def _send_and_end(end: ServerPeer, message_type: str, payload: Any, channel: str = "system") -> None:
@@ -231,49 +231,49 @@ for _name, _how in ENDINGS.items():
 
 
 @client_case("client-handshake/silence-instead-of-the-acknowledgement", "HSK-012", seconds=0.4)
-def silence(scene: ClientContext) -> None:
+def silence(context: ClientContext) -> None:
     """A server that says nothing is given up within the connection timeout."""
-    asked = scene.begin_connecting(connection_timeout_ms=SHORT_TIMEOUT_MS)
-    end = scene.accept()
+    asked = context.begin_connecting(connection_timeout_ms=SHORT_TIMEOUT_MS)
+    end = context.accept()
     end.take_connect()
     start = time.monotonic()
-    scene.expect_not_connected(asked)
-    if time.monotonic() - start > SHORT_TIMEOUT_MS / 1000 + 1.5 * scene.time_scale:
+    context.expect_not_connected(asked)
+    if time.monotonic() - start > SHORT_TIMEOUT_MS / 1000 + 1.5 * context.time_scale:
         raise Violation("the client waited for the acknowledgement for much longer than its connection timeout")
 
 
 @client_case("client-handshake/keeps-its-id", "HSK-003", seconds=0.2)
-def keeps_its_id(scene: ClientContext) -> None:
+def keeps_its_id(context: ClientContext) -> None:
     """After a loss the client comes back under the same connection_id, in the same application."""
-    end = scene.connect(reconnect_attempts=5)
+    end = context.connect(reconnect_attempts=5)
     for _ in range(3):
         end.end_sending()
-        again = scene.welcome_back()
+        again = context.welcome_back()
         if (again.connection_id, again.app_id) != (end.connection_id, end.app_id):
             raise Violation(
                 "the client came back under another id", expected=end.connection_id, received=again.connection_id
             )
         end = again
-    scene.settle(end)
+    context.settle(end)
 
 
-def stays_away(scene: ClientContext, code: str) -> None:
+def stays_away(context: ClientContext, code: str) -> None:
     """End an open connection with an error after which coming back does harm."""
-    end = scene.connect(reconnect_attempts=5)
+    end = context.connect(reconnect_attempts=5)
     end.send(end.error(code))
     end.end_sending()
-    scene.expect_no_connection(RETRY_SECONDS, f"the client connected again by itself after {code}")
+    context.expect_no_connection(RETRY_SECONDS, f"the client connected again by itself after {code}")
 
 
-def stays_away_when_refused(scene: ClientContext, code: str) -> None:
+def stays_away_when_refused(context: ClientContext, code: str) -> None:
     """Refuse an attempt to come back with such an error."""
-    end = scene.connect(reconnect_attempts=5)
+    end = context.connect(reconnect_attempts=5)
     end.end_sending()
-    again = scene.accept()
+    again = context.accept()
     again.take_connect()
     again.send(again.error(code, app_id="system"))
     again.end_sending()
-    scene.expect_no_connection(RETRY_SECONDS, f"the client connected again by itself after {code}")
+    context.expect_no_connection(RETRY_SECONDS, f"the client connected again by itself after {code}")
 
 
 for _code, _when in {
@@ -294,12 +294,12 @@ for _code, _when in {
 
 
 @client_case("client-handshake/ends-in-order", "HSK-028", seconds=0.3)
-def ends_in_order(scene: ClientContext) -> None:
+def ends_in_order(context: ClientContext) -> None:
     """What the client sent ahead of disconnect arrives, then the end of the stream, and nothing that is no frame."""
-    end = scene.connect()
+    end = context.connect()
     for number in range(20):  # more than the operating systems hold, so that some of it waits in the client
-        scene.driver.ask("publish", channel="last-words", payload="x" * 400_000 + str(number))
-    scene.driver.ask("disconnect")
+        context.driver.ask("publish", channel="last-words", payload="x" * 400_000 + str(number))
+    context.driver.ask("disconnect")
     arrived = end.receive_until_end()
     if len(arrived) != 20 or end.was_reset or end.receive_octets_until_end():
         raise Violation(
@@ -310,37 +310,37 @@ def ends_in_order(scene: ClientContext) -> None:
 
 
 @client_case("client-handshake/process-ends-after-disconnect", "HSK-029")
-def process_ends(scene: ClientContext) -> None:
+def process_ends(context: ClientContext) -> None:
     """After disconnect nothing keeps the client's process alive."""
-    end = scene.connect()
-    scene.driver.ask("disconnect")
+    end = context.connect()
+    context.driver.ask("disconnect")
     end.expect_gone()
-    _expect_exit(scene)
+    _expect_exit(context)
 
 
 @client_case("client-handshake/process-ends-while-connecting", "HSK-029")
-def process_ends_while_connecting(scene: ClientContext) -> None:
+def process_ends_while_connecting(context: ClientContext) -> None:
     """A client that is told to disconnect while it waits for the acknowledgement lets its process end."""
-    scene.begin_connecting()
-    end = scene.accept()
+    context.begin_connecting()
+    end = context.accept()
     end.take_connect()
-    scene.driver.ask("disconnect")
+    context.driver.ask("disconnect")
     end.expect_gone()
-    _expect_exit(scene)
+    _expect_exit(context)
 
 
 @client_case("client-handshake/process-ends-with-requests-in-flight", "HSK-029")
-def process_ends_with_requests(scene: ClientContext) -> None:
+def process_ends_with_requests(context: ClientContext) -> None:
     """A client that is told to disconnect while requests are in flight lets its process end."""
-    end = scene.connect()
+    end = context.connect()
     for number in range(5):
-        scene.driver.begin("send_request", channel="slow", payload=number, timeout_ms=60_000)
+        context.driver.begin("send_request", channel="slow", payload=number, timeout_ms=60_000)
         end.take("request", "slow")
-    scene.driver.ask("disconnect")
-    _expect_exit(scene)
+    context.driver.ask("disconnect")
+    _expect_exit(context)
 
 
-def _expect_exit(scene: ClientContext) -> None:
-    status = scene.driver.exit_status()
+def _expect_exit(context: ClientContext) -> None:
+    status = context.driver.exit_status()
     if status != 0:
         raise Violation("the client's process did not end by itself", expected="exit status 0", received=str(status))

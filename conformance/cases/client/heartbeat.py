@@ -19,15 +19,15 @@ TOLERANCE = 0.4
 
 
 @client_case("client-heartbeat/pings-at-its-interval", "SYS-006", seconds=0.6)
-def pings(scene: ClientContext) -> None:
+def pings(context: ClientContext) -> None:
     """A client pings at the interval it is told, and stays connected while it is answered."""
-    end = scene.connect(heartbeat_interval_ms=INTERVAL_MS)
+    end = context.connect(heartbeat_interval_ms=INTERVAL_MS)
     start = time.monotonic()
     for _ in range(3):
         end.pong(end.take_ping())
     if time.monotonic() - start < 3 * INTERVAL_MS / 1000 * (1 - TOLERANCE):
         raise Violation("the client pings more often than it was told to")
-    scene.settle(end)
+    context.settle(end)
 
 
 def await_ping(end: ServerPeer) -> Message:
@@ -44,37 +44,37 @@ def await_ping(end: ServerPeer) -> Message:
 
 
 @client_case("client-heartbeat/pings-are-messages-like-others", "ENV-001", "ENV-004", "ENV-012", seconds=0.6)
-def pings_are_messages(scene: ClientContext) -> None:
+def pings_are_messages(context: ClientContext) -> None:
     """The pings that a client sends by itself are valid messages with ids of their own."""
-    end = scene.connect(heartbeat_interval_ms=INTERVAL_MS)
+    end = context.connect(heartbeat_interval_ms=INTERVAL_MS)
     for _ in range(3):
         end.pong(await_ping(end))
 
 
 @client_case("client-heartbeat/unanswered-ping-is-a-loss", "SYS-007", seconds=0.5)
-def unanswered(scene: ClientContext) -> None:
+def unanswered(context: ClientContext) -> None:
     """A ping that is not answered within the interval makes the client end the connection and come back."""
-    end = scene.connect(heartbeat_interval_ms=INTERVAL_MS, reconnect_attempts=3)
+    end = context.connect(heartbeat_interval_ms=INTERVAL_MS, reconnect_attempts=3)
     await_ping(end)
     end.expect_gone()
-    again = scene.accept()
+    again = context.accept()
     again.shake_hands()
     again.pong(again.take_ping())
 
 
 @client_case("client-heartbeat/other-messages-are-no-answer", "SYS-007", seconds=0.5)
-def other_messages(scene: ClientContext) -> None:
+def other_messages(context: ClientContext) -> None:
     """Messages that arrive behind an unanswered ping do not stand for its answer."""
-    end = scene.connect(heartbeat_interval_ms=INTERVAL_MS)
+    end = context.connect(heartbeat_interval_ms=INTERVAL_MS)
     await_ping(end)
     end.send(end.message("publish", "news", 1), end.message("response", "news", 1, reply_to="nobody"))
     end.expect_gone()
 
 
 @client_case("client-heartbeat/loss-is-noticed-within-the-interval", "SYS-007", seconds=1.0)
-def noticed_in_time(scene: ClientContext) -> None:
+def noticed_in_time(context: ClientContext) -> None:
     """An unanswered ping makes the client end the connection after one interval, not after several."""
-    end = scene.connect(heartbeat_interval_ms=LONG_INTERVAL_MS)
+    end = context.connect(heartbeat_interval_ms=LONG_INTERVAL_MS)
     await_ping(end)
     start = time.monotonic()
     end.expect_gone()
@@ -87,21 +87,21 @@ def noticed_in_time(scene: ClientContext) -> None:
 
 
 @client_case("client-heartbeat/loss-is-told", "SYS-007", "REQ-018", seconds=0.5)
-def loss_is_told(scene: ClientContext) -> None:
+def loss_is_told(context: ClientContext) -> None:
     """When a ping is not answered, the user is told of the loss and requests in flight fail."""
-    end = scene.connect(heartbeat_interval_ms=INTERVAL_MS)
-    asked = scene.driver.begin("send_request", channel="slow", payload=1, timeout_ms=60_000)
+    end = context.connect(heartbeat_interval_ms=INTERVAL_MS)
+    asked = context.driver.begin("send_request", channel="slow", payload=1, timeout_ms=60_000)
     end.take("request", "slow")
     await_ping(end)
-    scene.driver.failure(asked)
-    scene.driver.expect("disconnected")
+    context.driver.failure(asked)
+    context.driver.expect("disconnected")
 
 
 @client_case("client-heartbeat/health-check", "REQ-016")
-def health_check(scene: ClientContext) -> None:
+def health_check(context: ClientContext) -> None:
     """A health check pings the server, and is true when the pong comes."""
-    end = scene.connect()
-    asked = scene.driver.begin("health_check")
+    end = context.connect()
+    asked = context.driver.begin("health_check")
     end.pong(end.take_ping())
-    if scene.driver.finish(asked) != {"healthy": True}:
+    if context.driver.finish(asked) != {"healthy": True}:
         raise Violation("a health check on a healthy connection is not true")

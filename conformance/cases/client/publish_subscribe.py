@@ -26,9 +26,9 @@ PAYLOADS: dict[str, Any] = {
 }
 
 
-def handed(scene: ClientContext, end: ServerPeer, wanted: list[tuple[str, str, Any]]) -> None:
+def handed(context: ClientContext, end: ServerPeer, wanted: list[tuple[str, str, Any]]) -> None:
     """Show that the client's handlers were given exactly these, in order: channel, handler, payload."""
-    events = scene.handed_over(end)
+    events = context.handed_over(end)
     found = [(event["channel"], event["handler"], event["message"]["payload"]) for event in events]
     if not codec.same([list(each) for each in found], [list(each) for each in wanted]):
         raise Violation(
@@ -39,12 +39,12 @@ def handed(scene: ClientContext, end: ServerPeer, wanted: list[tuple[str, str, A
 
 
 @client_case("client-publish/subscribe-and-unsubscribe", "SUB-001")
-def subscribe_and_unsubscribe(scene: ClientContext) -> None:
+def subscribe_and_unsubscribe(context: ClientContext) -> None:
     """Subscribe and unsubscribe carry the client's own connection_id, on the channel they are about."""
-    end = scene.connect()
+    end = context.connect()
     for channel in ("news", "äöü€😀", "with blanks", "c" * 255):
-        scene.subscribe(end, channel)
-        scene.unsubscribe(end, channel)
+        context.subscribe(end, channel)
+        context.unsubscribe(end, channel)
 
 
 BAD_CHANNELS = {
@@ -56,14 +56,14 @@ BAD_CHANNELS = {
 }
 
 
-def bad_channel(scene: ClientContext, channel: str) -> None:
+def bad_channel(context: ClientContext, channel: str) -> None:
     """Tell the client to use a channel that there cannot be, and see it send nothing that is invalid."""
-    end = scene.connect()
+    end = context.connect()
     for command in ("send_request", "publish", "notify"):
-        scene.driver.begin(command, channel=channel, payload=1)
+        context.driver.begin(command, channel=channel, payload=1)
     for command in ("subscribe", "unsubscribe"):
-        scene.driver.begin(command, channel=channel)
-    scene.settle(end)  # which receives what was sent, and checks it
+        context.driver.begin(command, channel=channel)
+    context.settle(end)  # which receives what was sent, and checks it
 
 
 for _name, _channel in BAD_CHANNELS.items():
@@ -78,12 +78,12 @@ for _name, _channel in BAD_CHANNELS.items():
     )
 
 
-def received(scene: ClientContext, message_type: str, payload: Any) -> None:
+def received(context: ClientContext, message_type: str, payload: Any) -> None:
     """Send a message from the server to a channel that the client is subscribed to."""
-    end = scene.connect()
-    scene.subscribe(end, "news")
+    end = context.connect()
+    context.subscribe(end, "news")
     end.send(end.message(message_type, "news", payload))
-    handed(scene, end, [("news", "default", payload)])
+    handed(context, end, [("news", "default", payload)])
 
 
 for _type in ("publish", "notification"):
@@ -99,10 +99,10 @@ for _type in ("publish", "notification"):
         )
 
 
-def sent(scene: ClientContext, command: str, payload: Any) -> None:
+def sent(context: ClientContext, command: str, payload: Any) -> None:
     """Have the client publish or notify."""
-    end = scene.connect()
-    scene.driver.ask(command, channel="news", payload=payload)
+    end = context.connect()
+    context.driver.ask(command, channel="news", payload=payload)
     message = end.take({"publish": "publish", "notify": "notification"}[command], "news")
     if not codec.same(message["payload"], payload):
         raise Violation(
@@ -126,93 +126,93 @@ for _command in ("publish", "notify"):
 
 
 @client_case("client-publish/several-handlers", "SUB-019")
-def several_handlers(scene: ClientContext) -> None:
+def several_handlers(context: ClientContext) -> None:
     """Two handlers of a channel are both given a message; the one that is left is when the other is removed."""
-    end = scene.connect()
-    scene.subscribe(end, "news", handler="first")
-    scene.driver.ask("subscribe", channel="news", handler="second")
+    end = context.connect()
+    context.subscribe(end, "news", handler="first")
+    context.driver.ask("subscribe", channel="news", handler="second")
     end.send(end.message("publish", "news", 1))
-    handed(scene, end, [("news", "first", 1), ("news", "second", 1)])
-    scene.driver.ask("unsubscribe", channel="news", handler="first")
+    handed(context, end, [("news", "first", 1), ("news", "second", 1)])
+    context.driver.ask("unsubscribe", channel="news", handler="first")
     end.send(end.message("publish", "news", 2))
-    handed(scene, end, [("news", "second", 2)])
+    handed(context, end, [("news", "second", 2)])
 
 
 @client_case("client-publish/handler-that-fails", "SUB-019")
-def failing_handler(scene: ClientContext) -> None:
+def failing_handler(context: ClientContext) -> None:
     """A handler that fails keeps neither the next message nor another handler from being called."""
-    end = scene.connect()
-    scene.subscribe(end, "news", handler="fails", fails=True)
-    scene.driver.ask("subscribe", channel="news", handler="works")
+    end = context.connect()
+    context.subscribe(end, "news", handler="fails", fails=True)
+    context.driver.ask("subscribe", channel="news", handler="works")
     end.send(end.message("publish", "news", 1), end.message("publish", "news", 2))
-    handed(scene, end, [("news", name, number) for number in (1, 2) for name in ("fails", "works")])
+    handed(context, end, [("news", name, number) for number in (1, 2) for name in ("fails", "works")])
 
 
 @client_case("client-publish/other-channels", "SUB-019")
-def other_channels(scene: ClientContext) -> None:
+def other_channels(context: ClientContext) -> None:
     """Messages on other channels are not handed to the handler, however alike the names are."""
-    end = scene.connect()
-    scene.subscribe(end, "News")
+    end = context.connect()
+    context.subscribe(end, "News")
     for other in ("news", "News ", "New", "Newss", "*", "News.*", "__proto__", "constructor"):
         end.send(end.message("publish", other, "not for you"))
     end.send(end.message("publish", "News", "for you"))
-    handed(scene, end, [("News", "default", "for you")])
+    handed(context, end, [("News", "default", "for you")])
 
 
 @client_case("client-publish/order", "SUB-019", seconds=0.2)
-def order(scene: ClientContext) -> None:
+def order(context: ClientContext) -> None:
     """Three hundred messages on two channels are handed over in the order in which they came."""
-    end = scene.connect()
+    end = context.connect()
     for channel in ("a", "b"):
-        scene.subscribe(end, channel)
+        context.subscribe(end, channel)
     for number in range(MANY):
         end.send(end.message("publish", "ab"[number % 2], number))
-    handed(scene, end, [("ab"[number % 2], "default", number) for number in range(MANY)])
+    handed(context, end, [("ab"[number % 2], "default", number) for number in range(MANY)])
 
 
 @client_case("client-publish/after-unsubscribe", "SUB-019")
-def after_unsubscribe(scene: ClientContext) -> None:
+def after_unsubscribe(context: ClientContext) -> None:
     """A message that crosses the client's unsubscribe is not handed over any more."""
-    end = scene.connect()
-    scene.subscribe(end, "news")
-    scene.unsubscribe(end, "news")
+    end = context.connect()
+    context.subscribe(end, "news")
+    context.unsubscribe(end, "news")
     end.send(end.message("publish", "news", "late"))
-    handed(scene, end, [])
+    handed(context, end, [])
 
 
 @client_case("client-publish/unknown-members", "ENV-011")
-def unknown_members(scene: ClientContext) -> None:
+def unknown_members(context: ClientContext) -> None:
     """Messages whose envelopes have members that the client does not know are handed over."""
-    end = scene.connect()
-    scene.subscribe(end, "news")
+    end = context.connect()
+    context.subscribe(end, "news")
     for message_type in ("publish", "notification"):
         end.send(end.message(message_type, "news", message_type) | {"trace_id": "t", "retain": True, "__proto__": 1})
-    handed(scene, end, [("news", "default", "publish"), ("news", "default", "notification")])
+    handed(context, end, [("news", "default", "publish"), ("news", "default", "notification")])
 
 
 @client_case("client-publish/reply-to", "SUB-019", "REQ-016")
-def reply_to(scene: ClientContext) -> None:
+def reply_to(context: ClientContext) -> None:
     """A publish with a reply_to, even that of a request in flight, goes to the handler and answers nothing."""
-    end = scene.connect()
-    scene.subscribe(end, "news")
-    asked = scene.driver.begin("send_request", channel="slow", payload=1)
+    end = context.connect()
+    context.subscribe(end, "news")
+    asked = context.driver.begin("send_request", channel="slow", payload=1)
     request = end.take("request", "slow")
     end.send(end.message("publish", "news", 1, reply_to="unknown"))
     end.send(end.message("publish", "news", 2, reply_to=request["message_id"]))
     end.respond(request, "mine")
-    if scene.driver.finish(asked)["response"]["payload"] != "mine":
+    if context.driver.finish(asked)["response"]["payload"] != "mine":
         raise Violation("a publish was taken for the response to a request")
-    handed(scene, end, [("news", "default", 1), ("news", "default", 2)])
+    handed(context, end, [("news", "default", 1), ("news", "default", 2)])
 
 
 @client_case("client-publish/own-publish", "SUB-019")
-def own_publish(scene: ClientContext) -> None:
+def own_publish(context: ClientContext) -> None:
     """What the client publishes on a channel that it is subscribed to comes back and is handed over."""
-    end = scene.connect()
-    scene.subscribe(end, "news")
-    scene.driver.ask("publish", channel="news", payload="mine")
+    end = context.connect()
+    context.subscribe(end, "news")
+    context.driver.ask("publish", channel="news", payload="mine")
     end.send(end.take("publish", "news"))
-    handed(scene, end, [("news", "default", "mine")])
+    handed(context, end, [("news", "default", "mine")])
 
 
 BAD_ENVELOPES: dict[str, dict[str, Any]] = {
@@ -223,13 +223,13 @@ BAD_ENVELOPES: dict[str, dict[str, Any]] = {
 }
 
 
-def bad_envelope(scene: ClientContext, members: dict[str, Any]) -> None:
+def bad_envelope(context: ClientContext, members: dict[str, Any]) -> None:
     """Send a message with a bad envelope ahead of a good one."""
-    end = scene.connect()
-    scene.subscribe(end, "news")
+    end = context.connect()
+    context.subscribe(end, "news")
     bad = end.message("publish", "news", "bad") | members
     end.send({name: value for name, value in bad.items() if value is not ...}, end.message("publish", "news", "good"))
-    handed(scene, end, [("news", "default", "good")])
+    handed(context, end, [("news", "default", "good")])
 
 
 for _name, _members in BAD_ENVELOPES.items():
@@ -245,15 +245,15 @@ for _name, _members in BAD_ENVELOPES.items():
 
 
 @client_case("client-publish/subscribed-ahead-of-connect", "SUB-001")
-def subscribed_ahead(scene: ClientContext) -> None:
+def subscribed_ahead(context: ClientContext) -> None:
     """What was subscribed to before the client connected is subscribed to when it has."""
-    scene.create()
-    scene.subscribe_early("early")
-    asked = scene.driver.begin("connect")
-    end = scene.accept()
+    context.create()
+    context.subscribe_early("early")
+    asked = context.driver.begin("connect")
+    end = context.accept()
     end.shake_hands()
-    scene.expect_connected(asked)
+    context.expect_connected(asked)
     if end.take("subscribe", "early")["payload"]["connection_id"] != end.connection_id:
         raise Violation("a subscribe does not have the client's own connection_id (SUB-001)")
     end.send(end.message("publish", "early", 1))
-    handed(scene, end, [("early", "default", 1)])
+    handed(context, end, [("early", "default", 1)])

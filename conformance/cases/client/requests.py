@@ -22,15 +22,15 @@ CODES = (
 )
 
 
-def ask(scene: ClientContext, end: ServerPeer, number: int) -> tuple[int, Message]:
+def ask(context: ClientContext, end: ServerPeer, number: int) -> tuple[int, Message]:
     """Have the client make a request; return the command's id and the request."""
-    asked = scene.driver.begin("send_request", channel="numbers", payload=number)
+    asked = context.driver.begin("send_request", channel="numbers", payload=number)
     return asked, end.take("request", "numbers")
 
 
-def expect_answer(scene: ClientContext, asked: int, payload: Any) -> None:
+def expect_answer(context: ClientContext, asked: int, payload: Any) -> None:
     """Show that a request resolved to the response with that payload."""
-    answer = scene.driver.finish(asked)["response"]
+    answer = context.driver.finish(asked)["response"]
     if not codec.same(answer["payload"], payload):
         raise Violation(
             "a request resolved to another response than its own",
@@ -40,60 +40,62 @@ def expect_answer(scene: ClientContext, asked: int, payload: Any) -> None:
 
 
 @client_case("client-requests/answers-in-any-order", "REQ-016")
-def answers_in_any_order(scene: ClientContext) -> None:
+def answers_in_any_order(context: ClientContext) -> None:
     """Responses in the reverse order of their requests each resolve their own."""
-    end = scene.connect()
-    pairs = [ask(scene, end, number) for number in range(10)]
+    end = context.connect()
+    pairs = [ask(context, end, number) for number in range(10)]
     for number, (_, request) in reversed(list(enumerate(pairs))):
         end.respond(request, {"to": number})
     for number, (asked, _) in enumerate(pairs):
-        expect_answer(scene, asked, {"to": number})
+        expect_answer(context, asked, {"to": number})
 
 
 @client_case("client-requests/many-in-flight", "REQ-016", "ENV-004", seconds=0.4)
-def many_in_flight(scene: ClientContext) -> None:
+def many_in_flight(context: ClientContext) -> None:
     """Hundreds of requests in flight (with --soak ten thousand) have ids of their own, and each gets its response."""
-    end = scene.connect()
-    number = VERY_MANY if scene.settings.soak_seconds else MANY
-    asked = [scene.driver.begin("send_request", channel="numbers", payload=n, timeout_ms=60_000) for n in range(number)]
+    end = context.connect()
+    number = VERY_MANY if context.settings.soak_seconds else MANY
+    asked = [
+        context.driver.begin("send_request", channel="numbers", payload=n, timeout_ms=60_000) for n in range(number)
+    ]
     requests = [end.take("request", "numbers") for _ in asked]
     end.send(*(end.response(request, {"n": request["payload"]}) for request in reversed(requests)))
     for n, each in enumerate(asked):
-        expect_answer(scene, each, {"n": n})
+        expect_answer(context, each, {"n": n})
 
 
 @client_case("client-requests/response-on-another-channel", "REQ-016")
-def response_on_another_channel(scene: ClientContext) -> None:
+def response_on_another_channel(context: ClientContext) -> None:
     """A response is recognised by its reply_to, whatever its channel, as the one to an error without a channel."""
-    end = scene.connect()
-    asked, request = ask(scene, end, 1)
+    end = context.connect()
+    asked, request = ask(context, end, 1)
     end.send(end.response(request, "mine") | {"channel_id": "system"})
-    expect_answer(scene, asked, "mine")
+    expect_answer(context, asked, "mine")
 
 
 @client_case("client-requests/payload-that-looks-like-an-acknowledgement", "REQ-016", "REQ-017")
-def looks_like_an_acknowledgement(scene: ClientContext) -> None:
+def looks_like_an_acknowledgement(context: ClientContext) -> None:
     """A second acknowledgement on an open connection changes nothing, and a response that looks like one is one."""
-    end = scene.connect()
+    end = context.connect()
     end.send(end.acknowledgement())
-    asked, request = ask(scene, end, 1)
+    asked, request = ask(context, end, 1)
     end.respond(request, {"status": "connected", "connection_id": "somebody"})
-    expect_answer(scene, asked, {"status": "connected", "connection_id": "somebody"})
-    scene.settle(end)
+    expect_answer(context, asked, {"status": "connected", "connection_id": "somebody"})
+    context.settle(end)
 
 
-def stray(scene: ClientContext, made: Callable[[ServerPeer, Message], Message]) -> None:
+def stray(context: ClientContext, made: Callable[[ServerPeer, Message], Message]) -> None:
     """Send a response that answers nothing between a request and its response."""
-    end = scene.connect()
-    answered, old = ask(scene, end, 0)
+    end = context.connect()
+    answered, old = ask(context, end, 0)
     end.respond(old, "old")
-    expect_answer(scene, answered, "old")
-    asked, request = ask(scene, end, 1)
+    expect_answer(context, answered, "old")
+    asked, request = ask(context, end, 1)
     end.send(made(end, old))
     end.respond(request, "mine")
-    expect_answer(scene, asked, "mine")
-    scene.settle(end)
-    if scene.driver.take("message"):
+    expect_answer(context, asked, "mine")
+    context.settle(end)
+    if context.driver.take("message"):
         raise Violation("a response that answers nothing was handed to a handler")
 
 
@@ -132,31 +134,31 @@ for _name, (_what, _made) in STRAYS.items():
 
 
 @client_case("client-requests/late-response", "REQ-017", seconds=0.2)
-def late_response(scene: ClientContext) -> None:
+def late_response(context: ClientContext) -> None:
     """The response to a request that was given up is ignored."""
-    end = scene.connect()
-    asked = scene.driver.begin("send_request", channel="slow", payload=1, timeout_ms=SHORT_TIMEOUT_MS)
+    end = context.connect()
+    asked = context.driver.begin("send_request", channel="slow", payload=1, timeout_ms=SHORT_TIMEOUT_MS)
     request = end.take("request", "slow")
-    scene.driver.failure(asked)
+    context.driver.failure(asked)
     end.respond(request, "late")
-    asked, request = ask(scene, end, 2)
+    asked, request = ask(context, end, 2)
     end.respond(request, "in time")
-    expect_answer(scene, asked, "in time")
+    expect_answer(context, asked, "in time")
 
 
-def error_answer(scene: ClientContext, code: str) -> None:
+def error_answer(context: ClientContext, code: str) -> None:
     """Answer a request with an error."""
-    end = scene.connect()
-    asked, request = ask(scene, end, 1)
+    end = context.connect()
+    asked, request = ask(context, end, 1)
     answer = end.error(code, request)
     end.send(answer)
-    told = scene.driver.answer(asked)
+    told = context.driver.answer(asked)
     text = codec.encode(told).decode()
     if code not in text:
         raise Violation(
             "an error answer did not reach who made the request", expected=code, received=codec.shorten(told)
         )
-    scene.settle(end)
+    context.settle(end)
 
 
 for _code in CODES:
@@ -172,24 +174,24 @@ for _code in CODES:
 
 
 @client_case("client-requests/error-about-a-publish", "REQ-017")
-def error_about_a_publish(scene: ClientContext) -> None:
+def error_about_a_publish(context: ClientContext) -> None:
     """An error answer to a publish resolves no request, and the connection goes on."""
-    end = scene.connect()
-    asked, request = ask(scene, end, 1)
-    scene.driver.ask("publish", channel="system", payload=1)
+    end = context.connect()
+    asked, request = ask(context, end, 1)
+    context.driver.ask("publish", channel="system", payload=1)
     end.send(end.error("reserved_channel", end.take("publish")))
     end.respond(request, "mine")
-    expect_answer(scene, asked, "mine")
-    scene.settle(end)
+    expect_answer(context, asked, "mine")
+    context.settle(end)
 
 
 @client_case("client-requests/unknown-members", "ENV-011")
-def unknown_members(scene: ClientContext) -> None:
+def unknown_members(context: ClientContext) -> None:
     """A response whose envelope has members that the client does not know is the response."""
-    end = scene.connect()
-    asked, request = ask(scene, end, 1)
+    end = context.connect()
+    asked, request = ask(context, end, 1)
     end.send(end.response(request, "mine") | {"trace_id": "t", "__proto__": {"x": 1}, "error": "none"})
-    expect_answer(scene, asked, "mine")
+    expect_answer(context, asked, "mine")
 
 
 COMPLETED: dict[str, tuple[Any, bool]] = {
@@ -201,10 +203,10 @@ COMPLETED: dict[str, tuple[Any, bool]] = {
 }
 
 
-def completed(scene: ClientContext, payload: Any, *, adds: bool) -> None:
+def completed(context: ClientContext, payload: Any, *, adds: bool) -> None:
     """Compare the payload of a request with what the client was told to send."""
-    end = scene.connect()
-    scene.driver.begin("send_request", channel="completed", payload=payload)
+    end = context.connect()
+    context.driver.begin("send_request", channel="completed", payload=payload)
     wanted = payload | {"connection_id": end.connection_id} if adds else payload
     sent = end.take("request", "completed")["payload"]
     if not codec.same(sent, wanted):
@@ -228,15 +230,15 @@ for _name, (_payload, _adds) in COMPLETED.items():
 
 
 @client_case("client-requests/fresh-message-ids", "ENV-004", seconds=0.2)
-def fresh_message_ids(scene: ClientContext) -> None:
+def fresh_message_ids(context: ClientContext) -> None:
     """A hundred messages of every kind have a hundred ids (the kit compares each)."""
-    end = scene.connect()
+    end = context.connect()
     for number in range(20):
         channel = f"channel-{number}"
-        scene.subscribe(end, channel)
-        scene.driver.ask("publish", channel=channel, payload=number)
+        context.subscribe(end, channel)
+        context.driver.ask("publish", channel=channel, payload=number)
         end.take("publish")
-        scene.unsubscribe(end, channel)
-        asked, request = ask(scene, end, number)
+        context.unsubscribe(end, channel)
+        asked, request = ask(context, end, number)
         end.respond(request, number)
-        expect_answer(scene, asked, number)
+        expect_answer(context, asked, number)

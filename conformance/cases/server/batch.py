@@ -67,23 +67,23 @@ def check_item_error(answer: Any, code: str) -> None:
 
 
 @case("batch/answers-in-order", "BAT-002", "BAT-009", profile=PROFILE, needs=("echo",))
-def answers_in_order(scene: ServerContext) -> None:
+def answers_in_order(context: ServerContext) -> None:
     """Items of every JSON shape are answered in one response, each in its place."""
-    peer = scene.connect()
+    peer = context.connect()
     expect_answers(peer, batch_of(peer, "conformance.echo", SHAPES), SHAPES)
 
 
 @case("batch/without-items", "BAT-002", profile=PROFILE, needs=("echo",))
-def without_items(scene: ServerContext) -> None:
+def without_items(context: ServerContext) -> None:
     """A batch without items gets a response without answers."""
-    peer = scene.connect()
+    peer = context.connect()
     expect_answers(peer, batch_of(peer, "conformance.echo", []), [])
 
 
 @case("batch/one-item", "BAT-002", profile=PROFILE, needs=("echo",))
-def one_item(scene: ServerContext) -> None:
+def one_item(context: ServerContext) -> None:
     """A batch of one item gets a response with one answer, and an ordinary request beside it an ordinary response."""
-    peer = scene.connect()
+    peer = context.connect()
     expect_answers(peer, batch_of(peer, "conformance.echo", ["only"]), ["only"])
     request = peer.message("request", "conformance.echo", {"action": "batch"})
     peer.send(request)
@@ -91,24 +91,24 @@ def one_item(scene: ServerContext) -> None:
 
 
 @case("batch/thousand-items", "BAT-008", "BAT-002", profile=PROFILE, needs=("echo",), seconds=0.2)
-def thousand_items(scene: ServerContext) -> None:
+def thousand_items(context: ServerContext) -> None:
     """A batch of a thousand items is answered."""
-    peer = scene.connect()
+    peer = context.connect()
     expect_answers(peer, batch_of(peer, "conformance.echo", list(range(MANY))), list(range(MANY)))
 
 
 @case("batch/slow-items-keep-their-places", "BAT-002", profile=PROFILE, needs=("delay",), seconds=0.2)
-def slow_items(scene: ServerContext) -> None:
+def slow_items(context: ServerContext) -> None:
     """Answers stand in the order of the items, whichever of them is done first."""
-    peer = scene.connect()
+    peer = context.connect()
     payloads = [{"delay_ms": delay, "value": delay} for delay in (120, 0, 60, 0)]
     expect_answers(peer, batch_of(peer, "conformance.delay", payloads), [{"value": n} for n in (120, 0, 60, 0)])
 
 
 @case("batch/items-that-fail", "BAT-003", profile=PROFILE, needs=("delay",))
-def items_that_fail(scene: ServerContext) -> None:
+def items_that_fail(context: ServerContext) -> None:
     """Where the handler fails stands handler_failed, and the other items have their answers."""
-    peer = scene.connect()
+    peer = context.connect()
     good = {"delay_ms": 0, "value": "good"}
     answers = answers_to(peer, batch_of(peer, "conformance.delay", [good, "bad", good, {"delay_ms": None}, good]))
     for place in (1, 3):
@@ -119,10 +119,10 @@ def items_that_fail(scene: ServerContext) -> None:
 
 
 @case("batch/failure-tells-no-internals", "BAT-003", "BAT-004", profile=PROFILE, needs=("fail",))
-def no_internals(scene: ServerContext) -> None:
+def no_internals(context: ServerContext) -> None:
     """The error in an item's place has neither the exception's text nor a stack trace nor a path."""
-    peer = scene.connect()
-    secret = scene.name("secret")
+    peer = context.connect()
+    secret = context.name("secret")
     answers = answers_to(peer, batch_of(peer, "conformance.fail", [{"detail": secret}] * 2))
     text = codec.encode(answers).decode()
     leaked = [mark for mark in (secret, "Traceback", "Exception", ".py", ".js") if mark in text]
@@ -133,10 +133,10 @@ def no_internals(scene: ServerContext) -> None:
 
 
 @case("batch/each-item-is-handled-once-in-order", "BAT-005", "BAT-006", profile=PROFILE, needs=("emit",))
-def handled_once_in_order(scene: ServerContext) -> None:
+def handled_once_in_order(context: ServerContext) -> None:
     """A handler that acts at once has acted once for each item, in the order of the items."""
-    watcher, peer = scene.connect(), scene.connect()
-    channel = scene.name("order")
+    watcher, peer = context.connect(), context.connect()
+    channel = context.name("order")
     watcher.subscribe(channel)
     emit = {"channel": channel, "count": 1, "message_type": "publish"}
     expect_answers(
@@ -148,10 +148,10 @@ def handled_once_in_order(scene: ServerContext) -> None:
 
 
 @case("batch/equal-items-are-handled-each", "BAT-005", profile=PROFILE, needs=("emit",))
-def equal_items(scene: ServerContext) -> None:
+def equal_items(context: ServerContext) -> None:
     """Items with the same payload are handled as often as they are there."""
-    watcher, peer = scene.connect(), scene.connect()
-    channel = scene.name("again")
+    watcher, peer = context.connect(), context.connect()
+    channel = context.name("again")
     watcher.subscribe(channel)
     emit = {"channel": channel, "count": 1, "message_type": "publish", "payload": "same"}
     expect_answers(peer, batch_of(peer, "conformance.emit", [emit] * 5), [{"emitted": 1}] * 5)
@@ -161,18 +161,18 @@ def equal_items(scene: ServerContext) -> None:
 
 
 @case("batch/thousand-slow-items", "BAT-008", "BAT-002", profile=PROFILE, needs=("delay",), seconds=0.4)
-def thousand_slow_items(scene: ServerContext) -> None:
+def thousand_slow_items(context: ServerContext) -> None:
     """A thousand items whose handlers take a while are answered."""
-    peer = scene.connect()
+    peer = context.connect()
     payloads = [{"delay_ms": 20, "value": number} for number in range(MANY)]
-    peer.patience = max(peer.patience, 25 * scene.time_scale)  # a server may do one after the other
+    peer.patience = max(peer.patience, 25 * context.time_scale)  # a server may do one after the other
     expect_answers(peer, batch_of(peer, "conformance.delay", payloads), [{"value": n} for n in range(MANY)])
 
 
 @case("batch/batch-in-a-batch", "BAT-007", profile=PROFILE, needs=("echo",))
-def batch_in_a_batch(scene: ServerContext) -> None:
+def batch_in_a_batch(context: ServerContext) -> None:
     """An item that is a batch, valid or not, is refused in its place, and the others are answered."""
-    peer = scene.connect()
+    peer = context.connect()
     inner = [batch_of(peer, "x", [1, 2])["payload"], {"action": "batch_process"}]
     answers = answers_to(peer, batch_of(peer, "conformance.echo", ["before", *inner, "behind"]))
     for place in (1, 2):
@@ -193,9 +193,9 @@ ODD_IDS: dict[str, list[Any]] = {
 }
 
 
-def odd_ids(scene: ServerContext, items: list[Any]) -> None:
+def odd_ids(context: ServerContext, items: list[Any]) -> None:
     """Send items with such ids."""
-    peer = scene.connect()
+    peer = context.connect()
     expect_answers(peer, batch_of(peer, "conformance.echo", [], requests=items, further={"a": 1}), [1, 2])
 
 
@@ -225,11 +225,11 @@ INVALID: dict[str, dict[str, Any]] = {
 }
 
 
-def invalid(scene: ServerContext, members: dict[str, Any]) -> None:
+def invalid(context: ServerContext, members: dict[str, Any]) -> None:
     """Send a batch that breaks a rule behind one that does not, where there is a handler and where there is none."""
-    peer = scene.connect()
+    peer = context.connect()
     expect_answers(peer, batch_of(peer, "conformance.echo", [1]), [1])
-    for channel in ("conformance.echo", scene.name("nobody")):
+    for channel in ("conformance.echo", context.name("nobody")):
         batch = peer.message("request", channel, {"action": "batch_process"} | members)
         peer.send(batch)
         peer.expect_error("invalid_message", batch)
@@ -250,29 +250,29 @@ for _name, _members in INVALID.items():
 
 
 @case("batch/without-a-handler", "REQ-012", profile=PROFILE)
-def without_a_handler(scene: ServerContext) -> None:
+def without_a_handler(context: ServerContext) -> None:
     """A batch on a channel without a handler gets no_handler, once."""
-    peer = scene.connect()
-    batch = batch_of(peer, scene.name("nobody"), [1, 2])
+    peer = context.connect()
+    batch = batch_of(peer, context.name("nobody"), [1, 2])
     peer.send(batch)
     peer.expect_error("no_handler", batch)
     peer.expect_silence()
 
 
 @case("batch/on-the-system-channel", "SYS-002", profile=PROFILE)
-def on_the_system_channel(scene: ServerContext) -> None:
+def on_the_system_channel(context: ServerContext) -> None:
     """On the system channel batch_process is an unknown action."""
-    peer = scene.connect()
+    peer = context.connect()
     batch = batch_of(peer, "system", [{"action": "ping"}])
     peer.send(batch)
     peer.expect_error("unknown_action", batch)
 
 
 @case("batch/notification-is-not-answered", "NTF-001", "NTF-002", profile=PROFILE, needs=("seen",))
-def notification(scene: ServerContext) -> None:
+def notification(context: ServerContext) -> None:
     """A notification with the payload of a batch is one notification, handed over as it is and not answered."""
-    peer = scene.connect()
-    token = scene.name("token")
+    peer = context.connect()
+    token = context.name("token")
     payload = batch_of(peer, "conformance.note", [1])["payload"] | {"token": token}
     peer.send(peer.message("notification", "conformance.note", payload))
     peer.expect_silence("a notification with the payload of a batch was answered")
@@ -282,10 +282,10 @@ def notification(scene: ServerContext) -> None:
 
 
 @case("batch/does-not-delay-others", "REQ-010", "REQ-011", profile=PROFILE, needs=("delay",), seconds=0.4)
-def does_not_delay(scene: ServerContext) -> None:
+def does_not_delay(context: ServerContext) -> None:
     """While a batch takes its time, another connection and a ping of its own are answered."""
-    peer, other = scene.connect(), scene.connect()
-    delay_ms = int(350 * scene.time_scale)
+    peer, other = context.connect(), context.connect()
+    delay_ms = int(350 * context.time_scale)
     batch = batch_of(peer, "conformance.delay", [{"delay_ms": delay_ms, "value": 1}] * 3)
     ping = peer.ping_message()
     peer.send(batch, ping)
@@ -296,11 +296,11 @@ def does_not_delay(scene: ServerContext) -> None:
 
 
 @case("profiles/without-batch-a-batch-is-a-payload", "PRF-003", needs=("echo",))
-def without_the_profile(scene: ServerContext) -> None:
+def without_the_profile(context: ServerContext) -> None:
     """Where the profile is not announced, the payload of a batch is any payload."""
-    if PROFILE in scene.target.profiles:
+    if PROFILE in context.target.profiles:
         raise Unsupported("is about servers without the profile batch")
-    peer = scene.connect()
+    peer = context.connect()
     batch = batch_of(peer, "conformance.echo", [1, 2], connection_id=peer.connection_id)
     peer.send(batch)
     peer.expect_payload(batch, batch["payload"], "a server without the profile batch changed the payload of a batch")

@@ -31,19 +31,19 @@ KEPT: dict[str, tuple[str, Any]] = {
 }
 
 
-def kept_by_publish(scene: ServerContext, value: Any) -> None:
+def kept_by_publish(context: ServerContext, value: Any) -> None:
     """Publish ``value`` to oneself."""
-    peer = scene.connect()
-    channel = scene.name("kept")
+    peer = context.connect()
+    channel = context.name("kept")
     peer.subscribe(channel)
     message = peer.message("publish", channel, value)
     peer.send(message)
     _compare(peer.barrier(), value)
 
 
-def kept_by_echo(scene: ServerContext, value: Any) -> None:
+def kept_by_echo(context: ServerContext, value: Any) -> None:
     """Have ``value`` echoed."""
-    peer = scene.connect()
+    peer = context.connect()
     payload = {"connection_id": peer.connection_id, "value": value}
     answer = peer.request("conformance.echo", payload)
     if not codec.same(answer["payload"], payload):
@@ -90,9 +90,9 @@ def nested_ping(peer: ClientPeer, levels: int) -> bytes:
 
 
 @case("encoding/depth-64-is-accepted", "ENC-009")
-def depth_64_is_accepted(scene: ServerContext) -> None:
+def depth_64_is_accepted(context: ServerContext) -> None:
     """A body nested exactly 64 levels deep is accepted."""
-    peer = scene.connect()
+    peer = context.connect()
     peer.send_body(nested_ping(peer, 64))
     answer = peer.receive()
     if answer["payload"].get("status") != "pong":
@@ -100,18 +100,18 @@ def depth_64_is_accepted(scene: ServerContext) -> None:
 
 
 @case("encoding/depth-at-the-announced-limit", "LIM-015", "ENC-009")
-def depth_at_the_announced_limit(scene: ServerContext) -> None:
+def depth_at_the_announced_limit(context: ServerContext) -> None:
     """A body nested exactly as deep as the announced limit is accepted."""
-    peer = scene.connect()
+    peer = context.connect()
     peer.send_body(nested_ping(peer, peer.limit("max_depth") or 64))
     answer = peer.receive("a pong")
     if answer["payload"].get("status") != "pong":
         raise Violation("a body at the limit of depth was not accepted", received=codec.shorten(answer))
 
 
-def too_deep(scene: ServerContext, levels: int | None) -> None:
+def too_deep(context: ServerContext, levels: int | None) -> None:
     """Nest deeper than the limit: refused, or accepted by a server without such a limit, but survived."""
-    peer, bystander = scene.connect(), scene.connect()
+    peer, bystander = context.connect(), context.connect()
     announced = peer.limit("max_depth")
     if levels is None and announced is None:
         levels = 1025
@@ -126,7 +126,7 @@ def too_deep(scene: ServerContext, levels: int | None) -> None:
         peer.check_error(answer, "malformed_frame", None)
         peer.expect_end()
     bystander.expect_silence()
-    scene.check_alive()
+    context.check_alive()
 
 
 for _name, _levels in {"one-level-over-the-limit": None, "100000-levels": 100_000}.items():
@@ -141,9 +141,9 @@ for _name, _levels in {"one-level-over-the-limit": None, "100000-levels": 100_00
 
 
 @case("encoding/hundred-thousand-members", "ENC-008", seconds=0.5)
-def hundred_thousand_members(scene: ServerContext) -> None:
+def hundred_thousand_members(context: ServerContext) -> None:
     """An object with 100 000 members is accepted, with white space and any order of members."""
-    peer = scene.connect()
+    peer = context.connect()
     ping = peer.request_message("system", {"action": "ping"} | {f"m{number}": number % 10 for number in range(50_000)})
     reversed_ping = dict(reversed(ping.items()))
     peer.send_body(b" \n\t\r" + codec.encode(reversed_ping).replace(b'":', b'" :\n') + b"\n")
@@ -152,12 +152,12 @@ def hundred_thousand_members(scene: ServerContext) -> None:
 
 
 @case("encoding/of-two-members-the-last-counts", "ENC-014")
-def of_two_members_the_last_counts(scene: ServerContext) -> None:
+def of_two_members_the_last_counts(context: ServerContext) -> None:
     """When app_id stands twice in an envelope, the server refuses it or takes the last one."""
-    peer = scene.connect()
+    peer = context.connect()
     ping = peer.ping_message()
     for value, answers in ((peer.app_id, "pong"), ("elsewhere", "error")):
-        probe = scene.connect()
+        probe = context.connect()
         ping = probe.ping_message()
         body = codec.encode(ping).replace(b'"channel_id"', b'"app_id":' + codec.encode(value) + b',"channel_id"', 1)
         probe.send_body(body)

@@ -27,10 +27,10 @@ POISON: dict[str, dict[str, Any]] = {
 }
 
 
-def poison(scene: ServerContext, members: dict[str, Any]) -> None:
+def poison(context: ServerContext, members: dict[str, Any]) -> None:
     """Publish a message with a bad envelope to a channel that somebody listens to."""
-    subscriber, peer = scene.connect(), scene.connect()
-    channel = scene.name("channel")
+    subscriber, peer = context.connect(), context.connect()
+    channel = context.name("channel")
     subscriber.subscribe(channel)
     peer.subscribe(channel)
     good = peer.message("publish", channel, "good")
@@ -58,15 +58,15 @@ for _name, _members in POISON.items():
     "envelope/every-kind-of-frame-keeps-the-rules",
     *("ENC-001", "ENC-002", "ENC-003", "ENV-001", "ENV-002", "ENV-003", "ERR-001"),
 )
-def every_kind_of_frame(scene: ServerContext) -> None:
+def every_kind_of_frame(context: ServerContext) -> None:
     """Acknowledgement, answers, errors and deliveries are valid bodies and envelopes (the kit checks every frame)."""
-    peer = scene.connect()
-    channel = scene.name("channel")
+    peer = context.connect()
+    channel = context.name("channel")
     peer.subscribe(channel)
     peer.publish_and_get(channel, {"text": "äöü€😀\x00", "numbers": [0, -1.5, 1e300]})
     peer.request("system", {"action": "get_time"})
     for message in (
-        peer.request_message(scene.name("nobody"), 1),
+        peer.request_message(context.name("nobody"), 1),
         peer.message("request", "system", 1),
         peer.message("publish", "system", 1),
         peer.message("publish", channel, 1, app_id="elsewhere"),
@@ -77,7 +77,7 @@ def every_kind_of_frame(scene: ServerContext) -> None:
         answer = peer.receive("an error")
         if wrong := schemas.problem("error-message", answer):
             raise Violation("a message that breaks a rule got no valid error (ERR-001)", received=wrong)
-    if "emit" in scene.target.responder:
+    if "emit" in context.target.responder:
         emit = {"channel": channel, "count": 1, "message_type": "notification", "payload": "äöü€😀\x00"}
         peer.send(peer.request_message("conformance.emit", emit))
         if {peer.receive()["message_type"], peer.receive()["message_type"]} != {"notification", "response"}:
@@ -85,9 +85,9 @@ def every_kind_of_frame(scene: ServerContext) -> None:
 
 
 @case("envelope/lone-surrogates-are-not-given-back", "ENC-003", needs=("echo",))
-def lone_surrogates(scene: ServerContext) -> None:
+def lone_surrogates(context: ServerContext) -> None:
     """An escape of a lone surrogate is refused, or at least not put into a message that the server makes."""
-    peer = scene.connect()
+    peer = context.connect()
     request = peer.request_message("conformance.echo", {"text": "@"})
     peer.send_body(codec.encode(request).replace(b"@", b"\\ud800"))
     answer = peer.receive()
@@ -96,10 +96,10 @@ def lone_surrogates(scene: ServerContext) -> None:
 
 
 @case("envelope/lengths-count-code-points", "ENV-007")
-def lengths_count_code_points(scene: ServerContext) -> None:
+def lengths_count_code_points(context: ServerContext) -> None:
     """Names of full length in astral characters are accepted, with one more they are not."""
-    peer = scene.connect()
-    name = scene.name("channel")
+    peer = context.connect()
+    name = context.name("channel")
     channel = name + "😀" * (255 - len(name))
     peer.subscribe(channel)
     peer.publish_and_get(channel, 1)
@@ -115,10 +115,10 @@ def lengths_count_code_points(scene: ServerContext) -> None:
 
 
 @case("envelope/refused-subscribe-has-no-effect", "ENV-006")
-def refused_subscribe(scene: ServerContext) -> None:
+def refused_subscribe(context: ServerContext) -> None:
     """A subscribe with an unknown member is refused and does not subscribe."""
-    peer = scene.connect()
-    channel = scene.name("channel")
+    peer = context.connect()
+    channel = context.name("channel")
     message = peer.message("subscribe", channel, {"connection_id": peer.connection_id}, extra=1)
     peer.send(message)
     peer.expect_error("invalid_message", message)
@@ -126,10 +126,10 @@ def refused_subscribe(scene: ServerContext) -> None:
 
 
 @case("envelope/refused-request-is-not-handled", "ENV-006", needs=("emit",))
-def refused_request(scene: ServerContext) -> None:
+def refused_request(context: ServerContext) -> None:
     """A request with a bad timestamp is refused, and its handler does nothing."""
-    peer = scene.connect()
-    channel = scene.name("channel")
+    peer = context.connect()
+    channel = context.name("channel")
     peer.subscribe(channel)
     payload = {"channel": channel, "count": 1, "message_type": "publish", "payload": 1}
     message = peer.request_message("conformance.emit", payload) | {"timestamp": None}
@@ -140,9 +140,9 @@ def refused_request(scene: ServerContext) -> None:
 
 
 @case("envelope/many-refusals-in-a-row", "ENV-005", "ERR-005", seconds=0.2)
-def many_refusals(scene: ServerContext) -> None:
+def many_refusals(context: ServerContext) -> None:
     """A hundred bad messages in one write get a hundred errors, and the connection goes on."""
-    peer = scene.connect()
+    peer = context.connect()
     bad = [peer.message("publish", "x", number, extra=1) for number in range(100)]
     peer.send(*bad)
     for message in bad:

@@ -19,10 +19,10 @@ LINGER_SECONDS = 0.4
 
 
 @case("errors/fatal-error-then-end", "ERR-001", "ERR-006", "ERR-007", "ERR-012")
-def fatal_error_then_end(scene: ServerContext) -> None:
+def fatal_error_then_end(context: ServerContext) -> None:
     """Behind a malformed frame nothing is processed or answered, and the connection is closed."""
-    bystander, peer = scene.connect(), scene.connect()
-    channel = scene.name("channel")
+    bystander, peer = context.connect(), context.connect()
+    channel = context.name("channel")
     bystander.subscribe(channel)
     late = peer.message("publish", channel, "late")
     peer.send_octets(
@@ -30,14 +30,14 @@ def fatal_error_then_end(scene: ServerContext) -> None:
     )
     peer.expect_error("malformed_frame", None)
     bystander.expect_silence("a message behind a fatal error was processed")
-    scene.check_alive()
+    context.check_alive()
 
 
 @case("errors/what-came-first-is-processed", "ERR-008", "ERR-013")
-def what_came_first_is_processed(scene: ServerContext) -> None:
+def what_came_first_is_processed(context: ServerContext) -> None:
     """Ahead of a malformed frame in the same write, a publish is delivered and pings are answered before the error."""
-    bystander, peer = scene.connect(), scene.connect()
-    channel = scene.name("channel")
+    bystander, peer = context.connect(), context.connect()
+    channel = context.name("channel")
     bystander.subscribe(channel)
     first, publish, second = peer.ping_message(), peer.message("publish", channel, "in time"), peer.ping_message()
     whole = b"".join(codec.frame(codec.encode(message)) for message in (first, publish, second))
@@ -50,10 +50,10 @@ def what_came_first_is_processed(scene: ServerContext) -> None:
 
 
 @case("errors/subscriptions-end-with-a-fatal-error", "SUB-009", "ERR-006")
-def subscriptions_end(scene: ServerContext) -> None:
+def subscriptions_end(context: ServerContext) -> None:
     """A connection that got a fatal error hears nothing more of what it subscribed to."""
-    peer, publisher = scene.connect(), scene.connect()
-    channel = scene.name("channel")
+    peer, publisher = context.connect(), context.connect()
+    channel = context.name("channel")
     peer.subscribe(channel)
     peer.send_body(MALFORMED)
     error = peer.receive()
@@ -63,26 +63,26 @@ def subscriptions_end(scene: ServerContext) -> None:
 
 
 @case("errors/server-discards-for-a-while", "ERR-009", seconds=0.5)
-def server_discards_for_a_while(scene: ServerContext) -> None:
+def server_discards_for_a_while(context: ServerContext) -> None:
     """After a fatal error the server goes on taking octets for a second, so that no reset destroys the error."""
-    peer = scene.connect()
+    peer = context.connect()
     peer.send_body(MALFORMED)
     peer.expect_error("malformed_frame", None)
     for _ in range(12):
         peer.send_octets(bytes(100))
-        scene.wait(LINGER_SECONDS / 12)
+        context.wait(LINGER_SECONDS / 12)
     if peer.was_reset:
         raise Violation("the connection was reset although the client could still be reading the error")
 
 
 @case("errors/peer-that-never-closes", "ERR-012", "ISO-006")
-def peer_that_never_closes(scene: ServerContext) -> None:
+def peer_that_never_closes(context: ServerContext) -> None:
     """The server ends its side after a fatal error although the client keeps its own open, and serves others."""
-    peers = [scene.connect() for _ in range(10)]
+    peers = [context.connect() for _ in range(10)]
     for peer in peers:
         peer.send_body(b"[]")
         peer.expect_error("malformed_frame", None)
-    scene.check_alive()
+    context.check_alive()
 
 
 NOT_FATAL: dict[str, Callable[[ClientPeer], codec.Message]] = {
@@ -96,10 +96,10 @@ NOT_FATAL: dict[str, Callable[[ClientPeer], codec.Message]] = {
 }
 
 
-def not_fatal(scene: ServerContext, code: str) -> None:
+def not_fatal(context: ServerContext, code: str) -> None:
     """Cause an error that is not fatal, twice, and use the connection afterwards."""
-    peer = scene.connect()
-    channel = scene.name("channel")
+    peer = context.connect()
+    channel = context.name("channel")
     peer.subscribe(channel)
     for _ in range(2):
         message = NOT_FATAL[code](peer)
@@ -130,9 +130,9 @@ ADDRESSES: dict[str, dict[str, Any]] = {
 }
 
 
-def addressed(scene: ServerContext, members: dict[str, Any]) -> None:
+def addressed(context: ServerContext, members: dict[str, Any]) -> None:
     """Send a message with a bad envelope and look at the address of the error answer."""
-    peer = scene.connect()
+    peer = context.connect()
     whole = peer.message("publish", "some-channel", 1) | members
     message = {name: value for name, value in whole.items() if value is not ...}
     peer.send(message)

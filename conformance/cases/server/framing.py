@@ -25,19 +25,19 @@ DELAYED_SECONDS = 0.03
 """Delayed acknowledgements cost 40 ms; a healthy loopback round trip is far below 1 ms."""
 
 
-def send_in_pieces(scene: ServerContext, peer: ClientPeer, octets: bytes, cuts: Iterator[int]) -> None:
+def send_in_pieces(context: ServerContext, peer: ClientPeer, octets: bytes, cuts: Iterator[int]) -> None:
     """Send ``octets`` cut at the given positions, each piece in a segment of its own."""
     edges = [0, *itertools.takewhile(lambda cut: cut < len(octets), cuts), len(octets)]
     for start, end in itertools.pairwise(edges):
         peer.send_octets(octets[start:end])
-        scene.wait(PAUSE_SECONDS)
+        context.wait(PAUSE_SECONDS)
 
 
 @case("framing/answers-are-nothing-but-frames", "FRM-001", "FRM-002", "FRM-003")
-def answers_are_nothing_but_frames(scene: ServerContext) -> None:
+def answers_are_nothing_but_frames(context: ServerContext) -> None:
     """Every octet that the server sends belongs to a frame whose header states its body's length."""
-    peer = scene.connect(connection_id=scene.name("äöü€😀"))
-    channel = scene.name("channel")
+    peer = context.connect(connection_id=context.name("äöü€😀"))
+    channel = context.name("channel")
     peer.subscribe(channel)
     for _ in range(3):
         peer.publish_and_get(channel, "äöü€😀")
@@ -51,13 +51,13 @@ def _ping_with_umlauts(peer: ClientPeer) -> Message:
     return peer.request_message("system", {"action": "ping", "note": "äöü€😀"})
 
 
-def cut_ping(scene: ServerContext, cuts: Callable[[bytes], Iterator[int]]) -> None:
+def cut_ping(context: ServerContext, cuts: Callable[[bytes], Iterator[int]]) -> None:
     """Send a ping in pieces, and see it answered like a whole one."""
-    peer = scene.connect()
+    peer = context.connect()
     peer.expect_silence()
     ping = _ping_with_umlauts(peer)
     octets = codec.frame(codec.encode(ping))
-    send_in_pieces(scene, peer, octets, cuts(octets))
+    send_in_pieces(context, peer, octets, cuts(octets))
     if peer.receive_through_pong(ping):
         raise Violation("a ping sent in pieces got more than its pong")
 
@@ -93,10 +93,10 @@ def big_publish(peer: ClientPeer, channel: str, length: int) -> Message:
     return message
 
 
-def publish_of_length(scene: ServerContext, length: int, pieces: int = 0) -> None:
+def publish_of_length(context: ServerContext, length: int, pieces: int = 0) -> None:
     """Publish a body of ``length`` octets to oneself, in pieces of ``pieces`` octets if that is not 0."""
-    peer = scene.connect()
-    channel = scene.name("big")
+    peer = context.connect()
+    channel = context.name("big")
     peer.subscribe(channel)
     message = big_publish(peer, channel, length)
     octets = codec.frame(codec.encode(message))
@@ -132,11 +132,11 @@ for _pieces in (64, 997, 2048):
     )
 
 
-def body_near_the_announced_limit(scene: ServerContext, missing: int) -> None:
+def body_near_the_announced_limit(context: ServerContext, missing: int) -> None:
     """Publish a body that is ``missing`` octets short of the announced limit."""
-    if not _announces(scene):
+    if not _announces(context):
         raise Unsupported("the server announces no max_frame_bytes, so its limit is not known")
-    publish_of_length(scene, scene.connect().max_frame_bytes - missing)
+    publish_of_length(context, context.connect().max_frame_bytes - missing)
 
 
 for _name, _missing in {"at": 0, "one-below": 1}.items():
@@ -151,14 +151,14 @@ for _name, _missing in {"at": 0, "one-below": 1}.items():
     )
 
 
-def _announces(scene: ServerContext) -> bool:
-    return scene.target.acknowledgement.get("limits", {}).get("max_frame_bytes") is not None
+def _announces(context: ServerContext) -> bool:
+    return context.target.acknowledgement.get("limits", {}).get("max_frame_bytes") is not None
 
 
 @case("framing/thousand-frames-in-one-write", "FRM-006", seconds=0.3)
-def thousand_frames_in_one_write(scene: ServerContext) -> None:
+def thousand_frames_in_one_write(context: ServerContext) -> None:
     """A thousand pings written at once get a thousand pongs, in order."""
-    peer = scene.connect()
+    peer = context.connect()
     pings = [peer.ping_message() for _ in range(1000)]
     peer.send(*pings)
     for ping in pings:
@@ -167,9 +167,9 @@ def thousand_frames_in_one_write(scene: ServerContext) -> None:
 
 
 @case("framing/complete-frame-does-not-wait-for-the-next", "FRM-006")
-def complete_frame_does_not_wait(scene: ServerContext) -> None:
+def complete_frame_does_not_wait(context: ServerContext) -> None:
     """A ping is answered although only a part of the next frame has arrived behind it."""
-    peer = scene.connect()
+    peer = context.connect()
     first, second = peer.ping_message(), peer.ping_message()
     octets = codec.frame(codec.encode(second))
     peer.send_octets(codec.frame(codec.encode(first)) + octets[:20])
@@ -178,10 +178,10 @@ def complete_frame_does_not_wait(scene: ServerContext) -> None:
     peer.receive_through_pong(second)
 
 
-def truncated_publish(scene: ServerContext, keep: Callable[[int], int]) -> None:
+def truncated_publish(context: ServerContext, keep: Callable[[int], int]) -> None:
     """End the stream inside a publish; a bystander that is subscribed gets nothing."""
-    bystander, peer = scene.connect(), scene.connect()
-    channel = scene.name("truncated")
+    bystander, peer = context.connect(), context.connect()
+    channel = context.name("truncated")
     bystander.subscribe(channel)
     whole = peer.publish(channel, "whole")
     if bystander.barrier() != [whole]:
@@ -211,10 +211,10 @@ for _name, _keep in {
 
 
 @case("framing/header-that-is-one-too-small", "ENC-005")
-def header_too_small(scene: ServerContext) -> None:
+def header_too_small(context: ServerContext) -> None:
     """A header that states one octet less than follows makes a body without its last octet, which is refused."""
-    bystander, peer = scene.connect(), scene.connect()
-    channel = scene.name("channel")
+    bystander, peer = context.connect(), context.connect()
+    channel = context.name("channel")
     bystander.subscribe(channel)
     body = codec.encode(peer.message("publish", channel, 1))
     peer.send_octets(codec.header(len(body) - 1) + body)
@@ -223,10 +223,10 @@ def header_too_small(scene: ServerContext) -> None:
 
 
 @case("framing/header-that-is-one-too-large", "FRM-007")
-def header_too_large(scene: ServerContext) -> None:
+def header_too_large(context: ServerContext) -> None:
     """A header that states one octet more than follows makes a frame that never ends, and has no effect."""
-    bystander, peer = scene.connect(), scene.connect()
-    channel = scene.name("channel")
+    bystander, peer = context.connect(), context.connect()
+    channel = context.name("channel")
     bystander.subscribe(channel)
     body = codec.encode(peer.message("publish", channel, 1))
     peer.send_octets(codec.header(len(body) + 1) + body)
@@ -238,27 +238,27 @@ def header_too_large(scene: ServerContext) -> None:
 
 
 @case("framing/header-with-the-octets-reversed", "FRM-010")
-def header_reversed(scene: ServerContext) -> None:
+def header_reversed(context: ServerContext) -> None:
     """A header with its least significant octet first states a length that no server accepts."""
-    peer = scene.connect()
+    peer = context.connect()
     ping = peer.request_message("system", {"action": "ping", "padding": "x" * 200})
     ping["payload"]["padding"] = "x" * (200 + 255 - len(codec.encode(ping)) % 256)
     body = codec.encode(ping)
     peer.send_octets(len(body).to_bytes(4, "little") + body)
     peer.expect_error("frame_too_large", None)
-    scene.check_alive()
+    context.check_alive()
 
 
-def oversize_header(scene: ServerContext, length: int | None) -> None:
+def oversize_header(context: ServerContext, length: int | None) -> None:
     """State a length over the limit, send no body, and get the error at once, after the handshake and before it."""
-    peer, newcomer, bystander = scene.connect(), scene.open(), scene.connect()
-    if length is None and not _announces(scene):
+    peer, newcomer, bystander = context.connect(), context.open(), context.connect()
+    if length is None and not _announces(context):
         raise Unsupported("the server announces no max_frame_bytes, so its limit is not known")
     for sender in (peer, newcomer):
         sender.send_octets(codec.header(peer.max_frame_bytes + 1 if length is None else length))
         sender.expect_error("frame_too_large", None)
     bystander.expect_silence()
-    scene.check_alive()
+    context.check_alive()
 
 
 for _name, _stated in {
@@ -278,22 +278,22 @@ for _name, _stated in {
 
 
 @case("framing/oversize-claims-cost-no-memory", "FRM-011", spawned=True)
-def oversize_claims_cost_no_memory(scene: ServerContext) -> None:
+def oversize_claims_cost_no_memory(context: ServerContext) -> None:
     """Twenty headers that claim 4 GiB each do not make the server's memory grow by as much as one of them."""
-    before = scene.usage().peak
-    peers = [scene.connect() for _ in range(20)]
+    before = context.usage().peak
+    peers = [context.connect() for _ in range(20)]
     for peer in peers:
         peer.send_octets(codec.header(2**32 - 1))
     with contextlib.suppress(Violation):  # whether the header is refused is for other cases (FRM-010)
         peers[-1].receive_until_end()
-    grown = scene.usage().peak - before
+    grown = context.usage().peak - before
     if grown > 256 * MEBIBYTE:
         raise Violation("the server reserved memory for bodies it must refuse", received=f"{grown} octets more in use")
 
 
-def http_request(scene: ServerContext, request: str) -> None:
+def http_request(context: ServerContext, request: str) -> None:
     """Speak HTTP and get a hint instead of silence."""
-    peer = scene.open()
+    peer = context.open()
     peer.send_octets(request.replace("\n", "\r\n").encode())
     answer = peer.receive_octets_until_end()
     head, _, body = answer.partition(b"\r\n\r\n")
@@ -303,7 +303,7 @@ def http_request(scene: ServerContext, request: str) -> None:
             expected="HTTP/1.1 426 with a body that names the IPC Framework protocol, then the end of the stream",
             received=ascii(answer[:200]),
         )
-    scene.check_alive()
+    context.check_alive()
 
 
 for _name, _request in {
@@ -324,16 +324,16 @@ for _name, _request in {
 
 
 @case("framing/round-trips-are-not-held-back", "FRM-004", seconds=0.7)
-def round_trips_are_not_held_back(scene: ServerContext) -> None:
+def round_trips_are_not_held_back(context: ServerContext) -> None:
     """A round trip does not wait for a delayed acknowledgement of the transport."""
-    peer = scene.connect()
+    peer = context.connect()
     times = []
     for _ in range(ROUND_TRIPS):
         start = time.monotonic()
         peer.expect_silence()
         times.append(time.monotonic() - start)
     median = statistics.median(times)
-    if median > DELAYED_SECONDS * max(1.0, scene.time_scale):
+    if median > DELAYED_SECONDS * max(1.0, context.time_scale):
         raise Violation(
             "round trips wait for the transport: header and body are written separately without TCP_NODELAY",
             expected=f"a median below {DELAYED_SECONDS * 1000:.0f} ms",

@@ -16,11 +16,11 @@ from conformance.protocol.vectors import Vector
 ADDRESS = ("reply_to", "channel_id", "app_id")
 
 
-def golden(scene: ServerContext, vector: Vector) -> None:
+def golden(context: ServerContext, vector: Vector) -> None:
     """Send the vector's body on a connection in the vector's state, and compare what the server makes of it."""
-    if vector.profile == "security" and scene.target.access.token is None:
+    if vector.profile == "security" and context.target.credentials.token is None:
         raise Unsupported("needs the token that the server demands (--token-file)")
-    peer = scene.open(connection_id=vector.connection_id)
+    peer = context.open(connection_id=vector.connection_id)
     if vector.state == "open":
         peer.handshake()
         peer.expect_silence()
@@ -32,7 +32,7 @@ def golden(scene: ServerContext, vector: Vector) -> None:
     elif vector.expect["answer"] != "none":
         _expect_answer(peer, vector.expect["answer"], json.loads(vector.body))
     if vector.expect.get("code") in FATAL:
-        scene.check_alive()
+        context.check_alive()
     else:
         peer.expect_silence()
 
@@ -40,10 +40,10 @@ def golden(scene: ServerContext, vector: Vector) -> None:
 def _shown(peer: ClientPeer, vector: Vector) -> bytes:
     """Return the vector's body; where the server demands a token and would look no further without it, with that."""
     is_let_in = vector.expect.get("answer") == "acknowledgement" or vector.expect.get("code") == "unsupported_protocol"
-    if peer.access.token is None or not is_let_in:
+    if peer.credentials.token is None or not is_let_in:
         return vector.body
     message = codec.decode(vector.body)
-    return codec.encode(message | {"payload": message["payload"] | {"token": peer.access.token}})
+    return codec.encode(message | {"payload": message["payload"] | {"token": peer.credentials.token}})
 
 
 def _expect_acknowledgement(peer: ClientPeer, connect: codec.Message) -> None:

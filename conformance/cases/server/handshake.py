@@ -20,17 +20,17 @@ ARRIVAL_SECONDS = 0.08
 
 
 @case("handshake/acknowledgement", "HSK-004", "HSK-005")
-def acknowledgement(scene: ServerContext) -> None:
+def acknowledgement(context: ServerContext) -> None:
     """A valid connect message gets an acknowledgement with the client's ids and reply_to null."""
-    answer = scene.connect().acknowledgement
+    answer = context.connect().acknowledgement
     if answer and answer.get("reply_to") is not None:
         raise Violation("the acknowledgement has a reply_to", expected="null", received=codec.shorten(answer))
 
 
 @case("handshake/minimal-connect", "HSK-004")
-def minimal_connect(scene: ServerContext) -> None:
+def minimal_connect(context: ServerContext) -> None:
     """A connect payload with nothing but action, connection_id and a demanded token is enough, reply_to absent."""
-    peer = scene.open()
+    peer = context.open()
     message = peer.connect_message()
     del message["reply_to"], message["payload"]["protocol"]
     peer.send(message)
@@ -38,9 +38,9 @@ def minimal_connect(scene: ServerContext) -> None:
 
 
 @case("handshake/acknowledgement-states-version-profiles-limits", "HSK-007")
-def acknowledgement_states_limits(scene: ServerContext) -> None:
+def acknowledgement_states_limits(context: ServerContext) -> None:
     """The acknowledgement says which protocol, profiles and frame limit the server has."""
-    payload = (scene.connect().acknowledgement or {})["payload"]
+    payload = (context.connect().acknowledgement or {})["payload"]
     missing = [name for name in ("protocol", "profiles", "limits") if name not in payload]
     if missing or "max_frame_bytes" not in payload["limits"]:
         raise Violation(
@@ -51,20 +51,20 @@ def acknowledgement_states_limits(scene: ServerContext) -> None:
 
 
 @case("handshake/unknown-members-of-connect-are-ignored", "HSK-008")
-def unknown_members_are_ignored(scene: ServerContext) -> None:
+def unknown_members_are_ignored(context: ServerContext) -> None:
     """Unknown members of the connect payload do no harm, whatever their type."""
-    scene.open().handshake(future={"deep": [1]}, colour="blue", x=None, __proto__=1)
+    context.open().handshake(future={"deep": [1]}, colour="blue", x=None, __proto__=1)
 
 
 @case("handshake/optional-members-are-accepted", "HSK-004")
-def optional_members_are_accepted(scene: ServerContext) -> None:
+def optional_members_are_accepted(context: ServerContext) -> None:
     """A client may introduce itself."""
-    scene.open().handshake(client={"name": "kit", "version": "1.0", "os": "any"}, protocol="1.0")
+    context.open().handshake(client={"name": "kit", "version": "1.0", "os": "any"}, protocol="1.0")
 
 
-def supported_protocol(scene: ServerContext, version: str) -> None:
+def supported_protocol(context: ServerContext, version: str) -> None:
     """Ask for the server's own major number."""
-    scene.open().handshake(protocol=version)
+    context.open().handshake(protocol=version)
 
 
 for _minor in ("1.0", "1.1", "1.999"):
@@ -78,10 +78,10 @@ for _minor in ("1.0", "1.1", "1.999"):
     )
 
 
-def unsupported_protocol(scene: ServerContext, version: str) -> None:
+def unsupported_protocol(context: ServerContext, version: str) -> None:
     """Ask for another major number."""
-    scene.connect()
-    peer = scene.open()
+    context.connect()
+    peer = context.open()
     message = peer.connect_message(protocol=version)
     peer.send(message)
     peer.expect_error("unsupported_protocol", message)
@@ -99,11 +99,11 @@ for _major in ("0.9", "2.0", "999.0"):
 
 
 @case("handshake/any-application-name", "HSK-010")
-def any_application_name(scene: ServerContext) -> None:
+def any_application_name(context: ServerContext) -> None:
     """Every valid app_id is an application, made on first use."""
-    for app in (scene.name("app"), "x", "äö€😀 with blanks", "a" * 255, "😀" * 255, "a\x00b", "../..", "__proto__"):
-        peer = scene.connect(app=app)
-        channel = scene.name("first-use")
+    for app in (context.name("app"), "x", "äö€😀 with blanks", "a" * 255, "😀" * 255, "a\x00b", "../..", "__proto__"):
+        peer = context.connect(app=app)
+        channel = context.name("first-use")
         peer.subscribe(channel)
         message = peer.message("publish", channel, app)
         peer.send(message)
@@ -112,10 +112,10 @@ def any_application_name(scene: ServerContext) -> None:
 
 
 @case("handshake/pipelined-behind-connect", "HSK-006", "HSK-011")
-def pipelined_behind_connect(scene: ServerContext) -> None:
+def pipelined_behind_connect(context: ServerContext) -> None:
     """Messages in the same write as the connect message are processed behind the acknowledgement, in order."""
-    peer = scene.open()
-    channel = scene.name("pipelined")
+    peer = context.open()
+    channel = context.name("pipelined")
     connect = peer.connect_message()
     subscribe = peer.message("subscribe", channel, {"connection_id": peer.connection_id})
     publish = peer.message("publish", channel, 1)
@@ -126,17 +126,17 @@ def pipelined_behind_connect(scene: ServerContext) -> None:
         raise Violation("messages behind the connect message were not processed in order")
 
 
-def first_message(scene: ServerContext, message: dict[str, Any]) -> None:
+def first_message(context: ServerContext, message: dict[str, Any]) -> None:
     """Send something else than a connect message first, after showing that a connect works."""
-    scene.connect()
-    peer = scene.open()
+    context.connect()
+    peer = context.open()
     whole = peer.message("request", "system", None) | message
     if isinstance(whole["payload"], dict) and whole["payload"].get("connection_id") == "OWN":
         whole["payload"] = whole["payload"] | {"connection_id": peer.connection_id}
     whole = {name: value for name, value in whole.items() if value is not ...}
     peer.send(whole)
     peer.expect_error("handshake_required", whole)
-    scene.check_alive()
+    context.check_alive()
 
 
 CONNECT = {"action": "connect", "connection_id": "OWN"}
@@ -181,36 +181,36 @@ for _name, _message in FIRST.items():
 
 
 @case("handshake/timeout", "HSK-016", "HSK-017", "HSK-018", seconds=10.0)
-def timeout(scene: ServerContext) -> None:
+def timeout(context: ServerContext) -> None:
     """Silence, half a header, half a connect message and one octet at a time all run into the handshake timeout."""
-    announced = scene.target.acknowledgement.get("limits", {}).get("handshake_timeout_ms")
+    announced = context.target.acknowledgement.get("limits", {}).get("handshake_timeout_ms")
     allowed = announced / 1000 if announced else LONGEST_TIMEOUT_SECONDS
     start = time.monotonic()
     peers = {
-        "silence": scene.open(),
-        "half a header": scene.open(),
-        "half a connect": scene.open(),
-        "octets": scene.open(),
+        "silence": context.open(),
+        "half a header": context.open(),
+        "half a connect": context.open(),
+        "octets": context.open(),
     }
-    deadline = start + allowed + TIMEOUT_MARGIN_SECONDS * scene.time_scale
+    deadline = start + allowed + TIMEOUT_MARGIN_SECONDS * context.time_scale
     peers["half a header"].send_octets(b"\x00\x00")
     whole = codec.frame(codec.encode(peers["half a connect"].connect_message()))
     peers["half a connect"].send_octets(whole[: len(whole) // 2])
-    _drip(scene, peers["octets"], allowed, deadline)
+    _drip(context, peers["octets"], allowed, deadline)
     for how, peer in peers.items():
         peer.patience = max(0.0, deadline - time.monotonic())
         _expect_timeout(peer, how)
         if time.monotonic() - start < min(1.0, allowed) * 0.9:
             raise Violation("the handshake timeout is shorter than 1 second")
-    scene.check_alive()
+    context.check_alive()
 
 
-def _drip(scene: ServerContext, peer: ClientPeer, allowed: float, deadline: float) -> None:
+def _drip(context: ServerContext, peer: ClientPeer, allowed: float, deadline: float) -> None:
     """Send one octet of a connect message several times per timeout, until the server has had enough."""
     octets = codec.frame(codec.encode(peer.connect_message()))
     for octet in octets:
         peer.send_octets(bytes([octet]))
-        scene.wait(allowed / 8)
+        context.wait(allowed / 8)
         if peer.has_arrived() or peer.is_over or time.monotonic() > deadline:
             return
 
@@ -227,35 +227,35 @@ def _expect_timeout(peer: ClientPeer, how: str) -> None:
 
 
 @case("handshake/second-connect", "HSK-019", "HSK-025")
-def second_connect(scene: ServerContext) -> None:
+def second_connect(context: ServerContext) -> None:
     """A second connect message is refused and changes nothing, whatever else it says."""
-    peer = scene.connect()
-    channel = scene.name("still")
+    peer = context.connect()
+    channel = context.name("still")
     peer.subscribe(channel)
-    for payload in ({}, {"connection_id": scene.name("other")}, {"connection_id": None}, {"protocol": "2.0"}):
+    for payload in ({}, {"connection_id": context.name("other")}, {"connection_id": None}, {"protocol": "2.0"}):
         again = peer.connect_message(**payload)
         peer.send(again)
         peer.expect_error("already_connected", again)
         peer.publish_and_get(channel, "still subscribed")
-        peer.subscribe(scene.name("more"))  # which a connection of another name would be forbidden (SUB-003)
+        peer.subscribe(context.name("more"))  # which a connection of another name would be forbidden (SUB-003)
 
 
 @case("handshake/takeover-replaces-the-older-connection", "HSK-020")
-def takeover_replaces(scene: ServerContext) -> None:
+def takeover_replaces(context: ServerContext) -> None:
     """The older connection of the same application and id is told so and closed; the newer one works."""
-    older = scene.connect()
-    newer = scene.connect(connection_id=older.connection_id)
+    older = context.connect()
+    newer = context.connect(connection_id=older.connection_id)
     older.expect_error("session_replaced", None)
     newer.expect_silence()
 
 
 @case("handshake/takeover-starts-without-subscriptions", "HSK-021")
-def takeover_starts_clean(scene: ServerContext) -> None:
+def takeover_starts_clean(context: ServerContext) -> None:
     """The newer connection gets nothing that the older one subscribed to, until it subscribes itself."""
-    channel = scene.name("clean")
-    older, other = scene.connect(), scene.connect()
+    channel = context.name("clean")
+    older, other = context.connect(), context.connect()
     older.subscribe(channel)
-    newer = scene.connect(connection_id=older.connection_id)
+    newer = context.connect(connection_id=older.connection_id)
     other.publish(channel, 1)
     newer.expect_silence("the newer connection got what the older one subscribed to")
     newer.subscribe(channel)
@@ -265,12 +265,12 @@ def takeover_starts_clean(scene: ServerContext) -> None:
 
 
 @case("handshake/takeover-drops-owed-answers", "HSK-022", needs=("delay",), seconds=0.3)
-def takeover_drops_answers(scene: ServerContext) -> None:
+def takeover_drops_answers(context: ServerContext) -> None:
     """An answer that the older connection was owed is not delivered to the newer one."""
-    older = scene.connect()
+    older = context.connect()
     older.send(older.request_message("conformance.delay", {"delay_ms": 150, "value": "owed"}))
-    scene.wait(ARRIVAL_SECONDS)
-    newer = scene.connect(connection_id=older.connection_id)
+    context.wait(ARRIVAL_SECONDS)
+    newer = context.connect(connection_id=older.connection_id)
     own = newer.request_message("conformance.delay", {"delay_ms": 200, "value": "own"})
     newer.send(own)
     newer.expect_payload(own, {"value": "own"}, "the newer connection got the answer that the older one was owed")
@@ -278,35 +278,35 @@ def takeover_drops_answers(scene: ServerContext) -> None:
 
 
 @case("handshake/takeover-of-a-draining-connection", "HSK-020", "HSK-022", needs=("delay",), seconds=0.4)
-def takeover_of_a_draining_connection(scene: ServerContext) -> None:
+def takeover_of_a_draining_connection(context: ServerContext) -> None:
     """A connection that only waits for its last answers is replaced too, if the server let it wait (LIM-011)."""
-    older = scene.connect()
-    older.send(older.request_message("conformance.delay", {"delay_ms": int(300 * scene.time_scale), "value": "owed"}))
+    older = context.connect()
+    older.send(older.request_message("conformance.delay", {"delay_ms": int(300 * context.time_scale), "value": "owed"}))
     older.expect_silence()
     older.end_sending()
-    newer = scene.connect(connection_id=older.connection_id)
+    newer = context.connect(connection_id=older.connection_id)
     newer.expect_silence()
     for answer in older.receive_until_end():
         older.check_error(answer, "session_replaced", None)
 
 
 @case("handshake/takeover-ends-deliveries-to-the-older-connection", "HSK-023")
-def takeover_ends_deliveries(scene: ServerContext) -> None:
+def takeover_ends_deliveries(context: ServerContext) -> None:
     """Once the newer connection is acknowledged, the older one gets nothing but session_replaced."""
-    channel = scene.name("ended")
-    older, other = scene.connect(), scene.connect()
+    channel = context.name("ended")
+    older, other = context.connect(), context.connect()
     older.subscribe(channel)
-    scene.connect(connection_id=older.connection_id)
+    context.connect(connection_id=older.connection_id)
     other.publish(channel, "late")
     older.expect_error("session_replaced", None)
 
 
 @case("handshake/same-id-in-two-applications", "HSK-024")
-def same_id_in_two_applications(scene: ServerContext) -> None:
+def same_id_in_two_applications(context: ServerContext) -> None:
     """The same connection_id in two applications names two connections, both alive."""
-    first = scene.connect()
-    second = scene.connect(app=scene.name("app"), connection_id=first.connection_id)
-    channel = scene.name("both")
+    first = context.connect()
+    second = context.connect(app=context.name("app"), connection_id=first.connection_id)
+    channel = context.name("both")
     for peer in (first, second):
         peer.subscribe(channel)
     for peer in (first, second):

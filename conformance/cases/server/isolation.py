@@ -13,10 +13,10 @@ from conformance.peers.client import ClientPeer
 from conformance.protocol import codec
 
 
-def foreign_application(scene: ServerContext, message_type: str, channel: str | None, payload: Any) -> None:
+def foreign_application(context: ServerContext, message_type: str, channel: str | None, payload: Any) -> None:
     """Send a message with the app_id of another application, where somebody listens."""
-    peer, victim = scene.connect(app=scene.name("app")), scene.connect()
-    channel = channel or scene.name("channel")
+    peer, victim = context.connect(app=context.name("app")), context.connect()
+    channel = channel or context.name("channel")
     victim.subscribe(channel)
     own_payload = {"connection_id": peer.connection_id} if payload == "OWN" else payload
     message = peer.message(message_type, channel, own_payload, app_id=victim.app_id)
@@ -55,10 +55,10 @@ for _type, _channel, _payload in (
 
 
 @case("isolation/same-channel-in-two-applications", "ISO-003")
-def same_channel_in_two_applications(scene: ServerContext) -> None:
+def same_channel_in_two_applications(context: ServerContext) -> None:
     """A publish in one application does not reach the channel of the same name in another."""
-    here, there = scene.connect(), scene.connect(app=scene.name("app"))
-    channel = scene.name("channel")
+    here, there = context.connect(), context.connect(app=context.name("app"))
+    channel = context.name("channel")
     for peer in (here, there):
         peer.subscribe(channel)
     here.publish_and_get(channel, "here")
@@ -68,9 +68,9 @@ def same_channel_in_two_applications(scene: ServerContext) -> None:
 
 
 @case("isolation/publish-on-system", "ISO-004", "ISO-008")
-def publish_on_system(scene: ServerContext) -> None:
+def publish_on_system(context: ServerContext) -> None:
     """A publish on the system channel is refused and reaches nobody, not even who asked for that channel."""
-    peer, listener = scene.connect(), scene.connect()
+    peer, listener = context.connect(), context.connect()
     listener.send(listener.message("subscribe", "system", {"connection_id": listener.connection_id}))
     listener.barrier()
     for payload in ({"status": "connected"}, {"status": "pong"}, 1):
@@ -94,15 +94,15 @@ HOSTILE: dict[str, tuple[str, bytes]] = {
 }
 
 
-def hostile_octets(scene: ServerContext, octets: bytes) -> None:
+def hostile_octets(context: ServerContext, octets: bytes) -> None:
     """Send octets that are not this protocol, before and after a handshake; a bystander is served all along."""
-    bystander = scene.connect()
-    for peer in (scene.open(), scene.connect()):
+    bystander = context.connect()
+    for peer in (context.open(), context.connect()):
         peer.send_octets(octets)
         bystander.expect_silence()
         peer.reset()
     bystander.expect_silence()
-    scene.check_alive()
+    context.check_alive()
 
 
 for _name, (_what, _octets) in HOSTILE.items():
@@ -117,26 +117,26 @@ for _name, (_what, _octets) in HOSTILE.items():
 
 
 @case("isolation/reset-at-every-moment", "ISO-006", "ISO-007", seconds=0.1)
-def reset_at_every_moment(scene: ServerContext) -> None:
+def reset_at_every_moment(context: ServerContext) -> None:
     """Connections that are reset before, in and after the handshake, and inside a frame, do not disturb others."""
-    bystander = scene.connect()
+    bystander = context.connect()
     for cut in (0, 2, 4, 20, None):
-        peer = scene.open()
+        peer = context.open()
         peer.send_octets(codec.frame(codec.encode(peer.connect_message()))[:cut])
         peer.reset()
         bystander.expect_silence()
     for ending in (b"", b"\x00\x00", codec.header(1000) + b'{"message_id'):
-        peer = scene.connect()
+        peer = context.connect()
         peer.send_octets(ending)
         peer.reset()
         bystander.expect_silence()
 
 
 @case("isolation/subscriber-dies-in-the-middle", "ISO-007", seconds=0.2)
-def subscriber_dies(scene: ServerContext) -> None:
+def subscriber_dies(context: ServerContext) -> None:
     """While messages are published, one subscriber is reset; the other gets every one of them."""
-    stays, dies, publisher = scene.connect(), scene.connect(), scene.connect()
-    channel = scene.name("channel")
+    stays, dies, publisher = context.connect(), context.connect(), context.connect()
+    channel = context.name("channel")
     for peer in (dies, stays):
         peer.subscribe(channel)
     messages = [publisher.message("publish", channel, number) for number in range(300)]
@@ -150,19 +150,19 @@ def subscriber_dies(scene: ServerContext) -> None:
 
 
 @case("isolation/many-silent-connections", "ISO-006", "LIM-008", seconds=0.3)
-def many_silent_connections(scene: ServerContext) -> None:
+def many_silent_connections(context: ServerContext) -> None:
     """With sixty connections that say nothing (with --soak five hundred), another one is served."""
-    announced = scene.connect().limit("max_connections")
-    wanted = MANY_SILENT if scene.settings.soak_seconds else SOME_SILENT
+    announced = context.connect().limit("max_connections")
+    wanted = MANY_SILENT if context.settings.soak_seconds else SOME_SILENT
     for _ in range(min(wanted, (announced or wanted + 20) - 20)):
-        scene.open()
-    scene.check_alive()
+        context.open()
+    context.check_alive()
 
 
 @case("isolation/slow-writer", "ISO-006", "FRM-005", seconds=0.1)
-def slow_writer(scene: ServerContext) -> None:
+def slow_writer(context: ServerContext) -> None:
     """While one connection sends a frame octet by octet, another one is served between any two of them."""
-    slow, other = scene.connect(), scene.connect()
+    slow, other = context.connect(), context.connect()
     ping = slow.ping_message()
     octets = codec.frame(codec.encode(ping))
     for start in range(len(octets)):
@@ -173,10 +173,10 @@ def slow_writer(scene: ServerContext) -> None:
 
 
 @case("isolation/subscribe-flood", "ISO-006", "SUB-005", "SUB-006", seconds=0.5)
-def subscribe_flood(scene: ServerContext) -> None:
+def subscribe_flood(context: ServerContext) -> None:
     """Thousands of subscribes and unsubscribes in one write do not keep another connection from being served."""
-    flooder, other = scene.connect(), scene.connect()
-    channels = [scene.name("channel") for _ in range(20)]
+    flooder, other = context.connect(), context.connect()
+    channels = [context.name("channel") for _ in range(20)]
     own = {"connection_id": flooder.connection_id}
     flooder.send(
         *(
@@ -192,10 +192,10 @@ def subscribe_flood(scene: ServerContext) -> None:
 
 
 @case("isolation/half-closed-connections", "ISO-006", needs=("delay",), seconds=0.1)
-def half_closed_connections(scene: ServerContext) -> None:
+def half_closed_connections(context: ServerContext) -> None:
     """Connections whose clients ended their sending side while an answer is owed do not disturb others."""
     for _ in range(20):
-        peer = scene.connect()
+        peer = context.connect()
         peer.send(peer.request_message("conformance.delay", {"delay_ms": 300, "value": "owed"}))
         peer.end_sending()
-    scene.check_alive()
+    context.check_alive()

@@ -32,9 +32,9 @@ SHUTDOWN_SECONDS = 2.0
 
 
 @case("limits/answer-over-the-limit", "LIM-001", needs=("echo",), seconds=1.0)
-def answer_over_the_limit(scene: ServerContext) -> None:
+def answer_over_the_limit(context: ServerContext) -> None:
     """A request at the limit whose echo could exceed it gets an answer within the limit, or an error."""
-    peer = scene.connect()
+    peer = context.connect()
     if peer.limit("max_frame_bytes") is None:
         raise Unsupported("the server announces no max_frame_bytes")
     request = peer.message("request", "conformance.echo", "", message_id="m") | {"timestamp": 0}
@@ -47,14 +47,14 @@ def answer_over_the_limit(scene: ServerContext) -> None:
     peer.expect_silence()
 
 
-def flood(scene: ServerContext) -> tuple[ClientPeer, int]:
+def flood(context: ServerContext) -> tuple[ClientPeer, int]:
     """Publish more than may be held to a subscriber that never reads, and to one that does and gets everything.
 
     Returns:
         the subscriber that does not read, and how many messages of 1 MiB it was sent.
     """
-    slow, quick, publisher = scene.connect(), scene.connect(), scene.connect()
-    channel = scene.name("flood")
+    slow, quick, publisher = context.connect(), context.connect(), context.connect()
+    channel = context.name("flood")
     for peer in (slow, quick):
         peer.subscribe(channel)
     rounds = ((slow.limit("max_outbound_bytes") or CUSTOMARY_OUTBOUND_BYTES) + KERNEL_BYTES) // MEBIBYTE + 1
@@ -65,9 +65,9 @@ def flood(scene: ServerContext) -> tuple[ClientPeer, int]:
 
 
 @case("limits/slow-consumer-is-dropped", "LIM-004", "LIM-005", "LIM-006", seconds=3.0)
-def slow_consumer_is_dropped(scene: ServerContext) -> None:
+def slow_consumer_is_dropped(context: ServerContext) -> None:
     """A subscriber that never reads is dropped, while another one gets every message."""
-    slow, rounds = flood(scene)
+    slow, rounds = flood(context)
     delivered = 0
     try:
         while slow.receive()["message_type"] == "publish":
@@ -86,23 +86,23 @@ def slow_consumer_is_dropped(scene: ServerContext) -> None:
 
 
 @case("limits/slow-consumer-is-told", "LIM-016", seconds=3.0)
-def slow_consumer_is_told(scene: ServerContext) -> None:
+def slow_consumer_is_told(context: ServerContext) -> None:
     """A subscriber that was dropped for not reading finds slow_consumer at the end when it reads on."""
-    slow, _ = flood(scene)
+    slow, _ = flood(context)
     while (last := slow.receive("the error slow_consumer"))["message_type"] == "publish":
         pass
     slow.check_error(last, "slow_consumer", None)
 
 
 @case("limits/slow-reader-of-its-own-answers", "LIM-007", needs=("echo",), seconds=2.0)
-def slow_reader_of_its_own_answers(scene: ServerContext) -> None:
+def slow_reader_of_its_own_answers(context: ServerContext) -> None:
     """A client that asks for more than it reads is made to wait, not dropped."""
-    peer = scene.connect()
+    peer = context.connect()
     bound = peer.limit("max_outbound_bytes") or CUSTOMARY_OUTBOUND_BYTES
     number = (bound + KERNEL_BYTES) // MEBIBYTE
     requests = [peer.request_message("conformance.echo", {"text": "x" * (MEBIBYTE - 1000)}) for _ in range(number)]
     octets = b"".join(codec.frame(codec.encode(request)) for request in requests)
-    taken = peer.send_without_reading(octets, stall_seconds=0.3 * scene.time_scale)
+    taken = peer.send_without_reading(octets, stall_seconds=0.3 * context.time_scale)
     peer.send_octets(octets[taken:])
     try:
         answered = {peer.receive()["reply_to"] for _ in requests}
@@ -113,39 +113,39 @@ def slow_reader_of_its_own_answers(scene: ServerContext) -> None:
 
 
 @case("limits/hundred-connections", "LIM-008", seconds=0.3)
-def hundred_connections(scene: ServerContext) -> None:
+def hundred_connections(context: ServerContext) -> None:
     """A hundred connections are served at the same time."""
-    peers = [scene.connect() for _ in range(100 - _in_use(scene))]
+    peers = [context.connect() for _ in range(100 - _in_use(context))]
     for peer in peers:
         peer.expect_silence()
 
 
-def _in_use(scene: ServerContext) -> int:
+def _in_use(context: ServerContext) -> int:
     """Connections that other workers may hold on a shared server; none on one of the kit's own."""
-    return 0 if scene.target.process else 20
+    return 0 if context.target.process else 20
 
 
 @case("limits/too-many-connections", "LIM-009", spawned=True, seconds=1.0)
-def too_many_connections(scene: ServerContext) -> None:
+def too_many_connections(context: ServerContext) -> None:
     """A connection over the announced limit is told so and closed; when another one leaves, there is room again."""
-    with scene.own_server():
-        first = scene.connect()
+    with context.own_server():
+        first = context.connect()
         limit = first.limit("max_connections")
         if limit is None or limit > MANY_CONNECTIONS:
             raise Unsupported(f"the server announces no limit of at most {MANY_CONNECTIONS} connections")
-        others = [scene.connect() for _ in range(limit - 1)]
-        scene.open().expect_error("too_many_connections", None)
+        others = [context.connect() for _ in range(limit - 1)]
+        context.open().expect_error("too_many_connections", None)
         first.expect_silence()
         others[0].end_sending()
         others[0].expect_end()
-        scene.connect().expect_silence()
+        context.connect().expect_silence()
 
 
 @case("limits/idle-connection-stays-open", "LIM-010", seconds=SHORT_IDLE_SECONDS)
-def idle_connection_stays_open(scene: ServerContext) -> None:
+def idle_connection_stays_open(context: ServerContext) -> None:
     """A connection that is silent is not closed: for 1.2 s by default, for the whole 90 s with --soak."""
-    peer = scene.connect()
-    scene.wait(IDLE_SECONDS if scene.settings.soak_seconds >= IDLE_SECONDS else SHORT_IDLE_SECONDS)
+    peer = context.connect()
+    context.wait(IDLE_SECONDS if context.settings.soak_seconds >= IDLE_SECONDS else SHORT_IDLE_SECONDS)
     try:
         peer.expect_silence()
     except Ended as end:
@@ -153,26 +153,26 @@ def idle_connection_stays_open(scene: ServerContext) -> None:
 
 
 @case("limits/ended-connections-leave-nothing-behind", "LIM-017", spawned=True, seconds=1.0)
-def ended_connections_leave_nothing(scene: ServerContext) -> None:
+def ended_connections_leave_nothing(context: ServerContext) -> None:
     """Hundreds of connections (with --soak as many as time allows) that end in every way leave the server as it was."""
-    bystander = scene.connect()
+    bystander = context.connect()
     for _ in range(WARMING_ROUNDS):
-        come_and_go(scene)
+        come_and_go(context)
     bystander.expect_silence()
-    before, end = scene.usage(), time.monotonic() + scene.settings.soak_seconds
+    before, end = context.usage(), time.monotonic() + context.settings.soak_seconds
     for _ in range(ROUNDS):
-        come_and_go(scene)
+        come_and_go(context)
     while time.monotonic() < end:
-        come_and_go(scene)
+        come_and_go(context)
     bystander.expect_silence()
-    scene.check_leftovers(before)
+    context.check_leftovers(before)
 
 
-def come_and_go(scene: ServerContext) -> None:
+def come_and_go(context: ServerContext) -> None:
     """Open connections, leave each in another state with something in hand, and drop them all."""
-    with scene.example():
-        idle, asked, listener, cut, refused = (scene.connect() for _ in range(5))
-        scene.open().send_octets(b"\x00\x00")
+    with context.example():
+        idle, asked, listener, cut, refused = (context.connect() for _ in range(5))
+        context.open().send_octets(b"\x00\x00")
         asked.send(asked.ping_message())
         for number in range(20):
             own = {"connection_id": listener.connection_id}
@@ -187,9 +187,9 @@ def come_and_go(scene: ServerContext) -> None:
 
 
 @case("limits/answers-after-the-end-of-the-stream", "LIM-011", needs=("delay",), seconds=0.2)
-def answers_after_the_end(scene: ServerContext) -> None:
+def answers_after_the_end(context: ServerContext) -> None:
     """A client that ends its sending side still gets the answers to what it sent."""
-    peer = scene.connect()
+    peer = context.connect()
     requests = {
         "ping": peer.ping_message(),
         "conformance.delay": peer.request_message("conformance.delay", {"delay_ms": 100, "value": "owed"}),
@@ -207,10 +207,10 @@ def answers_after_the_end(scene: ServerContext) -> None:
 
 
 @case("limits/shutdown-says-so", "LIM-014", spawned=True, seconds=1.0)
-def shutdown_says_so(scene: ServerContext) -> None:
+def shutdown_says_so(context: ServerContext) -> None:
     """A server that is asked to stop tells every connection and closes it."""
-    with scene.own_server() as process:
-        peers = [scene.connect() for _ in range(3)]
+    with context.own_server() as process:
+        peers = [context.connect() for _ in range(3)]
         process.ask_to_stop()
         for peer in peers:
             peer.patience = max(peer.patience, SHUTDOWN_SECONDS)
@@ -219,41 +219,41 @@ def shutdown_says_so(scene: ServerContext) -> None:
 
 
 @case("limits/shutdown-refuses-new-connections", "LIM-012", needs=("delay",), spawned=True, seconds=1.0)
-def shutdown_refuses_new_connections(scene: ServerContext) -> None:
+def shutdown_refuses_new_connections(context: ServerContext) -> None:
     """Soon after a shutdown has begun, while a request is still in flight, nobody new gets a handshake."""
-    with scene.own_server() as process:
-        peer = scene.connect()
-        peer.send(peer.request_message("conformance.delay", {"delay_ms": int(1500 * scene.time_scale), "value": 1}))
-        scene.wait(ARRIVAL_SECONDS)
+    with context.own_server() as process:
+        peer = context.connect()
+        peer.send(peer.request_message("conformance.delay", {"delay_ms": int(1500 * context.time_scale), "value": 1}))
+        context.wait(ARRIVAL_SECONDS)
         process.ask_to_stop()
-        deadline = time.monotonic() + 0.7 * scene.time_scale
+        deadline = time.monotonic() + 0.7 * context.time_scale
         started = 0.0
         while started <= deadline:
             started = time.monotonic()
             # Once may be a connection whose handshake the shutdown met half-way.
-            if not _gets_in(scene) and not _gets_in(scene):
+            if not _gets_in(context) and not _gets_in(context):
                 return
-            scene.wait(0.02)
+            context.wait(0.02)
         raise Violation("a server that is shutting down still accepts new connections")
 
 
-def _gets_in(scene: ServerContext) -> bool:
+def _gets_in(context: ServerContext) -> bool:
     try:
-        scene.connect()
+        context.connect()
     except (Violation, TargetError):
         return False
     return True
 
 
 @case("limits/shutdown-answers-what-is-in-flight", "LIM-013", needs=("delay",), spawned=True, seconds=1.0)
-def shutdown_answers_what_is_in_flight(scene: ServerContext) -> None:
+def shutdown_answers_what_is_in_flight(context: ServerContext) -> None:
     """A request in flight when the shutdown begins is answered before shutting_down."""
-    with scene.own_server() as process:
-        peer = scene.connect()
+    with context.own_server() as process:
+        peer = context.connect()
         request = peer.request_message("conformance.delay", {"delay_ms": 250, "value": "owed"})
         peer.send(request)
         peer.patience = max(peer.patience, SHUTDOWN_SECONDS)
-        scene.wait(ARRIVAL_SECONDS)
+        context.wait(ARRIVAL_SECONDS)
         process.ask_to_stop()
         peer.expect_payload(request, {"value": "owed"}, "a shutdown changed the answer to a request in flight")
         peer.expect_error("shutting_down", None)

@@ -17,18 +17,18 @@ END_ARRIVES_SECONDS = 0.1
 
 
 @case("publish/subscriber-gets-it-once-unchanged", "SUB-004", "SUB-010", "SUB-012")
-def subscriber_gets_it_once(scene: ServerContext) -> None:
+def subscriber_gets_it_once(context: ServerContext) -> None:
     """A subscriber gets a publish exactly once with all seven members unchanged."""
-    subscriber, publisher = scene.connect(), scene.connect()
-    channel = scene.name("channel")
+    subscriber, publisher = context.connect(), context.connect()
+    channel = context.name("channel")
     subscriber.subscribe(channel)
     subscriber.expect_deliveries([publisher.publish(channel, {"n": 1, "text": "äöü€😀"})])
 
 
-def members_unchanged(scene: ServerContext, members: dict[str, Any]) -> None:
+def members_unchanged(context: ServerContext, members: dict[str, Any]) -> None:
     """Publish with particular members and compare what a subscriber gets."""
-    subscriber, publisher = scene.connect(), scene.connect()
-    channel = scene.name("channel")
+    subscriber, publisher = context.connect(), context.connect()
+    channel = context.name("channel")
     subscriber.subscribe(channel)
     subscriber.expect_deliveries([publisher.publish(channel, 1, **members)])
 
@@ -53,10 +53,10 @@ for _name, _members in KEPT_MEMBERS.items():
 
 
 @case("publish/reply-to-absent-is-delivered", "SUB-012", "ENV-008")
-def reply_to_absent(scene: ServerContext) -> None:
+def reply_to_absent(context: ServerContext) -> None:
     """A publish without reply_to is delivered like one with null."""
-    subscriber, publisher = scene.connect(), scene.connect()
-    channel = scene.name("channel")
+    subscriber, publisher = context.connect(), context.connect()
+    channel = context.name("channel")
     subscriber.subscribe(channel)
     message = publisher.message("publish", channel, 1)
     del message["reply_to"]
@@ -65,10 +65,10 @@ def reply_to_absent(scene: ServerContext) -> None:
     subscriber.expect_deliveries([message])
 
 
-def payload_delivered(scene: ServerContext, payload: Any) -> None:
+def payload_delivered(context: ServerContext, payload: Any) -> None:
     """Publish ``payload``."""
-    peer = scene.connect()
-    channel = scene.name("channel")
+    peer = context.connect()
+    channel = context.name("channel")
     peer.subscribe(channel)
     peer.publish_and_get(channel, payload)
 
@@ -93,20 +93,20 @@ for _name, _payload in {
 
 
 @case("publish/publisher-that-is-not-subscribed-gets-nothing", "SUB-011", "SUB-013")
-def publisher_gets_nothing(scene: ServerContext) -> None:
+def publisher_gets_nothing(context: ServerContext) -> None:
     """A publisher that is not subscribed gets neither the message nor an answer."""
-    subscriber, publisher = scene.connect(), scene.connect()
-    channel = scene.name("channel")
+    subscriber, publisher = context.connect(), context.connect()
+    channel = context.name("channel")
     subscriber.subscribe(channel)
     publisher.publish(channel, 1)
     subscriber.barrier()
 
 
 @case("publish/without-subscribers", "SUB-011", "SUB-013")
-def without_subscribers(scene: ServerContext) -> None:
+def without_subscribers(context: ServerContext) -> None:
     """A publish that nobody is subscribed to is dropped: no answer, and nothing for who subscribes later."""
-    publisher, late = scene.connect(), scene.connect()
-    channel = scene.name("channel")
+    publisher, late = context.connect(), context.connect()
+    channel = context.name("channel")
     publisher.publish(channel, "early")
     late.subscribe(channel)
     late.expect_silence("a publish from before the subscribe was delivered")
@@ -114,10 +114,10 @@ def without_subscribers(scene: ServerContext) -> None:
 
 
 @case("publish/other-channel-gets-nothing", "SUB-004", "SUB-011")
-def other_channel_gets_nothing(scene: ServerContext) -> None:
+def other_channel_gets_nothing(context: ServerContext) -> None:
     """A subscriber of one channel gets nothing of another, however alike the names are."""
-    subscriber, publisher = scene.connect(), scene.connect()
-    channel = scene.name("Channel")
+    subscriber, publisher = context.connect(), context.connect()
+    channel = context.name("Channel")
     subscriber.subscribe(channel)
     for other in (
         channel + "x",
@@ -136,10 +136,10 @@ def other_channel_gets_nothing(scene: ServerContext) -> None:
 
 
 @case("publish/subscribing-twice-delivers-once", "SUB-005", "SUB-007")
-def subscribing_twice(scene: ServerContext) -> None:
+def subscribing_twice(context: ServerContext) -> None:
     """Two subscribes are one subscription, and one unsubscribe ends it."""
-    subscriber, publisher = scene.connect(), scene.connect()
-    channel = scene.name("channel")
+    subscriber, publisher = context.connect(), context.connect()
+    channel = context.name("channel")
     subscriber.subscribe(channel)
     subscriber.subscribe(channel)
     subscriber.expect_deliveries([publisher.publish(channel, 1)])
@@ -149,20 +149,20 @@ def subscribing_twice(scene: ServerContext) -> None:
 
 
 @case("publish/unsubscribing-what-is-not-subscribed", "SUB-006", "SUB-007")
-def unsubscribing_unknown(scene: ServerContext) -> None:
+def unsubscribing_unknown(context: ServerContext) -> None:
     """An unsubscribe from a channel never subscribed to is no error, and leaves other subscriptions alone."""
-    peer = scene.connect()
-    kept = scene.name("kept")
+    peer = context.connect()
+    kept = context.name("kept")
     peer.subscribe(kept)
-    peer.unsubscribe(scene.name("unknown"))
+    peer.unsubscribe(context.name("unknown"))
     peer.publish_and_get(kept, 1)
 
 
 @case("publish/after-unsubscribe-nothing", "SUB-011", "SUB-015")
-def after_unsubscribe_nothing(scene: ServerContext) -> None:
+def after_unsubscribe_nothing(context: ServerContext) -> None:
     """Behind an unsubscribe nothing is delivered; behind a new subscribe it is again."""
-    peer = scene.connect()
-    channel = scene.name("channel")
+    peer = context.connect()
+    channel = context.name("channel")
     for round_number in range(3):
         peer.subscribe(channel)
         peer.publish_and_get(channel, round_number)
@@ -171,10 +171,10 @@ def after_unsubscribe_nothing(scene: ServerContext) -> None:
 
 
 @case("publish/one-write-is-processed-in-order", "SUB-015", "SUB-016", seconds=0.1)
-def one_write_in_order(scene: ServerContext) -> None:
+def one_write_in_order(context: ServerContext) -> None:
     """Subscribe, publish, unsubscribe, publish and ping in one write are processed in that order."""
-    peer = scene.connect()
-    channel = scene.name("channel")
+    peer = context.connect()
+    channel = context.name("channel")
     own = {"connection_id": peer.connection_id}
     heard = [peer.message("publish", channel, n) for n in range(20)]
     for publish in heard:
@@ -197,10 +197,10 @@ def one_write_in_order(scene: ServerContext) -> None:
 
 
 @case("publish/order-of-one-publisher", "SUB-014", seconds=0.3)
-def order_of_one_publisher(scene: ServerContext) -> None:
+def order_of_one_publisher(context: ServerContext) -> None:
     """Every subscriber gets 300 messages of one publisher in the order of publishing."""
-    publisher, subscribers = scene.connect(), [scene.connect() for _ in range(3)]
-    channel = scene.name("channel")
+    publisher, subscribers = context.connect(), [context.connect() for _ in range(3)]
+    channel = context.name("channel")
     for subscriber in subscribers:
         subscriber.subscribe(channel)
     messages = [publisher.message("publish", channel, number) for number in range(300)]
@@ -211,10 +211,10 @@ def order_of_one_publisher(scene: ServerContext) -> None:
 
 
 @case("publish/queued-before-a-later-pong", "SUB-016", seconds=0.2)
-def queued_before_a_later_pong(scene: ServerContext) -> None:
+def queued_before_a_later_pong(context: ServerContext) -> None:
     """When a publisher has its pong, every subscriber's next pong is behind the publish."""
-    publisher, subscribers = scene.connect(), [scene.connect() for _ in range(5)]
-    channel = scene.name("channel")
+    publisher, subscribers = context.connect(), [context.connect() for _ in range(5)]
+    channel = context.name("channel")
     for subscriber in subscribers:
         subscriber.subscribe(channel)
     for number in range(20):
@@ -223,10 +223,10 @@ def queued_before_a_later_pong(scene: ServerContext) -> None:
             subscriber.expect_deliveries([message])
 
 
-def bad_subscription(scene: ServerContext, message_type: str, payload: Any) -> None:
+def bad_subscription(context: ServerContext, message_type: str, payload: Any) -> None:
     """Send a subscribe or unsubscribe with a payload that breaks the rules, and see nothing change."""
-    peer, publisher = scene.connect(), scene.connect()
-    channel = scene.name("channel")
+    peer, publisher = context.connect(), context.connect()
+    channel = context.name("channel")
     if message_type == "unsubscribe":
         peer.subscribe(channel)
     message = peer.message(message_type, channel, payload)
@@ -258,10 +258,10 @@ for _type in ("subscribe", "unsubscribe"):
 
 
 @case("publish/subscribe-for-another-connection", "SUB-003", "SUB-021", "ISO-005")
-def subscribe_for_another(scene: ServerContext) -> None:
+def subscribe_for_another(context: ServerContext) -> None:
     """A subscribe in another connection's name is forbidden and subscribes neither of the two."""
-    peer, other, publisher = scene.connect(), scene.connect(), scene.connect()
-    channel = scene.name("channel")
+    peer, other, publisher = context.connect(), context.connect(), context.connect()
+    channel = context.name("channel")
     message = peer.message("subscribe", channel, {"connection_id": other.connection_id})
     peer.send(message)
     try:
@@ -273,10 +273,10 @@ def subscribe_for_another(scene: ServerContext) -> None:
 
 
 @case("publish/unsubscribe-for-another-connection", "SUB-003", "SUB-021", "ISO-005")
-def unsubscribe_for_another(scene: ServerContext) -> None:
+def unsubscribe_for_another(context: ServerContext) -> None:
     """An unsubscribe in another connection's name is forbidden and ends neither subscription."""
-    peer, other, publisher = scene.connect(), scene.connect(), scene.connect()
-    channel = scene.name("channel")
+    peer, other, publisher = context.connect(), context.connect(), context.connect()
+    channel = context.name("channel")
     for each in (peer, other):
         each.subscribe(channel)
     message = peer.message("unsubscribe", channel, {"connection_id": other.connection_id})
@@ -291,30 +291,30 @@ def unsubscribe_for_another(scene: ServerContext) -> None:
 
 
 @case("publish/subscribe-for-nobody", "SUB-003")
-def subscribe_for_nobody(scene: ServerContext) -> None:
+def subscribe_for_nobody(context: ServerContext) -> None:
     """A subscribe in the name of a connection that does not exist is forbidden too."""
-    peer = scene.connect()
+    peer = context.connect()
     for message_type in ("subscribe", "unsubscribe"):
-        message = peer.message(message_type, scene.name("channel"), {"connection_id": scene.name("nobody")})
+        message = peer.message(message_type, context.name("channel"), {"connection_id": context.name("nobody")})
         peer.send(message)
         peer.expect_error("forbidden", message)
 
 
 @case("publish/unknown-members-of-the-payload", "SUB-004")
-def unknown_members(scene: ServerContext) -> None:
+def unknown_members(context: ServerContext) -> None:
     """A subscribe whose payload has further members is a subscribe."""
-    peer = scene.connect()
-    channel = scene.name("channel")
+    peer = context.connect()
+    channel = context.name("channel")
     peer.send(peer.message("subscribe", channel, {"connection_id": peer.connection_id, "since": 5, "filter": {}}))
     peer.publish_and_get(channel, 1)
 
 
 @case("publish/thousand-channels", "SUB-008", seconds=0.5)
-def thousand_channels(scene: ServerContext) -> None:
+def thousand_channels(context: ServerContext) -> None:
     """One connection subscribes to a thousand channels and hears each of them."""
-    subscriber, publisher = scene.connect(), scene.connect()
+    subscriber, publisher = context.connect(), context.connect()
     own = {"connection_id": subscriber.connection_id}
-    channels = [scene.name("channel") for _ in range(1000)]
+    channels = [context.name("channel") for _ in range(1000)]
     subscriber.send(*(subscriber.message("subscribe", channel, own) for channel in channels))
     subscriber.expect_silence()
     messages = [publisher.message("publish", channel, None) for channel in channels]
@@ -324,10 +324,10 @@ def thousand_channels(scene: ServerContext) -> None:
 
 
 @case("publish/many-subscribers", "SUB-010", seconds=0.3)
-def many_subscribers(scene: ServerContext) -> None:
+def many_subscribers(context: ServerContext) -> None:
     """Sixty subscribers each get a publish once."""
-    publisher, subscribers = scene.connect(), [scene.connect() for _ in range(60)]
-    channel = scene.name("channel")
+    publisher, subscribers = context.connect(), [context.connect() for _ in range(60)]
+    channel = context.name("channel")
     for subscriber in subscribers:
         subscriber.subscribe(channel)
     message = publisher.publish(channel, "all")
@@ -345,14 +345,14 @@ def gone(peer: ClientPeer, how: str) -> None:
     peer.close()
 
 
-def reconnect_without_subscriptions(scene: ServerContext, how: str) -> None:
+def reconnect_without_subscriptions(context: ServerContext, how: str) -> None:
     """Come back under the same id after the connection has ended."""
-    peer, publisher = scene.connect(), scene.connect()
-    channel = scene.name("channel")
+    peer, publisher = context.connect(), context.connect()
+    channel = context.name("channel")
     peer.subscribe(channel)
     gone(peer, how)
     publisher.expect_silence()  # meanwhile the server notices a reset
-    again = scene.connect(connection_id=peer.connection_id)
+    again = context.connect(connection_id=peer.connection_id)
     publisher.publish(channel, 1)
     again.expect_silence("a subscription outlived its connection")
     again.subscribe(channel)
@@ -371,28 +371,28 @@ for _how in ("closed", "reset"):
 
 
 @case("publish/draining-connection-hears-nothing", "SUB-009", needs=("delay",), seconds=0.4)
-def draining_hears_nothing(scene: ServerContext) -> None:
+def draining_hears_nothing(context: ServerContext) -> None:
     """A client that has ended its sending side, and waits for an answer, gets nothing that is published meanwhile."""
-    peer, publisher = scene.connect(), scene.connect()
-    channel = scene.name("channel")
+    peer, publisher = context.connect(), context.connect()
+    channel = context.name("channel")
     peer.subscribe(channel)
-    peer.send(peer.request_message("conformance.delay", {"delay_ms": int(300 * scene.time_scale), "value": "owed"}))
+    peer.send(peer.request_message("conformance.delay", {"delay_ms": int(300 * context.time_scale), "value": "owed"}))
     peer.end_sending()
-    scene.wait(END_ARRIVES_SECONDS)
+    context.wait(END_ARRIVES_SECONDS)
     publisher.publish(channel, "late")
     if any(each["message_type"] == "publish" for each in peer.receive_until_end()):
         raise Violation("a connection that had ended its sending side got a publish")
 
 
 @case("publish/churn", "SUB-009", "SUB-010", seconds=0.5)
-def churn(scene: ServerContext) -> None:
+def churn(context: ServerContext) -> None:
     """Two hundred connections that subscribe and leave do not disturb one that stays."""
-    stays, publisher = scene.connect(), scene.connect()
-    channel = scene.name("channel")
+    stays, publisher = context.connect(), context.connect()
+    channel = context.name("channel")
     stays.subscribe(channel)
     messages = []
     for number in range(200):
-        comes = scene.connect()
+        comes = context.connect()
         comes.send(comes.message("subscribe", channel, {"connection_id": comes.connection_id}))
         comes.close()
         if number % 20 == 0:
@@ -401,10 +401,10 @@ def churn(scene: ServerContext) -> None:
 
 
 @case("publish/from-the-server", "SUB-017", "SUB-018", "REQ-004", needs=("emit",), seconds=0.1)
-def from_the_server(scene: ServerContext) -> None:
+def from_the_server(context: ServerContext) -> None:
     """Publish and notification that the server originates reach each subscriber, and nobody else."""
-    subscriber, stranger, peer = scene.connect(), scene.connect(), scene.connect()
-    channel = scene.name("channel")
+    subscriber, stranger, peer = context.connect(), context.connect(), context.connect()
+    channel = context.name("channel")
     subscriber.subscribe(channel)
     for message_type in ("publish", "notification"):
         emitted = {"channel": channel, "count": 3, "message_type": message_type, "payload": {"of": message_type}}

@@ -24,9 +24,9 @@ SHAPES: dict[str, Any] = {
 }
 
 
-def echoed(scene: ServerContext, payload: Any) -> None:
+def echoed(context: ServerContext, payload: Any) -> None:
     """Get ``payload`` back in exactly one response."""
-    peer = scene.connect()
+    peer = context.connect()
     request = peer.message("request", "conformance.echo", payload)
     peer.send(request)
     peer.expect_payload(request, payload, "an echo did not give the payload back")
@@ -46,17 +46,17 @@ for _name, _payload in SHAPES.items():
 
 
 @case("requests/ping-gets-exactly-one-response", "REQ-001", "REQ-002", "REQ-003")
-def ping_gets_one_response(scene: ServerContext) -> None:
+def ping_gets_one_response(context: ServerContext) -> None:
     """A ping gets one response with its own ids, and no second one."""
-    peer = scene.connect()
+    peer = context.connect()
     peer.request("system", {"action": "ping"})
     peer.expect_silence("a ping got more than one response")
 
 
 @case("requests/responses-have-fresh-ids", "REQ-004")
-def responses_have_fresh_ids(scene: ServerContext) -> None:
+def responses_have_fresh_ids(context: ServerContext) -> None:
     """No two messages that the server originates on a connection share a message_id (the kit watches every frame)."""
-    peer = scene.connect()
+    peer = context.connect()
     for _ in range(20):
         peer.expect_silence()
         request = peer.request_message("no-such-channel", 1)
@@ -65,17 +65,17 @@ def responses_have_fresh_ids(scene: ServerContext) -> None:
 
 
 @case("requests/echo-of-a-mebibyte", "REQ-001", needs=("echo",), seconds=0.2)
-def echo_of_a_mebibyte(scene: ServerContext) -> None:
+def echo_of_a_mebibyte(context: ServerContext) -> None:
     """A payload of almost 1 MiB is echoed."""
-    peer = scene.connect()
+    peer = context.connect()
     request = peer.request_message("conformance.echo", {"text": "äöü€😀" * 60_000})
     peer.send(request)
     peer.expect_payload(request, request["payload"], "an echo did not give the payload back")
 
 
-def foreign_connection_id(scene: ServerContext, kind: str) -> None:
+def foreign_connection_id(context: ServerContext, kind: str) -> None:
     """Put somebody else's id into the payload, and get the answer oneself."""
-    bystander, peer = scene.connect(), scene.connect()
+    bystander, peer = context.connect(), context.connect()
     payload: dict[str, Any] = {"value": 1}
     payload |= {"foreign": {"connection_id": bystander.connection_id}, "forged": {"connection_id": "nobody"}}.get(
         kind, {}
@@ -102,9 +102,9 @@ for _kind in ("foreign", "missing", "forged", "of the wrong type"):
 
 
 @case("requests/two-connections-interleaved", "REQ-005", "ISO-006", needs=("echo",))
-def two_connections_interleaved(scene: ServerContext) -> None:
+def two_connections_interleaved(context: ServerContext) -> None:
     """Two connections that use the same message ids at the same time each get their own answers."""
-    peers = [scene.connect(), scene.connect()]
+    peers = [context.connect(), context.connect()]
     requests = {
         peer.label: [
             peer.request_message("conformance.echo", {"of": peer.label, "n": n}) | {"message_id": f"m-{n}"}
@@ -122,9 +122,9 @@ def two_connections_interleaved(scene: ServerContext) -> None:
 
 
 @case("requests/same-message-id-twice-in-flight", "REQ-007", needs=("delay",), seconds=0.1)
-def same_message_id_twice(scene: ServerContext) -> None:
+def same_message_id_twice(context: ServerContext) -> None:
     """Two requests with one message_id in flight get two responses."""
-    peer = scene.connect()
+    peer = context.connect()
     twins = [
         peer.request_message("conformance.delay", {"delay_ms": 40, "value": value}) | {"message_id": "twin"}
         for value in (1, 2)
@@ -138,9 +138,9 @@ def same_message_id_twice(scene: ServerContext) -> None:
 
 
 @case("requests/reply-to-of-a-request-is-ignored", "REQ-008")
-def reply_to_is_ignored(scene: ServerContext) -> None:
+def reply_to_is_ignored(context: ServerContext) -> None:
     """A request with a reply_to is answered under its own message_id."""
-    peer = scene.connect()
+    peer = context.connect()
     ping = peer.ping_message() | {"reply_to": "something-else"}
     peer.send(ping)
     if peer.receive_through_pong(ping):
@@ -148,10 +148,10 @@ def reply_to_is_ignored(scene: ServerContext) -> None:
 
 
 @case("requests/handlers-start-in-order", "REQ-009", needs=("emit",), seconds=0.1)
-def handlers_start_in_order(scene: ServerContext) -> None:
+def handlers_start_in_order(context: ServerContext) -> None:
     """Handlers that act at once act in the order in which their requests arrived."""
-    watcher, peer = scene.connect(), scene.connect()
-    channel = scene.name("order")
+    watcher, peer = context.connect(), context.connect()
+    channel = context.name("order")
     watcher.subscribe(channel)
     requests = [
         peer.request_message(
@@ -168,9 +168,9 @@ def handlers_start_in_order(scene: ServerContext) -> None:
 
 
 @case("requests/thousand-in-flight", "REQ-001", needs=("echo",), seconds=0.5)
-def thousand_in_flight(scene: ServerContext) -> None:
+def thousand_in_flight(context: ServerContext) -> None:
     """A thousand requests written at once get a thousand responses, each with its own payload."""
-    peer = scene.connect()
+    peer = context.connect()
     requests = {
         request["message_id"]: request
         for request in (peer.request_message("conformance.echo", {"n": n}) for n in range(1000))
@@ -185,10 +185,10 @@ def thousand_in_flight(scene: ServerContext) -> None:
 
 
 @case("requests/slow-handler-does-not-delay-others", "REQ-010", needs=("delay",), seconds=0.6)
-def slow_handler_does_not_delay_others(scene: ServerContext) -> None:
+def slow_handler_does_not_delay_others(context: ServerContext) -> None:
     """While a handler of one connection takes its time, another connection is served."""
-    slow, other = scene.connect(), scene.connect()
-    request = slow.request_message("conformance.delay", {"delay_ms": int(350 * scene.time_scale), "value": 1})
+    slow, other = context.connect(), context.connect()
+    request = slow.request_message("conformance.delay", {"delay_ms": int(350 * context.time_scale), "value": 1})
     slow.send(request)
     for _ in range(3):
         other.expect_silence()
@@ -199,10 +199,10 @@ def slow_handler_does_not_delay_others(scene: ServerContext) -> None:
 
 
 @case("requests/slow-handler-does-not-delay-a-ping", "REQ-011", needs=("delay",), seconds=0.6)
-def slow_handler_does_not_delay_a_ping(scene: ServerContext) -> None:
+def slow_handler_does_not_delay_a_ping(context: ServerContext) -> None:
     """While a handler takes its time, a ping of the same connection is answered."""
-    peer = scene.connect()
-    request = peer.request_message("conformance.delay", {"delay_ms": int(300 * scene.time_scale), "value": 1})
+    peer = context.connect()
+    request = peer.request_message("conformance.delay", {"delay_ms": int(300 * context.time_scale), "value": 1})
     ping = peer.ping_message()
     peer.send(request, ping)
     if peer.receive_through_pong(ping):
@@ -211,10 +211,10 @@ def slow_handler_does_not_delay_a_ping(scene: ServerContext) -> None:
 
 
 @case("requests/quick-answer-overtakes-a-slow-one", "REQ-011", needs=("delay",), seconds=0.3)
-def quick_answer_overtakes(scene: ServerContext) -> None:
+def quick_answer_overtakes(context: ServerContext) -> None:
     """Of two requests in flight on one connection, the one whose handler is done first is answered first."""
-    peer = scene.connect()
-    slow = peer.request_message("conformance.delay", {"delay_ms": int(250 * scene.time_scale), "value": "slow"})
+    peer = context.connect()
+    slow = peer.request_message("conformance.delay", {"delay_ms": int(250 * context.time_scale), "value": "slow"})
     quick = peer.request_message("conformance.delay", {"delay_ms": 0, "value": "quick"})
     peer.send(slow, quick)
     peer.expect_payload(quick, {"value": "quick"}, "the quick answer did not come first")
@@ -222,19 +222,19 @@ def quick_answer_overtakes(scene: ServerContext) -> None:
 
 
 @case("requests/silent-handler-does-not-block", "REQ-011", needs=("silent", "echo"))
-def silent_handler_does_not_block(scene: ServerContext) -> None:
+def silent_handler_does_not_block(context: ServerContext) -> None:
     """Behind a request whose handler never ends, another request is answered."""
-    peer = scene.connect()
+    peer = context.connect()
     peer.send(peer.request_message("conformance.silent", {}))
     request = peer.request_message("conformance.echo", {"n": 1})
     peer.send(request)
     peer.expect_payload(request, request["payload"], "the request behind a silent one got a wrong answer")
 
 
-def no_handler(scene: ServerContext, payload: Any) -> None:
+def no_handler(context: ServerContext, payload: Any) -> None:
     """Ask on a channel that nobody handles."""
-    peer = scene.connect()
-    request = peer.message("request", scene.name("nobody"), payload)
+    peer = context.connect()
+    request = peer.message("request", context.name("nobody"), payload)
     peer.send(request)
     peer.expect_error("no_handler", request)
     peer.expect_silence()
@@ -252,10 +252,10 @@ for _name, _value in {"an-object": {"a": 1}, "a-string": "x", "null": None}.item
 
 
 @case("requests/channel-that-has-subscribers-has-no-handler", "REQ-012")
-def subscribed_channel_has_no_handler(scene: ServerContext) -> None:
+def subscribed_channel_has_no_handler(context: ServerContext) -> None:
     """A channel with subscribers but no handler answers requests with no_handler, and the subscribers get nothing."""
-    peer, subscriber = scene.connect(), scene.connect()
-    channel = scene.name("nobody")
+    peer, subscriber = context.connect(), context.connect()
+    channel = context.name("nobody")
     subscriber.subscribe(channel)
     request = peer.request_message(channel, {"a": 1})
     peer.send(request)
@@ -264,9 +264,9 @@ def subscribed_channel_has_no_handler(scene: ServerContext) -> None:
 
 
 @case("requests/failing-handler", "REQ-013", "ERR-005", needs=("fail",))
-def failing_handler(scene: ServerContext) -> None:
+def failing_handler(context: ServerContext) -> None:
     """A handler that fails gives handler_failed, and the connection goes on."""
-    peer = scene.connect()
+    peer = context.connect()
     request = peer.request_message("conformance.fail", {"detail": "boom"})
     peer.send(request)
     peer.expect_error("handler_failed", request)
@@ -274,10 +274,10 @@ def failing_handler(scene: ServerContext) -> None:
 
 
 @case("requests/failure-tells-no-internals", "REQ-013", "REQ-014", needs=("fail",))
-def failure_tells_no_internals(scene: ServerContext) -> None:
+def failure_tells_no_internals(context: ServerContext) -> None:
     """The answer to a failing handler has neither the exception's text nor a stack trace nor a path."""
-    peer = scene.connect()
-    secret = scene.name("secret")
+    peer = context.connect()
+    secret = context.name("secret")
     peer.send(peer.request_message("conformance.fail", {"detail": secret}))
     answer = peer.receive()
     text = codec.encode(answer["payload"]).decode()
@@ -293,17 +293,17 @@ def failure_tells_no_internals(scene: ServerContext) -> None:
 
 
 @case("requests/response-is-discarded", "REQ-015")
-def response_is_discarded(scene: ServerContext) -> None:
+def response_is_discarded(context: ServerContext) -> None:
     """A response that a client sends is dropped without an answer, an error payload or not."""
-    peer = scene.connect()
+    peer = context.connect()
     for payload in ({"status": "connected"}, {"status": "error", "error": {"code": "x", "message": "y"}}, 1):
         peer.send(peer.message("response", "conformance.echo", payload, reply_to="whatever"))
         peer.expect_silence("a response sent to the server was answered")
 
 
 @case("requests/response-on-another-application-is-discarded", "REQ-015", "ERR-011")
-def foreign_response_is_discarded(scene: ServerContext) -> None:
+def foreign_response_is_discarded(context: ServerContext) -> None:
     """Even a response with a foreign app_id is dropped without an answer."""
-    peer = scene.connect()
-    peer.send(peer.message("response", "system", {"status": "pong"}, app_id=scene.name("app")))
+    peer = context.connect()
+    peer.send(peer.message("response", "system", {"status": "pong"}, app_id=context.name("app")))
     peer.expect_silence("a response with a foreign app_id was answered")

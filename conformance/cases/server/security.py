@@ -28,34 +28,34 @@ DELAY_MS = 300
 SUFFIX = "x"
 
 
-def token_of(scene: ServerContext) -> str:
+def token_of(context: ServerContext) -> str:
     """Return the token that the server demands.
 
     Raises:
         Unsupported: the kit was given none.
     """
-    if scene.target.access.token is None:
+    if context.target.credentials.token is None:
         raise Unsupported("needs the token that the server demands (--token-file)")
-    return scene.target.access.token
+    return context.target.credentials.token
 
 
-def tls_of(scene: ServerContext) -> ssl.SSLContext:
+def tls_of(context: ServerContext) -> ssl.SSLContext:
     """Return what the server's certificate is checked against.
 
     Raises:
         Unsupported: the kit was given no certificates to trust.
     """
-    if scene.target.access.tls is None:
+    if context.target.credentials.tls is None:
         raise Unsupported("needs a server that speaks TLS, and certificates to trust (--tls-ca)")
-    return scene.target.access.tls
+    return context.target.credentials.tls
 
 
 @case("security/is-announced", "SEC-001")
-def is_announced(scene: ServerContext) -> None:
+def is_announced(context: ServerContext) -> None:
     """A server that demands a token or TLS announces the profile."""
-    if scene.target.access == OPEN:
+    if context.target.credentials == OPEN:
         raise Unsupported("needs a server that demands a token or TLS (--token-file, --tls-ca)")
-    payload = (scene.connect().acknowledgement or {})["payload"]
+    payload = (context.connect().acknowledgement or {})["payload"]
     if "security" not in payload.get("profiles", ()):
         raise Violation("a server with a token or TLS does not announce security", received=codec.shorten(payload))
 
@@ -100,15 +100,15 @@ def connect_with(peer: ClientPeer, members: dict[str, Any], **payload: Any) -> M
     return message
 
 
-def wrong_token(scene: ServerContext, shown: Callable[[str], dict[str, Any]]) -> None:
+def wrong_token(context: ServerContext, shown: Callable[[str], dict[str, Any]]) -> None:
     """Connect with a token that is not the server's."""
-    members = shown(token_of(scene))
-    scene.connect()
-    peer = scene.open()
+    members = shown(token_of(context))
+    context.connect()
+    peer = context.open()
     message = connect_with(peer, members)
     peer.send(message)
     peer.expect_error("unauthorized", message)
-    scene.check_alive()
+    context.check_alive()
 
 
 for _name, _shown in WRONG.items():
@@ -124,24 +124,24 @@ for _name, _shown in WRONG.items():
 
 
 @case("security/right-token", "SEC-003", profile="security")
-def right_token(scene: ServerContext) -> None:
+def right_token(context: ServerContext) -> None:
     """A client with the right token is served, whatever else its connect payload has."""
-    token_of(scene)
-    peer = scene.open()
+    token_of(context)
+    peer = context.open()
     peer.handshake(client={"name": "x"}, further=1)
     peer.expect_silence()
-    channel = scene.name("channel")
+    channel = context.name("channel")
     peer.subscribe(channel)
     peer.publish_and_get(channel, 1)
 
 
 @case("security/refusals-do-not-differ", "SEC-004", profile="security")
-def refusals_do_not_differ(scene: ServerContext) -> None:
+def refusals_do_not_differ(context: ServerContext) -> None:
     """Whatever is wrong with the token, the answer is the same."""
-    token = token_of(scene)
+    token = token_of(context)
     answers = {}
     for name, shown in WRONG.items():
-        peer = scene.open()
+        peer = context.open()
         message = connect_with(peer, shown(token))
         peer.send(message)
         answer = peer.receive("the error unauthorized")
@@ -158,14 +158,14 @@ def refusals_do_not_differ(scene: ServerContext) -> None:
 
 
 @case("security/refused-client-replaces-nobody", "SEC-005", "HSK-020", profile="security")
-def replaces_nobody(scene: ServerContext) -> None:
+def replaces_nobody(context: ServerContext) -> None:
     """A client without the token that has the name of another does not take its place or its subscriptions."""
-    token_of(scene)
-    channel = scene.name("channel")
-    live = scene.connect()
+    token_of(context)
+    channel = context.name("channel")
+    live = context.connect()
     live.subscribe(channel)
     for members in ({}, {"token": "no such token"}):
-        thief = scene.open(connection_id=live.connection_id)
+        thief = context.open(connection_id=live.connection_id)
         message = connect_with(thief, members)
         thief.send(message)
         thief.expect_error("unauthorized", message)
@@ -173,13 +173,13 @@ def replaces_nobody(scene: ServerContext) -> None:
 
 
 @case("security/refused-client-does-nothing", "SEC-005", "ERR-007", profile="security")
-def does_nothing(scene: ServerContext) -> None:
+def does_nothing(context: ServerContext) -> None:
     """What a client sends behind a connect message that is refused is not acted upon."""
-    token_of(scene)
-    channel = scene.name("channel")
-    live = scene.connect()
+    token_of(context)
+    channel = context.name("channel")
+    live = context.connect()
     live.subscribe(channel)
-    peer = scene.open()
+    peer = context.open()
     message = connect_with(peer, {"token": "no such token"})
     peer.send(message, peer.message("publish", channel, "forged"), peer.ping_message())
     peer.expect_error("unauthorized", message)
@@ -187,22 +187,22 @@ def does_nothing(scene: ServerContext) -> None:
 
 
 @case("security/token-comes-before-the-version", "SEC-002", "ERR-011", "HSK-014", profile="security")
-def before_the_version(scene: ServerContext) -> None:
+def before_the_version(context: ServerContext) -> None:
     """Another version without the token is unauthorized, with the token an unsupported protocol."""
-    token = token_of(scene)
+    token = token_of(context)
     for members, code in (({}, "unauthorized"), ({"token": token}, "unsupported_protocol")):
-        peer = scene.open()
+        peer = context.open()
         message = connect_with(peer, members, protocol="2.0")
         peer.send(message)
         peer.expect_error(code, message)
 
 
 @case("security/token-comes-behind-the-connect-message", "ERR-011", "HSK-013", profile="security")
-def behind_the_message(scene: ServerContext) -> None:
+def behind_the_message(context: ServerContext) -> None:
     """A connect message that is not valid requires a handshake, whether the token is right, wrong or no string."""
-    token = token_of(scene)
+    token = token_of(context)
     for members in ({"token": token}, {"token": "no such token"}, {"token": None}, {"token": [token]}):
-        peer = scene.open()
+        peer = context.open()
         message = connect_with(peer, members)
         if isinstance(members["token"], str):
             del message["payload"]["connection_id"]
@@ -211,15 +211,15 @@ def behind_the_message(scene: ServerContext) -> None:
 
 
 @case("security/tokens-are-not-told", "SEC-006", profile="security")
-def not_told(scene: ServerContext) -> None:
+def not_told(context: ServerContext) -> None:
     """Neither a wrong token nor the right one is in anything that the server says."""
-    token = token_of(scene)
-    wrong = f"{token}-{scene.name('secret')}"
-    peer = scene.open()
+    token = token_of(context)
+    wrong = f"{token}-{context.name('secret')}"
+    peer = context.open()
     message = connect_with(peer, {"token": wrong})
     peer.send(message)
     refused = peer.expect_error("unauthorized", message)
-    accepted = scene.connect()
+    accepted = context.connect()
     again = accepted.connect_message()
     accepted.send(again)
     second = accepted.expect_error("already_connected", again)
@@ -231,14 +231,14 @@ def not_told(scene: ServerContext) -> None:
 # TLS
 
 
-def plain(scene: ServerContext) -> ClientPeer:
+def plain(context: ServerContext) -> ClientPeer:
     """Return a connection without TLS to a server that speaks it.
 
     Raises:
         Unsupported: the server does not.
     """
-    tls_of(scene)
-    return scene.open(access=replace(scene.target.access, tls=None))
+    tls_of(context)
+    return context.open(credentials=replace(context.target.credentials, tls=None))
 
 
 def expect_no_frame(peer: ClientPeer, what: str) -> None:
@@ -259,12 +259,12 @@ PLAIN: dict[str, Callable[[ClientPeer], bytes]] = {
 }
 
 
-def outside_of_tls(scene: ServerContext, octets: Callable[[ClientPeer], bytes]) -> None:
+def outside_of_tls(context: ServerContext, octets: Callable[[ClientPeer], bytes]) -> None:
     """Speak without TLS."""
-    peer = plain(scene)
+    peer = plain(context)
     peer.send_octets(octets(peer))
     expect_no_frame(peer, "octets outside of TLS")
-    scene.check_alive()
+    context.check_alive()
 
 
 for _name, _octets in PLAIN.items():
@@ -280,12 +280,12 @@ for _name, _octets in PLAIN.items():
 
 
 @case("security/plaintext-does-nothing", "SEC-007", profile="security")
-def plaintext_does_nothing(scene: ServerContext) -> None:
+def plaintext_does_nothing(context: ServerContext) -> None:
     """A connect message without TLS takes nobody's place, and what comes behind it is not delivered."""
-    channel = scene.name("channel")
-    live = scene.connect()
+    channel = context.name("channel")
+    live = context.connect()
     live.subscribe(channel)
-    peer = plain(scene)
+    peer = plain(context)
     peer.connection_id = live.connection_id
     peer.send(peer.connect_message(), peer.message("publish", channel, "forged"))
     expect_no_frame(peer, "a connect message outside of TLS")
@@ -293,47 +293,47 @@ def plaintext_does_nothing(scene: ServerContext) -> None:
 
 
 @case("security/handshake-that-stops", "HSK-016", "HSK-018", "SEC-007", profile="security", seconds=10.0)
-def handshake_that_stops(scene: ServerContext) -> None:
+def handshake_that_stops(context: ServerContext) -> None:
     """Who begins no handshake of TLS, or stops in it, is closed when the handshake timeout is over."""
-    announced = scene.target.acknowledgement.get("limits", {}).get("handshake_timeout_ms")
-    peers = [plain(scene), plain(scene)]
+    announced = context.target.acknowledgement.get("limits", {}).get("handshake_timeout_ms")
+    peers = [plain(context), plain(context)]
     peers[1].send_octets(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")
-    scene.connect().expect_silence()
+    context.connect().expect_silence()
     for peer in peers:
-        peer.patience = (announced / 1000 if announced else 30.0) + 3.0 * scene.time_scale
+        peer.patience = (announced / 1000 if announced else 30.0) + 3.0 * context.time_scale
         expect_no_frame(peer, "a handshake of TLS that never ended")
 
 
-def only(scene: ServerContext, version: ssl.TLSVersion) -> ssl.SSLContext:
+def only(context: ServerContext, version: ssl.TLSVersion) -> ssl.SSLContext:
     """Return a context that speaks one version of TLS alone, however old.
 
     Raises:
         Unsupported: the system's TLS does not speak it any more.
     """
-    tls_of(scene)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE  # the version is what matters here
+    tls_of(context)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    tls.check_hostname = False
+    tls.verify_mode = ssl.CERT_NONE  # the version is what matters here
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)
-            context.set_ciphers("ALL:@SECLEVEL=0")
-            context.minimum_version = context.maximum_version = version
+            tls.set_ciphers("ALL:@SECLEVEL=0")
+            tls.minimum_version = tls.maximum_version = version
     except (ssl.SSLError, ValueError) as error:
         raise Unsupported(f"this system does not speak {version.name}: {error}") from None
-    return context
+    return tls
 
 
 @case("security/old-versions-of-tls-are-refused", "SEC-008", profile="security")
-def old_versions(scene: ServerContext) -> None:
+def old_versions(context: ServerContext) -> None:
     """TLS 1.1 is refused, and TLS 1.2 is not."""
-    new = only(scene, ssl.TLSVersion.TLSv1_2)
-    scene.open(access=replace(scene.target.access, tls=new)).handshake()
-    old = only(scene, ssl.TLSVersion.TLSv1_1)
+    new = only(context, ssl.TLSVersion.TLSv1_2)
+    context.open(credentials=replace(context.target.credentials, tls=new)).handshake()
+    old = only(context, ssl.TLSVersion.TLSv1_1)
     try:
-        peer = scene.open(access=replace(scene.target.access, tls=old))
+        peer = context.open(credentials=replace(context.target.credentials, tls=old))
     except Violation:
-        scene.check_alive()
+        context.check_alive()
         return
     raise Violation("the server speaks TLS 1.1", received=str(inside(peer).version()))
 
@@ -345,13 +345,13 @@ def inside(peer: ClientPeer) -> TlsSocket:
 
 
 @case("security/end-is-announced", "SEC-009", "ERR-012", profile="security")
-def end_is_announced(scene: ServerContext) -> None:
+def end_is_announced(context: ServerContext) -> None:
     """Behind a fatal error comes close_notify, and so it does when the client has ended its stream."""
-    tls_of(scene)
-    refused = scene.open()
+    tls_of(context)
+    refused = context.open()
     refused.send(refused.ping_message())
     refused.receive("the error handshake_required")
-    left = scene.connect()
+    left = context.connect()
     left.end_sending()
     for peer, when in ((refused, "a fatal error"), (left, "the client's end of stream")):
         try:
@@ -364,11 +364,11 @@ def end_is_announced(scene: ServerContext) -> None:
 
 
 @case("security/answers-after-close-notify", "SEC-010", "LIM-011", needs=("delay",), profile="security", seconds=0.4)
-def answers_after_close_notify(scene: ServerContext) -> None:
+def answers_after_close_notify(context: ServerContext) -> None:
     """A client that says close_notify still gets the answers that it is owed."""
-    tls_of(scene)
-    peer = scene.connect()
-    request = delayed(scene, peer)
+    tls_of(context)
+    peer = context.connect()
+    request = delayed(context, peer)
     peer.send(request)
     peer.end_sending()
     peer.expect_payload(request, {"value": 1}, "after close_notify an answer that was owed did not come")
@@ -376,11 +376,11 @@ def answers_after_close_notify(scene: ServerContext) -> None:
 
 
 @case("security/cut-off-stream-is-lost", "SEC-010", needs=("delay",), profile="security", seconds=0.5)
-def cut_off(scene: ServerContext) -> None:
+def cut_off(context: ServerContext) -> None:
     """A stream that ends without close_notify is a lost connection: nothing more is sent on it."""
-    tls_of(scene)
-    peer, witness = scene.connect(), scene.connect()
-    request = delayed(scene, peer)
+    tls_of(context)
+    peer, witness = context.connect(), context.connect()
+    request = delayed(context, peer)
     peer.send(request)
     peer.expect_silence()
     inside(peer).cut_off()
@@ -392,16 +392,16 @@ def cut_off(scene: ServerContext) -> None:
     raise Violation("an answer was sent on a connection that was cut off", received=codec.shorten(message))
 
 
-def delayed(scene: ServerContext, peer: ClientPeer) -> Message:
+def delayed(context: ServerContext, peer: ClientPeer) -> Message:
     """Return a request whose answer takes a while."""
-    return peer.request_message("conformance.delay", {"delay_ms": int(DELAY_MS * scene.time_scale), "value": 1})
+    return peer.request_message("conformance.delay", {"delay_ms": int(DELAY_MS * context.time_scale), "value": 1})
 
 
 @case("security/long-frames", "FRM-009", "REQ-001", needs=("echo",), profile="security", seconds=0.3)
-def long_frames(scene: ServerContext) -> None:
+def long_frames(context: ServerContext) -> None:
     """A frame of many records of TLS comes through both ways, and so do many frames in one record."""
-    tls_of(scene)
-    peer = scene.connect()
+    tls_of(context)
+    peer = context.connect()
     request = peer.request_message("conformance.echo", {"text": "x" * (MEBIBYTE - 2000)})
     peer.send(request)
     peer.expect_payload(request, request["payload"], "a long payload came back otherwise")
@@ -413,14 +413,14 @@ def long_frames(scene: ServerContext) -> None:
 
 
 @case("security/broken-record", "ISO-006", "SEC-007", profile="security")
-def broken_record(scene: ServerContext) -> None:
+def broken_record(context: ServerContext) -> None:
     """Octets that are no record of TLS, amid a connection, end it and no other."""
-    tls_of(scene)
-    live, peer = scene.connect(), scene.connect()
+    tls_of(context)
+    live, peer = context.connect(), context.connect()
     inside(peer).send_outside(b"\x17\x03\x03\x00\x20" + bytes(32))
     try:
         while True:
             peer.receive("the end of the connection")
     except Ended:
         live.expect_silence()
-        scene.check_alive()
+        context.check_alive()

@@ -17,18 +17,18 @@ ROUNDING_SECONDS = 1.0
 
 
 @case("system/ping", "SYS-003")
-def ping(scene: ServerContext) -> None:
+def ping(context: ServerContext) -> None:
     """A ping is answered with status pong, in any application."""
-    for app in ("conformance", scene.name("app")):
-        answer = scene.connect(app=app).request("system", {"action": "ping"})
+    for app in ("conformance", context.name("app")):
+        answer = context.connect(app=app).request("system", {"action": "ping"})
         if answer["payload"].get("status") != "pong":
             raise Violation("a ping got something else than a pong", received=codec.shorten(answer["payload"]))
 
 
 @case("system/get-time", "SYS-004")
-def get_time(scene: ServerContext) -> None:
+def get_time(context: ServerContext) -> None:
     """get_time gives one moment twice, as Unix time and in RFC 3339 with offset zero, and time does not go back."""
-    peer = scene.connect()
+    peer = context.connect()
     times = []
     for _ in range(2):
         payload = peer.request("system", {"action": "get_time"})["payload"]
@@ -44,18 +44,18 @@ def get_time(scene: ServerContext) -> None:
 
 
 @case("system/further-members-are-ignored", "SYS-005")
-def further_members_are_ignored(scene: ServerContext) -> None:
+def further_members_are_ignored(context: ServerContext) -> None:
     """Members that an action does not define change nothing."""
-    peer = scene.connect()
+    peer = context.connect()
     for action in ("ping", "get_time"):
         payload = peer.request("system", {"action": action, "x": [1], "status": "error", "timestamp": None})["payload"]
         if "error" in payload:
             raise Violation("a further member of a system request was not ignored", received=codec.shorten(payload))
 
 
-def refused(scene: ServerContext, payload: Any, code: str) -> None:
+def refused(context: ServerContext, payload: Any, code: str) -> None:
     """Send a system request that is refused, behind one that is not."""
-    peer = scene.connect()
+    peer = context.connect()
     peer.expect_silence()
     message = peer.message("request", "system", payload)
     peer.send(message)

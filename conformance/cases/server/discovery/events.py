@@ -29,9 +29,9 @@ ROUNDS = 20
 
 
 @discovery_case("first-instance-registers-the-service", "DSC-007", "DSC-010", "DSC-013")
-def first_instance(scene: ServerContext) -> None:
+def first_instance(context: ServerContext) -> None:
     """The first instance is an event on both channels, which show what an answer shows then."""
-    registry = Registry(scene)
+    registry = Registry(context)
     made = instance("one", connections=3)
     registry.put(made)
     registry.expect(added(registry.service, made), service_event("registered", registry.service))
@@ -39,18 +39,18 @@ def first_instance(scene: ServerContext) -> None:
 
 
 @discovery_case("unhealthy-first-instance-registers-the-service", "DSC-010", "DSC-013")
-def unhealthy_first(scene: ServerContext) -> None:
+def unhealthy_first(context: ServerContext) -> None:
     """A service whose first instance is not healthy is registered all the same, as what it is."""
-    registry = Registry(scene)
+    registry = Registry(context)
     made = instance("one", healthy=False)
     registry.put(made)
     registry.expect(added(registry.service, made), service_event("registered", registry.service, healthy=False))
 
 
 @discovery_case("second-instance-is-an-event-of-its-own", "DSC-007", "DSC-014")
-def second_instance(scene: ServerContext) -> None:
+def second_instance(context: ServerContext) -> None:
     """A second healthy instance is added, and the service is what it was."""
-    registry = Registry(scene)
+    registry = Registry(context)
     registry.put(instance("one"))
     registry.events()
     registry.put(instance("two"))
@@ -58,9 +58,9 @@ def second_instance(scene: ServerContext) -> None:
 
 
 @discovery_case("healthy-second-instance-changes-the-service", "DSC-007", "DSC-012")
-def healthy_second(scene: ServerContext) -> None:
+def healthy_second(context: ServerContext) -> None:
     """A healthy instance beside an unhealthy one makes the service healthy."""
-    registry = Registry(scene)
+    registry = Registry(context)
     registry.put(instance("one", healthy=False))
     registry.events()
     registry.put(instance("two"))
@@ -68,9 +68,9 @@ def healthy_second(scene: ServerContext) -> None:
 
 
 @discovery_case("health-of-the-only-instance", "DSC-009", "DSC-012", "DSC-013")
-def only_health(scene: ServerContext) -> None:
+def only_health(context: ServerContext) -> None:
     """When the only instance falls ill or recovers, so does the service."""
-    registry = Registry(scene)
+    registry = Registry(context)
     registry.put(instance("one"))
     registry.events()
     for healthy in (False, True):
@@ -82,9 +82,9 @@ def only_health(scene: ServerContext) -> None:
 
 
 @discovery_case("health-of-one-of-two-instances", "DSC-009", "DSC-014")
-def one_of_two(scene: ServerContext) -> None:
+def one_of_two(context: ServerContext) -> None:
     """While another instance is healthy, the service stays what it is."""
-    registry = Registry(scene)
+    registry = Registry(context)
     registry.put(instance("one"), instance("two"))
     registry.events()
     sick = instance("one", healthy=False)
@@ -95,9 +95,9 @@ def one_of_two(scene: ServerContext) -> None:
 
 
 @discovery_case("removing-one-of-two-instances", "DSC-008", "DSC-014")
-def removing_one(scene: ServerContext) -> None:
+def removing_one(context: ServerContext) -> None:
     """An instance that is not the last is removed, and the service is what it was."""
-    registry = Registry(scene)
+    registry = Registry(context)
     registry.put(instance("one", connections=2), instance("two"))
     registry.events()
     registry.change(remove="one")
@@ -106,9 +106,9 @@ def removing_one(scene: ServerContext) -> None:
 
 
 @discovery_case("removing-the-healthy-instance-changes-the-service", "DSC-008", "DSC-012")
-def removing_the_healthy(scene: ServerContext) -> None:
+def removing_the_healthy(context: ServerContext) -> None:
     """A service that loses its only healthy instance is not healthy any more."""
-    registry = Registry(scene)
+    registry = Registry(context)
     registry.put(instance("one"), instance("two", healthy=False))
     registry.events()
     registry.change(remove="one")
@@ -118,10 +118,10 @@ def removing_the_healthy(scene: ServerContext) -> None:
 
 
 @discovery_case("removing-the-last-instance-unregisters-the-service", "DSC-008", "DSC-011", "DSC-013")
-def removing_the_last(scene: ServerContext) -> None:
+def removing_the_last(context: ServerContext) -> None:
     """With its last instance a service goes, and both are told of as they were."""
     for healthy in (True, False):
-        registry = Registry(scene)
+        registry = Registry(context)
         made = instance("one", healthy=healthy, connections=1)
         registry.put(made)
         registry.events()
@@ -132,9 +132,9 @@ def removing_the_last(scene: ServerContext) -> None:
 
 
 @discovery_case("service-comes-back", "DSC-010", "DSC-011")
-def comes_back(scene: ServerContext) -> None:
+def comes_back(context: ServerContext) -> None:
     """A service that has gone and comes back is registered again."""
-    registry = Registry(scene)
+    registry = Registry(context)
     for _ in range(3):
         registry.put(instance("one"))
         registry.expect(added(registry.service, instance("one")), service_event("registered", registry.service))
@@ -143,9 +143,9 @@ def comes_back(scene: ServerContext) -> None:
 
 
 @discovery_case("no-change-no-event", "DSC-014")
-def no_change(scene: ServerContext) -> None:
+def no_change(context: ServerContext) -> None:
     """An instance that is set to what it is, or gets more connections, is no event; answers show the connections."""
-    registry = Registry(scene)
+    registry = Registry(context)
     registry.put(instance("one"))
     registry.events()
     registry.put(instance("one"), instance("one", connections=5))
@@ -154,9 +154,9 @@ def no_change(scene: ServerContext) -> None:
 
 
 @discovery_case("moved-instance-is-removed-and-added", "DSC-007", "DSC-008", "DSC-015")
-def moved(scene: ServerContext) -> None:
+def moved(context: ServerContext) -> None:
     """An instance that takes requests on another channel from now on is another instance of the same id."""
-    registry = Registry(scene)
+    registry = Registry(context)
     registry.put(instance("one"), instance("two"))
     registry.events()
     elsewhere = instance("one", channel="elsewhere")
@@ -165,9 +165,9 @@ def moved(scene: ServerContext) -> None:
 
 
 @discovery_case("moved-only-instance-registers-anew", "DSC-010", "DSC-011", "DSC-014", "DSC-015")
-def moved_alone(scene: ServerContext) -> None:
+def moved_alone(context: ServerContext) -> None:
     """When the only instance moves, and falls ill on the way, the service goes and comes back."""
-    registry = Registry(scene)
+    registry = Registry(context)
     registry.put(instance("one"))
     registry.events()
     elsewhere = instance("one", channel="elsewhere", healthy=False)
@@ -181,9 +181,9 @@ def moved_alone(scene: ServerContext) -> None:
 
 
 @discovery_case("removing-nothing-is-no-event", "DSC-014", "REQ-013")
-def removing_nothing(scene: ServerContext) -> None:
+def removing_nothing(context: ServerContext) -> None:
     """An instance that is not there cannot be removed, and nobody is told that it was."""
-    registry = Registry(scene)
+    registry = Registry(context)
     registry.put(instance("one"))
     registry.events()
     message = registry.change_message(remove="two")
@@ -194,10 +194,10 @@ def removing_nothing(scene: ServerContext) -> None:
 
 
 @discovery_case("each-channel-has-its-events-alone", "DSC-007", "DSC-010", "SUB-004")
-def one_channel(scene: ServerContext) -> None:
+def one_channel(context: ServerContext) -> None:
     """Who subscribes to one of the channels gets the events of that channel."""
-    registry = Registry(scene)
-    listeners = {channel: scene.connect() for channel in (SERVICES, INSTANCES)}
+    registry = Registry(context)
+    listeners = {channel: context.connect() for channel in (SERVICES, INSTANCES)}
     for channel, listener in listeners.items():
         listener.subscribe(channel)
     registry.put(instance("one"))
@@ -208,18 +208,18 @@ def one_channel(scene: ServerContext) -> None:
 
 
 @discovery_case("long-history", "DSC-014", "DSC-015", "DSC-012", "DSC-004")
-def long_history(scene: ServerContext) -> None:
+def long_history(context: ServerContext) -> None:
     """Sixty changes at random, sent at once, are told of in their order, and lead to what the answers show."""
-    registry = Registry(scene)
+    registry = Registry(context)
     current: dict[str, dict[str, Any]] = {}
     messages, events = [], []
     for _ in range(CHANGES):
-        name = scene.random.choice("abc")
-        if name in current and scene.random.random() < 1 / 3:
+        name = context.random.choice("abc")
+        if name in current and context.random.random() < 1 / 3:
             events += _after(registry.service, current, name, None)
             messages.append(registry.change_message(remove=name))
         else:
-            made = instance(name, healthy=scene.random.random() < 1 / 2, connections=scene.random.randrange(3))
+            made = instance(name, healthy=context.random.random() < 1 / 2, connections=context.random.randrange(3))
             events += _after(registry.service, current, name, made)
             messages.append(registry.change_message(set=made))
     registry.owner.send(*messages)
@@ -252,9 +252,9 @@ def _after(service: str, current: dict[str, dict[str, Any]], name: str, made: di
 
 
 @discovery_case("event-precedes-the-answer-that-shows-it", "DSC-016")
-def event_first(scene: ServerContext) -> None:
+def event_first(context: ServerContext) -> None:
     """Whoever is subscribed has got the event before an answer shows the change, whenever it asks."""
-    registry = Registry(scene)
+    registry = Registry(context)
     known: set[str] = set()
     for number in range(ROUNDS):
         registry.owner.send(registry.change_message(set=instance(f"i{number}")))
@@ -282,9 +282,9 @@ def _watch_for_the_answer(registry: Registry, asked: Message, known: set[str]) -
 
 
 @discovery_case("events-precede-the-answer-on-one-connection", "DSC-016", "SUB-016")
-def own_change(scene: ServerContext) -> None:
+def own_change(context: ServerContext) -> None:
     """A connection that changes a service and is subscribed gets the events ahead of the answer that it did so."""
-    registry = Registry(scene)
+    registry = Registry(context)
     for channel in (SERVICES, INSTANCES):
         registry.owner.subscribe(channel)
     message = registry.change_message(set=instance("one"))
@@ -305,10 +305,10 @@ def own_change(scene: ServerContext) -> None:
 
 
 @discovery_case("clients-do-not-publish-events", "ISO-004", "ISO-008")
-def reserved(scene: ServerContext) -> None:
+def reserved(context: ServerContext) -> None:
     """A client that publishes on the profile's channels is refused, and nobody gets it."""
-    registry = Registry(scene)
-    ordinary = scene.name("channel")
+    registry = Registry(context)
+    ordinary = context.name("channel")
     registry.owner.subscribe(ordinary)
     registry.owner.publish_and_get(ordinary, 1)
     forged = {SERVICES: service_event("registered", registry.service), INSTANCES: added("x", instance("one"))}

@@ -51,11 +51,11 @@ class Registry:
     Cases run in parallel on one server, so what is said of other services is passed over.
     """
 
-    def __init__(self, scene: ServerContext) -> None:
-        self.service = scene.name("service")
-        self.owner = scene.connect()
-        self.watcher = scene.connect()
-        self.asker = scene.connect()
+    def __init__(self, context: ServerContext) -> None:
+        self.service = context.name("service")
+        self.owner = context.connect()
+        self.watcher = context.connect()
+        self.asker = context.connect()
         for channel in (SERVICES, INSTANCES):
             self.watcher.subscribe(channel)
 

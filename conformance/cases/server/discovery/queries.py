@@ -29,9 +29,9 @@ MANY = 300
 
 
 @discovery_case("service-is-listed", "DSC-001", "DSC-002")
-def service_is_listed(scene: ServerContext) -> None:
+def service_is_listed(context: ServerContext) -> None:
     """A service is listed once however many instances it has, and no more when the last has gone."""
-    registry = Registry(scene)
+    registry = Registry(context)
     registry.put(instance("one"), instance("two"), instance("three"))
     expect_service(registry.asker, registry.service, healthy=True)
     for name in ("one", "two", "three"):
@@ -41,18 +41,18 @@ def service_is_listed(scene: ServerContext) -> None:
 
 
 @discovery_case("instances-are-listed", "DSC-004")
-def instances_are_listed(scene: ServerContext) -> None:
+def instances_are_listed(context: ServerContext) -> None:
     """Each instance is listed once, with its channel, its health and its connections."""
-    registry = Registry(scene)
+    registry = Registry(context)
     made = [instance("one"), instance("two", healthy=False, connections=7), instance("three", channel="elsewhere")]
     registry.put(*made)
     expect_instances(registry.asker, registry.service, *made)
 
 
 @discovery_case("service-is-as-healthy-as-its-best-instance", "DSC-002")
-def health_of_a_service(scene: ServerContext) -> None:
+def health_of_a_service(context: ServerContext) -> None:
     """A service is healthy while one of its instances is, and not before or behind."""
-    registry = Registry(scene)
+    registry = Registry(context)
     sick = [instance("one", healthy=False), instance("two", healthy=False)]
     registry.put(*sick)
     expect_service(registry.asker, registry.service, healthy=False)
@@ -63,9 +63,9 @@ def health_of_a_service(scene: ServerContext) -> None:
 
 
 @discovery_case("instance-of-another-service-is-not-shown", "DSC-004")
-def services_are_apart(scene: ServerContext) -> None:
+def services_are_apart(context: ServerContext) -> None:
     """Instances of the same id in two services are two instances."""
-    registry, other = Registry(scene), Registry(scene)
+    registry, other = Registry(context), Registry(context)
     registry.put(instance("same", connections=1))
     other.put(instance("same", connections=2))
     expect_instances(registry.asker, registry.service, instance("same", connections=1))
@@ -75,9 +75,9 @@ def services_are_apart(scene: ServerContext) -> None:
 
 
 @discovery_case("unknown-service-has-no-instances", "DSC-005")
-def unknown_service(scene: ServerContext) -> None:
+def unknown_service(context: ServerContext) -> None:
     """A service that does not exist has no instances, and a service that has gone has none."""
-    registry = Registry(scene)
+    registry = Registry(context)
     expect_instances(registry.asker, registry.service)
     registry.put(instance("one"))
     registry.change(remove="one")
@@ -86,9 +86,9 @@ def unknown_service(scene: ServerContext) -> None:
 
 
 @discovery_case("further-members-are-ignored", "SYS-005")
-def further_members(scene: ServerContext) -> None:
+def further_members(context: ServerContext) -> None:
     """Members that the actions do not define change nothing."""
-    registry = Registry(scene)
+    registry = Registry(context)
     registry.put(instance("one"))
     ask(registry.asker, "list_services", "services", service_type=7, filter=None)
     payload = ask(
@@ -110,10 +110,10 @@ BAD_TYPES: dict[str, dict[str, Any]] = {
 }
 
 
-def bad_type(scene: ServerContext, members: dict[str, Any]) -> None:
+def bad_type(context: ServerContext, members: dict[str, Any]) -> None:
     """Ask for the instances of no service behind a question that is right."""
-    peer = scene.connect()
-    expect_instances(peer, scene.name("nothing"))
+    peer = context.connect()
+    expect_instances(peer, context.name("nothing"))
     request = peer.request_message("system", {"action": "get_service_instances"} | members)
     peer.send(request)
     peer.expect_error("invalid_message", request)
@@ -133,11 +133,11 @@ for _name, _members in BAD_TYPES.items():
 
 
 @discovery_case("service-of-one-application-is-not-shown-to-others", "DSC-006")
-def other_application(scene: ServerContext) -> None:
+def other_application(context: ServerContext) -> None:
     """A service for one application shows in no answer and no event of another."""
-    registry = Registry(scene)
-    stranger = scene.connect(app=scene.name("app"))
-    asker = scene.connect(app=stranger.app_id)
+    registry = Registry(context)
+    stranger = context.connect(app=context.name("app"))
+    asker = context.connect(app=stranger.app_id)
     for channel in (SERVICES, INSTANCES):
         stranger.subscribe(channel)
     registry.put(instance("one"))
@@ -150,9 +150,9 @@ def other_application(scene: ServerContext) -> None:
 
 
 @discovery_case("names-are-compared-as-they-are", "DSC-001", "DSC-004")
-def as_they_are(scene: ServerContext) -> None:
+def as_they_are(context: ServerContext) -> None:
     """Services and instances whose names differ in case or blanks alone are different ones, and names may be long."""
-    registry = Registry(scene)
+    registry = Registry(context)
     first = registry.service
     names = [f"{first}a", f"{first}A", f"{first}a ", f" {first}a", first + "ü" * (LONGEST - len(first))]
     instances = [instance("x"), instance("X"), instance("x "), instance("ü" * LONGEST, channel="c")]
@@ -165,9 +165,9 @@ def as_they_are(scene: ServerContext) -> None:
 
 
 @discovery_case("many-services-and-instances", "DSC-001", "DSC-004", seconds=0.3)
-def many(scene: ServerContext) -> None:
+def many(context: ServerContext) -> None:
     """Hundreds of services, and hundreds of instances of one, are all shown."""
-    registry = Registry(scene)
+    registry = Registry(context)
     first = registry.service
     made = [instance(f"i{number:03d}") for number in range(MANY)]
     messages = [registry.change_message(set=each) for each in made]

@@ -23,25 +23,25 @@ WARMING_SHARE = 0.2
 
 
 @case("properties/any-frames-leave-the-server-as-it-was", "ISO-006", "LIM-017", spawned=True, seconds=0.8)
-def any_frames(scene: ServerContext) -> None:
+def any_frames(context: ServerContext) -> None:
     """Forty frames an example, valid, almost valid and anything else, leave the server serving and as big as it was."""
-    app, me = scene.name("app"), "me"
+    app, me = context.name("app"), "me"
     usages: list[ResourceUsage] = []
 
     def holds(frames: Sequence[bytes]) -> None:
-        bystander = scene.connect()
+        bystander = context.connect()
         for number in range(0, len(frames), FRAMES_OF_A_CONNECTION):
-            peer = scene.open(app=app, connection_id=me)
+            peer = context.open(app=app, connection_id=me)
             _send(peer, frames[number : number + FRAMES_OF_A_CONNECTION], is_open=bool(number % 8))
         bystander.expect_silence()
-        usages.append(scene.usage())
+        usages.append(context.usage())
 
     body = bodies(st.sampled_from(valid_messages(app, me)))
     framed = st.builds(lambda body, error: codec.header(max(0, len(body) + error)) + body, body, LENGTH_ERRORS)
     frame = framed | st.binary(max_size=40) | st.binary(max_size=40).map(codec.frame)
-    for_all(scene, st.lists(frame, min_size=FRAMES, max_size=FRAMES), holds)
-    scene.check_alive()
-    scene.check_leftovers(usages[int(len(usages) * WARMING_SHARE)])
+    for_all(context, st.lists(frame, min_size=FRAMES, max_size=FRAMES), holds)
+    context.check_alive()
+    context.check_leftovers(usages[int(len(usages) * WARMING_SHARE)])
 
 
 LENGTH_ERRORS = st.sampled_from([0, 0, 0, 0, 0, 0, -1, 1, 5, 2**31])

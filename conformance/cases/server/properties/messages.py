@@ -32,12 +32,12 @@ SEQUENCES: dict[str, tuple[int, Sent]] = {
 
 
 @case("properties/any-split-gives-the-same-answers", "FRM-005", "FRM-006", seconds=0.5)
-def any_split(scene: ServerContext) -> None:
+def any_split(context: ServerContext) -> None:
     """However a sequence of frames is cut into segments, its answers are those to the same frames sent one by one."""
 
     def holds(example: tuple[list[str], list[int]]) -> None:
         kinds, cuts = example
-        whole, split = _answers(scene, kinds, None), _answers(scene, kinds, cuts)
+        whole, split = _answers(context, kinds, None), _answers(context, kinds, cuts)
         if whole != split:
             raise Violation(
                 "a sequence of frames got other answers when it was cut differently",
@@ -46,12 +46,12 @@ def any_split(scene: ServerContext) -> None:
             )
 
     kinds = st.lists(st.sampled_from(sorted(SEQUENCES)), min_size=1, max_size=8)
-    for_all(scene, st.tuples(kinds, st.lists(st.integers(0, 3000), max_size=12)), holds)
+    for_all(context, st.tuples(kinds, st.lists(st.integers(0, 3000), max_size=12)), holds)
 
 
-def _answers(scene: ServerContext, kinds: list[str], cuts: list[int] | None) -> list[str]:
+def _answers(context: ServerContext, kinds: list[str], cuts: list[int] | None) -> list[str]:
     """Send a sequence, cut at positions or frame by frame, and return what comes, without what may differ."""
-    peer, channel = scene.connect(), scene.name("channel")
+    peer, channel = context.connect(), context.name("channel")
     peer.subscribe(channel)
     messages = [SEQUENCES[kind][1](peer, channel) | {"message_id": f"m-{n}"} for n, kind in enumerate(kinds)]
     frames = [codec.frame(codec.encode(message)) for message in messages]
@@ -71,15 +71,15 @@ def _essence(answer: Message) -> str:
 
 
 @case("properties/any-payload-comes-back", "ENC-015", "ENC-016", "SUB-012", seconds=0.3)
-def any_payload(scene: ServerContext) -> None:
+def any_payload(context: ServerContext) -> None:
     """Whatever the payload of a publish is, its subscriber gets it unchanged."""
 
     def holds(payload: Any) -> None:
-        peer, channel = scene.connect(), scene.name("channel")
+        peer, channel = context.connect(), context.name("channel")
         peer.subscribe(channel)
         peer.publish_and_get(channel, payload)
 
-    for_all(scene, json_values, holds)
+    for_all(context, json_values, holds)
 
 
 @case(
@@ -88,32 +88,32 @@ def any_payload(scene: ServerContext) -> None:
     needs=("echo",),
     seconds=0.3,
 )
-def any_envelope(scene: ServerContext) -> None:
+def any_envelope(context: ServerContext) -> None:
     """Whatever a request's members are and however it is written, its echo has its payload, under its message_id."""
 
     def holds(example: tuple[dict[str, Any], Writing]) -> None:
         members, writing = example
-        peer = scene.connect()
+        peer = context.connect()
         request = peer.message("request", "conformance.echo") | {"reply_to": None} | members
         peer.send_body(writing.write(request))
         peer.expect_payload(request, request["payload"], "an echo changed the payload")
 
-    for_all(scene, st.tuples(envelope_members(), writings), holds)
+    for_all(context, st.tuples(envelope_members(), writings), holds)
 
 
 @case("properties/any-octets-leave-others-alone", "ISO-006", seconds=0.3)
-def any_octets(scene: ServerContext) -> None:
+def any_octets(context: ServerContext) -> None:
     """Whatever octets a connection sends, before the handshake and after it, another one is served."""
 
     def holds(octets: bytes) -> None:
-        bystander = scene.connect()
-        for peer in (scene.open(), scene.connect()):
+        bystander = context.connect()
+        for peer in (context.open(), context.connect()):
             peer.send_octets(octets)
             peer.discard()
         bystander.expect_silence()
 
-    for_all(scene, st.binary(max_size=64) | st.binary(max_size=64).map(codec.frame), holds)
-    scene.check_alive()
+    for_all(context, st.binary(max_size=64) | st.binary(max_size=64).map(codec.frame), holds)
+    context.check_alive()
 
 
 @case(
@@ -122,25 +122,25 @@ def any_octets(scene: ServerContext) -> None:
     *("HSK-004", "HSK-013", "HSK-014", "ISO-001", "SYS-001", "SYS-002", "SUB-002", "SUB-003", "REQ-012"),
     seconds=0.4,
 )
-def any_body(scene: ServerContext) -> None:
+def any_body(context: ServerContext) -> None:
     """A body that is a valid message with something changed gets exactly what schemas and precedence say."""
-    app, me, token = scene.name("app"), "me", scene.target.access.token
+    app, me, token = context.name("app"), "me", context.target.credentials.token
 
     def holds(example: tuple[bool, bytes]) -> None:
         is_first, body = example
-        peer = scene.open(app=app, connection_id=me)
+        peer = context.open(app=app, connection_id=me)
         if not is_first:
             peer.handshake()
         peer.send_body(body)
         expected = (
             oracle.first_message(body, token)
             if is_first
-            else oracle.later_message(body, app, me, scene.target.profiles)
+            else oracle.later_message(body, app, me, context.target.profiles)
         )
         _expect(peer, expected)
 
-    for_all(scene, st.tuples(st.booleans(), bodies(st.sampled_from(valid_messages(app, me, token)))), holds)
-    scene.check_alive()
+    for_all(context, st.tuples(st.booleans(), bodies(st.sampled_from(valid_messages(app, me, token)))), holds)
+    context.check_alive()
 
 
 def valid_messages(app: str, me: str, token: str | None = None) -> list[Message]:

@@ -50,16 +50,16 @@ class Machine:
     """The server and the model, and the verbs that act on both.
 
     Args:
-        scene: opens the connections; its names make the names of the model's world.
+        context: opens the connections; its names make the names of the model's world.
     """
 
-    def __init__(self, scene: ServerContext) -> None:
-        self._scene = scene
+    def __init__(self, context: ServerContext) -> None:
+        self._context = context
         self._model = ServerModel()
         self._clients: list[Client] = []
-        self._apps = (RESPONDER_APP, scene.name("app"))
-        self._names = [scene.name("client") for _ in range(3)]
-        self._channels = [scene.name("channel") for _ in range(2)]
+        self._apps = (RESPONDER_APP, context.name("app"))
+        self._names = [context.name("client") for _ in range(3)]
+        self._channels = [context.name("channel") for _ in range(2)]
 
     def run(self, program: list[Step]) -> None:
         """Take every step, and see in the end that everybody got exactly what they had to get.
@@ -79,7 +79,7 @@ class Machine:
         """Connect under one of a few names, perhaps in the place of an older connection (HSK-020 to HSK-024)."""
         app, name = self._apps[what % 2], self._names[who % 3]
         member, replaced = self._model.connect(app, name)
-        client = Client(self._scene.connect(app=app, connection_id=name), member)
+        client = Client(self._context.connect(app=app, connection_id=name), member)
         for older in [each for each in self._clients if each.member is replaced]:
             self._clients.remove(older)
             self._see_replaced(older)
@@ -104,7 +104,7 @@ class Machine:
 
     def ask(self, client: Client, what: int) -> None:
         """Have a request answered (REQ-001 to REQ-005), by a handler where there is one."""
-        handled = client.member.app == RESPONDER_APP and "echo" in self._scene.target.responder
+        handled = client.member.app == RESPONDER_APP and "echo" in self._context.target.responder
         request = client.peer.request_message("conformance.echo" if handled else "nobody", {"n": what})
         client.peer.send(request)
         arrived = []
@@ -197,10 +197,10 @@ programs = st.lists(st.lists(steps, max_size=10), max_size=10).map(lambda parts:
     *("ISO-001", "ISO-002", "ISO-003", "ISO-005", "ISO-007", "REQ-001", "REQ-005"),
     seconds=0.6,
 )
-def any_program(scene: ServerContext) -> None:
+def any_program(context: ServerContext) -> None:
     """Connects, takeovers, subscribes, publishes, requests and closes in any order have the effects of the model."""
 
     def holds(program: list[Step]) -> None:
-        Machine(scene).run(program)
+        Machine(context).run(program)
 
-    for_all(scene, programs, holds)
+    for_all(context, programs, holds)

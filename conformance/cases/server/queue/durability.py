@@ -63,38 +63,38 @@ class Ledger:
 
 
 @queue_case("acknowledged-jobs-survive-kill", "QUE-029", "QUE-013", spawned=True, seconds=2.5)
-def survives_kill(scene: ServerContext) -> None:
+def survives_kill(context: ServerContext) -> None:
     """A durable server loses nothing it acknowledged, killed three times (with --soak 200 times) at any moment."""
     ledger = Ledger()
-    name = scene.name("queue")
-    with scene.own_state() as state:
-        for _ in range(MANY_KILLS if scene.settings.soak_seconds else SOME_KILLS):
-            _round(scene, state, name, ledger, ServerProcess.kill)
-        with scene.own_server(state):
-            ledger.compare(_drain(Queue(scene, name=name)))
+    name = context.name("queue")
+    with context.own_state() as state:
+        for _ in range(MANY_KILLS if context.settings.soak_seconds else SOME_KILLS):
+            _round(context, state, name, ledger, ServerProcess.kill)
+        with context.own_server(state):
+            ledger.compare(_drain(Queue(context, name=name)))
 
 
 @queue_case("acknowledged-jobs-survive-shutdown", "QUE-029", spawned=True, seconds=1.5)
-def survives_shutdown(scene: ServerContext) -> None:
+def survives_shutdown(context: ServerContext) -> None:
     """A durable server that is asked to stop has lost nothing it acknowledged either."""
     ledger = Ledger()
-    name = scene.name("queue")
-    with scene.own_state() as state:
-        _round(scene, state, name, ledger, ServerProcess.ask_to_stop)
-        with scene.own_server(state):
-            ledger.compare(_drain(Queue(scene, name=name)))
+    name = context.name("queue")
+    with context.own_state() as state:
+        _round(context, state, name, ledger, ServerProcess.ask_to_stop)
+        with context.own_server(state):
+            ledger.compare(_drain(Queue(context, name=name)))
 
 
 @queue_case("states-survive-kill", "QUE-029", "QUE-005", "QUE-022", "QUE-012", spawned=True, seconds=1.0)
-def states_survive(scene: ServerContext) -> None:
+def states_survive(context: ServerContext) -> None:
     """Delays, counts and known ids survive, and so do priorities, the order and what is in a job; leases do not."""
-    name = scene.name("queue")
-    names = ids(scene, 7)
+    name = context.name("queue")
+    names = ids(context, 7)
     delayed, done, failed, leased, urgent, full, later = names
     data = {"a": ["ü", None], "long": "x" * 200_000}
-    with scene.own_state() as state:
-        with scene.own_server(state) as process:
-            queue = _durable(scene, name)
+    with context.own_state() as state:
+        with context.own_server(state) as process:
+            queue = _durable(context, name)
             queue.enqueue(job(delayed, scheduledFor=FAR_FUTURE), job(done), job(failed), job(later))
             queue.expect_jobs(done, failed, later)
             queue.report("job_completed", done)
@@ -104,11 +104,11 @@ def states_survive(scene: ServerContext) -> None:
             held = queue.expect_jobs(urgent, leased, full)
             queue.report("retry_job", urgent)
             process.kill()
-        with scene.own_server(state):
-            queue = Queue(scene, name=name)
+        with context.own_server(state):
+            queue = Queue(context, name=name)
             queue.expect_stats(pending=3, delayed=2, completed=1, failed=1)
             queue.enqueue(*map(job, names))
-            Queue(scene).expect_refused("job_conflict", "enqueue", job=job(done))
+            Queue(context).expect_refused("job_conflict", "enqueue", job=job(done))
             jobs = queue.expect_jobs(urgent, leased, full)
             if [each["attempts"] for each in jobs] != [1, 0, 0] or not codec.same(jobs[1:], held[1:]):
                 raise Violation("jobs came back otherwise than they were", received=codec.shorten(jobs))
@@ -116,44 +116,44 @@ def states_survive(scene: ServerContext) -> None:
 
 
 @queue_case("delayed-job-is-told-of-after-kill", "QUE-029", "QUE-027", "QUE-024", spawned=True, seconds=2.0)
-def told_after_kill(scene: ServerContext) -> None:
+def told_after_kill(context: ServerContext) -> None:
     """A job whose delay ends after the server was killed and started again becomes due and is an event by itself."""
-    name = scene.name("queue")
-    (delayed,) = ids(scene, 1)
-    with scene.own_state() as state:
-        with scene.own_server(state) as process:
-            queue = _durable(scene, name)
+    name = context.name("queue")
+    (delayed,) = ids(context, 1)
+    with context.own_state() as state:
+        with context.own_server(state) as process:
+            queue = _durable(context, name)
             queue.enqueue(job(delayed))
             queue.expect_jobs(delayed)
-            queue.report("retry_job", delayed, delay=int(1500 * scene.time_scale))
+            queue.report("retry_job", delayed, delay=int(1500 * context.time_scale))
             process.kill()
-        with scene.own_server(state):
-            queue = Queue(scene, name=name)
+        with context.own_server(state):
+            queue = Queue(context, name=name)
             queue.peer.subscribe(queue.channel)
             await_event(queue, seconds=1.5)
             queue.expect_jobs(delayed)
 
 
 @queue_case("applications-are-apart-after-kill", "QUE-029", "QUE-023", spawned=True, seconds=1.0)
-def apart_after_kill(scene: ServerContext) -> None:
+def apart_after_kill(context: ServerContext) -> None:
     """Jobs of the same id in queues of the same name come back to their applications."""
-    name, (identity,) = scene.name("queue"), ids(scene, 1)
-    apps = [scene.name("app"), scene.name("app")]
-    with scene.own_state() as state:
-        with scene.own_server(state) as process:
-            _durable(scene, name)
+    name, (identity,) = context.name("queue"), ids(context, 1)
+    apps = [context.name("app"), context.name("app")]
+    with context.own_state() as state:
+        with context.own_server(state) as process:
+            _durable(context, name)
             for app in apps:
-                Queue(scene, scene.connect(app=app), name).enqueue(job(identity, data=app))
+                Queue(context, context.connect(app=app), name).enqueue(job(identity, data=app))
             process.kill()
-        with scene.own_server(state):
+        with context.own_server(state):
             for app in apps:
-                (found,) = Queue(scene, scene.connect(app=app), name).expect_jobs(identity)
+                (found,) = Queue(context, context.connect(app=app), name).expect_jobs(identity)
                 if found["data"] != app:
                     raise Violation("a job of another application came back", received=codec.shorten(found))
 
 
-def _durable(scene: ServerContext, name: str) -> Queue:
-    queue = Queue(scene, name=name)
+def _durable(context: ServerContext, name: str) -> Queue:
+    queue = Queue(context, name=name)
     payload = (queue.peer.acknowledgement or {})["payload"]
     if payload.get("queue") != {"durable": True} | (payload.get("queue") or {}):
         raise Unsupported("the server does not state that it is durable")
@@ -161,18 +161,18 @@ def _durable(scene: ServerContext, name: str) -> Queue:
 
 
 def _round(
-    scene: ServerContext, state: Path, name: str, ledger: Ledger, end: Callable[[ServerProcess], object]
+    context: ServerContext, state: Path, name: str, ledger: Ledger, end: Callable[[ServerProcess], object]
 ) -> None:
     """Start a server, compare what it has with the ledger, let it work for several clients, and end it meanwhile."""
-    with scene.own_server(state) as process:
-        worker = _durable(scene, name)
+    with context.own_server(state) as process:
+        worker = _durable(context, name)
         jobs = _drain(worker)
         ledger.compare(jobs)
         work = _Traffic(ledger)
-        work.report(worker, [each["id"] for each in jobs], scene)
+        work.report(worker, [each["id"] for each in jobs], context)
         for _ in range(PRODUCERS):
-            work.enqueue(Queue(scene, name=name), ids(scene, SENT_PER_PRODUCER))
-        work.receive_some(scene.random.randrange(work.count + 1))
+            work.enqueue(Queue(context, name=name), ids(context, SENT_PER_PRODUCER))
+        work.receive_some(context.random.randrange(work.count + 1))
         end(process)
         work.receive_rest()
 
@@ -205,11 +205,11 @@ class _Traffic:
         requests = [(queue.message("enqueue", job=job(name)), self._enqueued(name)) for name in names]
         self._send(queue, requests)
 
-    def report(self, worker: Queue, names: list[str], scene: ServerContext) -> None:
+    def report(self, worker: Queue, names: list[str], context: ServerContext) -> None:
         """Complete about half of the jobs, let some fail and some be tried again, and keep the others leased."""
         requests = []
         for name in names:
-            action = scene.random.choice(["job_completed", "job_completed", "job_failed", "retry_job", ""])
+            action = context.random.choice(["job_completed", "job_completed", "job_failed", "retry_job", ""])
             if action == "retry_job":
                 self._ledger.retrying.add(name)
                 requests.append((worker.message(action, job_id=name), self._retried(name)))

@@ -19,10 +19,10 @@ from conformance.harness.server_context import ServerContext
 
 
 @queue_case("event-when-a-job-is-enqueued", "QUE-024", "QUE-026")
-def event_enqueued(scene: ServerContext) -> None:
+def event_enqueued(context: ServerContext) -> None:
     """Subscribers have the event before the enqueue is answered, and one event can stand for many jobs."""
-    queue, watcher = watched(scene)
-    names = ids(scene, 11)
+    queue, watcher = watched(context)
+    names = ids(context, 11)
     queue.enqueue(job(names[0]))
     expect_told(watcher, at_most=1, why="an enqueued job had not its event by the time of the answer")
     queue.enqueue(*map(job, names[1:]))
@@ -30,11 +30,11 @@ def event_enqueued(scene: ServerContext) -> None:
 
 
 @queue_case("event-precedes-the-answer", "QUE-026")
-def event_first(scene: ServerContext) -> None:
+def event_first(context: ServerContext) -> None:
     """A connection that is subscribed itself gets the event ahead of its own answer, to an enqueue and to a retry."""
-    queue = Queue(scene)
+    queue = Queue(context)
     queue.peer.subscribe(queue.channel)
-    for name in ids(scene, 5):
+    for name in ids(context, 5):
         queue.enqueue_with_event(job(name))
     (found,) = queue.dequeue()
     message = queue.message("retry_job", job_id=found["id"])
@@ -44,10 +44,10 @@ def event_first(scene: ServerContext) -> None:
 
 
 @queue_case("event-when-a-job-is-tried-again", "QUE-024", "QUE-026")
-def event_retried(scene: ServerContext) -> None:
+def event_retried(context: ServerContext) -> None:
     """A retry without a delay is an event."""
-    queue, watcher = watched(scene)
-    (name,) = ids(scene, 1)
+    queue, watcher = watched(context)
+    (name,) = ids(context, 1)
     queue.enqueue(job(name))
     queue.expect_jobs(name)
     watcher.peer.barrier()
@@ -56,10 +56,10 @@ def event_retried(scene: ServerContext) -> None:
 
 
 @queue_case("event-when-a-delay-is-over", "QUE-024", "QUE-027", "QUE-025", seconds=0.3)
-def event_delay(scene: ServerContext) -> None:
+def event_delay(context: ServerContext) -> None:
     """A delayed job is an event when it becomes due, and not before."""
-    queue, watcher = watched(scene)
-    (name,) = ids(scene, 1)
+    queue, watcher = watched(context)
+    (name,) = ids(context, 1)
     queue.enqueue(job(name))
     queue.expect_jobs(name)
     watcher.peer.barrier()
@@ -70,10 +70,10 @@ def event_delay(scene: ServerContext) -> None:
 
 
 @queue_case("event-when-a-lease-is-over", "QUE-024", "QUE-015", seconds=0.3)
-def event_lease(scene: ServerContext) -> None:
+def event_lease(context: ServerContext) -> None:
     """A job whose lease has passed is an event, and so is one whose connection has ended."""
-    queue, watcher = watched(scene)
-    (name,) = ids(scene, 1)
+    queue, watcher = watched(context)
+    (name,) = ids(context, 1)
     queue.enqueue(job(name))
     queue.expect_jobs(name, lease_ms=SHORT_LEASE_MS)
     watcher.peer.barrier()
@@ -86,12 +86,12 @@ def event_lease(scene: ServerContext) -> None:
 
 
 @queue_case("event-for-every-queue", "QUE-024", "QUE-014")
-def event_for_every_queue(scene: ServerContext) -> None:
+def event_for_every_queue(context: ServerContext) -> None:
     """When a connection ends that holds jobs of two queues, both have their event, though other jobs wait there."""
-    queues = [watched(scene), watched(scene)]
-    holder = scene.connect()
+    queues = [watched(context), watched(context)]
+    holder = context.connect()
     for queue, watcher in queues:
-        name, waiting = ids(scene, 2)
+        name, waiting = ids(context, 2)
         queue.enqueue(job(name), job(waiting))
         queue.seen_by(holder).expect_jobs(name, count=1)
         watcher.peer.barrier()
@@ -101,20 +101,20 @@ def event_for_every_queue(scene: ServerContext) -> None:
 
 
 @queue_case("one-event-for-one-job", "QUE-025", seconds=0.2)
-def one_event(scene: ServerContext) -> None:
+def one_event(context: ServerContext) -> None:
     """A job that has become due is told of once, and not again while it waits."""
-    queue, watcher = watched(scene)
-    queue.enqueue(job(*ids(scene, 1)))
+    queue, watcher = watched(context)
+    queue.enqueue(job(*ids(context, 1)))
     expect_told(watcher, at_most=1, why="an enqueued job had not its event by the time of the answer")
-    scene.wait(0.15)
+    context.wait(0.15)
     watcher.peer.expect_silence("a second event came for one job")
 
 
 @queue_case("no-event-without-a-job", "QUE-025")
-def no_event(scene: ServerContext) -> None:
+def no_event(context: ServerContext) -> None:
     """Nothing is told when no job has become due."""
-    queue, watcher = watched(scene)
-    name, late = ids(scene, 2)
+    queue, watcher = watched(context)
+    name, late = ids(context, 2)
     queue.enqueue(job(name))
     watcher.peer.barrier()
     queue.enqueue(job(name), job(late, scheduledFor=FAR_FUTURE))
@@ -127,23 +127,23 @@ def no_event(scene: ServerContext) -> None:
 
 
 @queue_case("events-of-one-queue", "QUE-024", "QUE-023")
-def events_of_one_queue(scene: ServerContext) -> None:
+def events_of_one_queue(context: ServerContext) -> None:
     """Events go to those who are subscribed to this queue in this application."""
-    queue, watcher = watched(scene)
-    other = Queue(scene)
-    stranger = scene.connect(app=scene.name("app"))
+    queue, watcher = watched(context)
+    other = Queue(context)
+    stranger = context.connect(app=context.name("app"))
     for peer, channel in ((other.peer, other.channel), (stranger, queue.channel)):
         peer.subscribe(channel)
-    queue.enqueue(job(*ids(scene, 1)))
+    queue.enqueue(job(*ids(context, 1)))
     expect_told(watcher, at_most=1, why="an enqueued job had not its event by the time of the answer")
     for peer in (other.peer, stranger):
         peer.expect_silence("an event went to a subscriber of another queue or application")
 
 
 @queue_case("clients-do-not-publish-events", "ISO-004", "ISO-008")
-def reserved(scene: ServerContext) -> None:
+def reserved(context: ServerContext) -> None:
     """A client that publishes on the profile's channels is refused, and nobody gets it."""
-    queue, watcher = watched(scene)
+    queue, watcher = watched(context)
     watcher.peer.subscribe(MANAGER)
     for channel in (queue.channel, "queue:", MANAGER):
         message = queue.peer.message("publish", channel, {"type": "job_available", "queue": queue.name})

@@ -27,18 +27,18 @@ SHORT_LEASE_MS, LONG_LEASE_MS = 150, 700
 class Queue:
     """A queue with a name of its own, as one connection sees it."""
 
-    def __init__(self, scene: ServerContext, peer: ClientPeer | None = None, name: str = "") -> None:
-        self.scene = scene
-        self.peer = peer or scene.connect()
-        self.name = name or scene.name("queue")
+    def __init__(self, context: ServerContext, peer: ClientPeer | None = None, name: str = "") -> None:
+        self.context = context
+        self.peer = peer or context.connect()
+        self.name = name or context.name("queue")
 
     def seen_by(self, peer: ClientPeer) -> Queue:
         """Return the same queue as another connection sees it."""
-        return Queue(self.scene, peer, self.name)
+        return Queue(self.context, peer, self.name)
 
     def other_peer(self) -> Queue:
         """Return the same queue as a new connection of the same application sees it."""
-        return self.seen_by(self.scene.connect(app=self.peer.app_id))
+        return self.seen_by(self.context.connect(app=self.peer.app_id))
 
     @property
     def channel(self) -> str:
@@ -119,13 +119,13 @@ class Queue:
         Raises:
             Violation: they are not within ``seconds`` and the second that the server has.
         """
-        deadline = time.monotonic() + (seconds + PROMPT_SECONDS) * self.scene.time_scale
+        deadline = time.monotonic() + (seconds + PROMPT_SECONDS) * self.context.time_scale
         while not counts.items() <= (found := self.ask("queue-stats", "get_queue_stats")).items():
             if time.monotonic() > deadline:
                 raise Violation(
                     "jobs are not pending in time", expected=codec.shorten(counts), received=codec.shorten(found)
                 )
-            self.scene.wait(0.01)
+            self.context.wait(0.01)
 
     def await_jobs(self, *ids: str, seconds: float, why: str, **members: Any) -> list[dict[str, Any]]:
         """Ask for jobs until these are handed out, together or one by one.
@@ -133,13 +133,13 @@ class Queue:
         Raises:
             Violation: they are not within ``seconds``, or another one is.
         """
-        deadline = time.monotonic() + (seconds + PROMPT_SECONDS) * self.scene.time_scale
+        deadline = time.monotonic() + (seconds + PROMPT_SECONDS) * self.context.time_scale
         found: list[dict[str, Any]] = []
         while len(found) < len(ids):
             found += self.dequeue(MANY, **members)
             if time.monotonic() > deadline:
                 raise Violation(why, expected=codec.shorten(list(ids)), received=codec.shorten(found))
-            self.scene.wait(0.01)
+            self.context.wait(0.01)
         if sorted(job["id"] for job in found) != sorted(ids):
             raise Violation("other jobs were handed out", expected=str(ids), received=codec.shorten(found))
         return found
@@ -164,9 +164,9 @@ def queue_case(name: str, *requirements: str, **options: Any) -> Callable[[Calla
     return case(f"queue/{name}", *requirements, profile=PROFILE, **options)
 
 
-def ids(scene: ServerContext, count: int) -> list[str]:
+def ids(context: ServerContext, count: int) -> list[str]:
     """Return ids of jobs that nobody else uses."""
-    first = scene.name("job")
+    first = context.name("job")
     return [f"{first}-{number}" for number in range(count)]
 
 
@@ -191,9 +191,9 @@ def expect_event(queue: Queue, message: Message) -> None:
         )
 
 
-def watched(scene: ServerContext) -> tuple[Queue, Queue]:
+def watched(context: ServerContext) -> tuple[Queue, Queue]:
     """Return a queue, and the same as a connection sees it that is subscribed to its events."""
-    queue = Queue(scene)
+    queue = Queue(context)
     watcher = queue.other_peer()
     watcher.peer.subscribe(queue.channel)
     return queue, watcher
@@ -210,5 +210,5 @@ def expect_told(watcher: Queue, *, at_most: int, why: str) -> None:
 
 def await_event(watcher: Queue, *, seconds: float) -> None:
     """Receive the event within ``seconds`` and the second that the server has, and nothing else."""
-    watcher.peer.patience = max(watcher.peer.patience, (seconds + PROMPT_SECONDS) * watcher.scene.time_scale)
+    watcher.peer.patience = max(watcher.peer.patience, (seconds + PROMPT_SECONDS) * watcher.context.time_scale)
     expect_event(watcher, watcher.peer.receive("an event that a job is available"))

@@ -26,10 +26,10 @@ from conformance.protocol import codec
 
 
 @queue_case("consumers-never-share-a-job", "QUE-013", seconds=0.2)
-def consumers_never_share(scene: ServerContext) -> None:
+def consumers_never_share(context: ServerContext) -> None:
     """Four connections that ask at the same time for all jobs get each job once."""
-    queue = Queue(scene)
-    names = ids(scene, 200)
+    queue = Queue(context)
+    names = ids(context, 200)
     queue.enqueue(*map(job, names))
     consumers = [queue.other_peer() for _ in range(4)]
     for _ in range(20):
@@ -51,10 +51,10 @@ ENDS: dict[str, Callable[[ClientPeer], None]] = {
 }
 
 
-def lease_ends_with(scene: ServerContext, end: Callable[[ClientPeer], None]) -> None:
+def lease_ends_with(context: ServerContext, end: Callable[[ClientPeer], None]) -> None:
     """End the connection that holds leases, and have the jobs handed out to another one."""
-    queue = Queue(scene)
-    names = ids(scene, 3)
+    queue = Queue(context)
+    names = ids(context, 3)
     queue.enqueue(*(job(name, attempts=2) for name in names))
     holder = queue.other_peer()
     holder.expect_jobs(*names)
@@ -78,24 +78,24 @@ for _name, _end in ENDS.items():
 
 
 @queue_case("lease-ends-with-a-takeover", "QUE-014", "QUE-021")
-def lease_ends_with_takeover(scene: ServerContext) -> None:
+def lease_ends_with_takeover(context: ServerContext) -> None:
     """A connection that takes another one's place has none of its leases."""
-    queue = Queue(scene)
-    (name,) = ids(scene, 1)
+    queue = Queue(context)
+    (name,) = ids(context, 1)
     queue.enqueue(job(name))
     holder = queue.other_peer()
     holder.expect_jobs(name)
-    newer = queue.seen_by(scene.connect(app=holder.peer.app_id, connection_id=holder.peer.connection_id))
+    newer = queue.seen_by(context.connect(app=holder.peer.app_id, connection_id=holder.peer.connection_id))
     newer.expect_refused("not_leased", "job_completed", job_id=name)
     newer.await_jobs(name, seconds=1, why="the job of a connection that was replaced is not handed out again")
     newer.report("job_completed", name)
 
 
 @queue_case("lease-ends-by-time", "QUE-015", "QUE-017", "QUE-021", seconds=0.3)
-def lease_ends_by_time(scene: ServerContext) -> None:
+def lease_ends_by_time(context: ServerContext) -> None:
     """A job whose lease has passed is handed out again as it was, and its holder has no say any more."""
-    queue = Queue(scene)
-    (name,) = ids(scene, 1)
+    queue = Queue(context)
+    (name,) = ids(context, 1)
     queue.enqueue(job(name, attempts=1))
     holder = queue.other_peer()
     holder.expect_jobs(name, lease_ms=SHORT_LEASE_MS)
@@ -107,13 +107,13 @@ def lease_ends_by_time(scene: ServerContext) -> None:
 
 
 @queue_case("lease-lasts", "QUE-016", "QUE-013", seconds=0.8)
-def lease_lasts(scene: ServerContext) -> None:
+def lease_lasts(context: ServerContext) -> None:
     """Until its lease has passed a job is handed out to nobody, not even its holder, who can still report on it."""
-    queue = Queue(scene)
-    name, other = ids(scene, 2)
+    queue = Queue(context)
+    name, other = ids(context, 2)
     queue.enqueue(job(name), job(other))
     holder = queue.other_peer()
-    lease_ms = int(LONG_LEASE_MS * scene.time_scale)
+    lease_ms = int(LONG_LEASE_MS * context.time_scale)
     begun = time.monotonic()
     holder.expect_jobs(name, count=1, lease_ms=lease_ms)
     holder.expect_jobs(other, count=1)
@@ -126,28 +126,28 @@ def lease_lasts(scene: ServerContext) -> None:
             )
         if early or passed > lease_ms:
             break
-        scene.wait(0.02)
+        context.wait(0.02)
     holder.report("job_completed", other)
 
 
 @queue_case("lease-without-a-time-lasts", "QUE-016")
-def default_lease(scene: ServerContext) -> None:
+def default_lease(context: ServerContext) -> None:
     """Without lease_ms a lease does not end at once."""
-    queue = Queue(scene)
-    (name,) = ids(scene, 1)
+    queue = Queue(context)
+    (name,) = ids(context, 1)
     queue.enqueue(job(name))
     holder = queue.other_peer()
     holder.expect_jobs(name)
-    scene.wait(0.3)
+    context.wait(0.3)
     queue.expect_jobs()
     holder.report("job_completed", name)
 
 
 @queue_case("returned-job-keeps-its-place", "QUE-010", "QUE-014")
-def keeps_its_place(scene: ServerContext) -> None:
+def keeps_its_place(context: ServerContext) -> None:
     """A job that comes back is ahead of those that were enqueued behind it."""
-    queue = Queue(scene)
-    names = ids(scene, 3)
+    queue = Queue(context)
+    names = ids(context, 3)
     queue.enqueue(*map(job, names))
     queue.expect_jobs(names[0], count=1)
     queue.report("retry_job", names[0])
@@ -160,10 +160,10 @@ def keeps_its_place(scene: ServerContext) -> None:
 
 
 @queue_case("lease-of-several-jobs-ends-by-time", "QUE-015", "QUE-010", "QUE-022", "QUE-021", seconds=0.4)
-def several_end_by_time(scene: ServerContext) -> None:
+def several_end_by_time(context: ServerContext) -> None:
     """All jobs that were handed out together come back, to their places, whatever their holder asks meanwhile."""
-    queue, watcher = watched(scene)
-    names = ids(scene, 4)
+    queue, watcher = watched(context)
+    names = ids(context, 4)
     queue.enqueue(*map(job, names))
     queue.expect_jobs(*names[:3], count=3, lease_ms=SHORT_LEASE_MS)
     queue.await_stats(seconds=SHORT_LEASE_MS / 1000, pending=len(names))
@@ -174,10 +174,10 @@ def several_end_by_time(scene: ServerContext) -> None:
 
 
 @queue_case("lease-is-not-ended-by-an-earlier-one", "QUE-016", "QUE-013", seconds=0.5)
-def not_ended_by_an_earlier_one(scene: ServerContext) -> None:
+def not_ended_by_an_earlier_one(context: ServerContext) -> None:
     """A lease lasts although an earlier one of the job would have passed meanwhile, and its holder has gone."""
-    queue = Queue(scene)
-    (name,) = ids(scene, 1)
+    queue = Queue(context)
+    (name,) = ids(context, 1)
     queue.enqueue(job(name))
     former, holder = queue.other_peer(), queue.other_peer()
     former.expect_jobs(name, lease_ms=SHORT_LEASE_MS * 2)
@@ -185,17 +185,17 @@ def not_ended_by_an_earlier_one(scene: ServerContext) -> None:
     holder.expect_jobs(name)
     former.peer.end_sending()
     former.peer.expect_end()
-    scene.wait(SHORT_LEASE_MS * 3 / 1000)
+    context.wait(SHORT_LEASE_MS * 3 / 1000)
     queue.expect_jobs()
     holder.expect_jobs()
     holder.report("job_completed", name)
 
 
 @queue_case("lease-of-a-former-holder-ends-alone", "QUE-016", seconds=0.4)
-def former_holder(scene: ServerContext) -> None:
+def former_holder(context: ServerContext) -> None:
     """When a connection ends whose lease had passed before, the job stays leased to the next one."""
-    queue = Queue(scene)
-    (name,) = ids(scene, 1)
+    queue = Queue(context)
+    (name,) = ids(context, 1)
     queue.enqueue(job(name))
     former, holder = queue.other_peer(), queue.other_peer()
     former.expect_jobs(name, lease_ms=100)
@@ -207,38 +207,38 @@ def former_holder(scene: ServerContext) -> None:
 
 
 @queue_case("longest-lease-lasts", "QUE-016")
-def longest_lease(scene: ServerContext) -> None:
+def longest_lease(context: ServerContext) -> None:
     """The longest lease that can be asked for does not end at once."""
-    queue = Queue(scene)
-    (name,) = ids(scene, 1)
+    queue = Queue(context)
+    (name,) = ids(context, 1)
     queue.enqueue(job(name))
     queue.expect_jobs(name, lease_ms=86_400_000)
-    scene.wait(0.2)
+    context.wait(0.2)
     queue.expect_jobs()
     queue.report("job_completed", name)
 
 
-def owe_and_end(scene: ServerContext, peer: ClientPeer) -> None:
+def owe_and_end(context: ServerContext, peer: ClientPeer) -> None:
     """Have a connection wait for an answer that takes long, and end its stream."""
-    peer.send(peer.request_message("conformance.delay", {"delay_ms": int(4000 * scene.time_scale), "value": 1}))
+    peer.send(peer.request_message("conformance.delay", {"delay_ms": int(4000 * context.time_scale), "value": 1}))
     peer.end_sending()
 
 
 LEFT: dict[str, tuple[tuple[str, ...], Callable[[ServerContext, ClientPeer], None]]] = {
-    "a-fatal-error": ((), lambda _scene, peer: peer.send_octets(b"\xff" * 4)),
-    "being-dropped": (("close",), lambda _scene, peer: peer.send(peer.request_message("conformance.close", {}))),
+    "a-fatal-error": ((), lambda _context, peer: peer.send_octets(b"\xff" * 4)),
+    "being-dropped": (("close",), lambda _context, peer: peer.send(peer.request_message("conformance.close", {}))),
     "an-end-of-stream-while-an-answer-is-owed": (("delay",), owe_and_end),
 }
 
 
-def lease_ends_with_leaving(scene: ServerContext, leave: Callable[[ServerContext, ClientPeer], None]) -> None:
+def lease_ends_with_leaving(context: ServerContext, leave: Callable[[ServerContext, ClientPeer], None]) -> None:
     """Have a connection leave the state open, and its job handed out to another one within a second."""
-    queue = Queue(scene)
-    (name,) = ids(scene, 1)
+    queue = Queue(context)
+    (name,) = ids(context, 1)
     queue.enqueue(job(name))
     holder = queue.other_peer()
     holder.expect_jobs(name)
-    leave(scene, holder.peer)
+    leave(context, holder.peer)
     queue.await_jobs(name, seconds=0, why="the job of a connection that has left the state open is not handed out")
 
 
@@ -256,24 +256,24 @@ for _name, (_needs, _leave) in LEFT.items():
 
 
 @queue_case("nobody-gets-a-job-for-the-dead", "QUE-014", seconds=0.3)
-def for_the_dead(scene: ServerContext) -> None:
+def for_the_dead(context: ServerContext) -> None:
     """A job that was on its way to a connection that is no more is handed out again within a second."""
-    queue = Queue(scene)
-    for name in ids(scene, 10):
+    queue = Queue(context)
+    for name in ids(context, 10):
         queue.enqueue(job(name))
         dying = queue.other_peer()
         dying.peer.send(dying.message("dequeue"))
-        scene.wait(scene.random.choice((0, 0, 0.001, 0.002)))
+        context.wait(context.random.choice((0, 0, 0.001, 0.002)))
         dying.peer.reset()
         queue.await_jobs(name, seconds=0, why="the job of a connection that was reset is not handed out again")
 
 
 @queue_case("two-ask-for-one-job", "QUE-013", "QUE-009", seconds=0.2)
-def two_ask(scene: ServerContext) -> None:
+def two_ask(context: ServerContext) -> None:
     """Of two connections that ask for the only job at the same moment, one gets it."""
-    queue = Queue(scene)
+    queue = Queue(context)
     workers = queue.other_peer(), queue.other_peer()
-    for name in ids(scene, 25):
+    for name in ids(context, 25):
         queue.enqueue(job(name))
         messages = [worker.message("dequeue") for worker in workers]
         for worker, message in zip(workers, messages, strict=True):
@@ -284,11 +284,11 @@ def two_ask(scene: ServerContext) -> None:
 
 
 @queue_case("two-enqueue-the-same", "QUE-005", "QUE-004", seconds=0.2)
-def two_enqueue(scene: ServerContext) -> None:
+def two_enqueue(context: ServerContext) -> None:
     """A job that two connections enqueue at the same moment is one job."""
-    queue = Queue(scene)
+    queue = Queue(context)
     clients = queue.other_peer(), queue.other_peer()
-    names = ids(scene, 50)
+    names = ids(context, 50)
     for client in clients:
         client.peer.send(*(client.message("enqueue", job=job(name)) for name in names))
     for client in clients:
@@ -301,10 +301,10 @@ def two_enqueue(scene: ServerContext) -> None:
 
 
 @queue_case("returned-job-stays-behind-urgent-ones", "QUE-010")
-def behind_urgent(scene: ServerContext) -> None:
+def behind_urgent(context: ServerContext) -> None:
     """A job that comes back is handed out behind a more urgent one."""
-    queue = Queue(scene)
-    low, urgent = ids(scene, 2)
+    queue = Queue(context)
+    low, urgent = ids(context, 2)
     queue.enqueue(job(low))
     queue.expect_jobs(low)
     queue.enqueue(job(urgent, priority=1))
@@ -313,10 +313,10 @@ def behind_urgent(scene: ServerContext) -> None:
 
 
 @queue_case("delayed-job-has-its-place", "QUE-010", "QUE-027", seconds=0.4)
-def delayed_place(scene: ServerContext) -> None:
+def delayed_place(context: ServerContext) -> None:
     """A job that was delayed is ahead of those that were enqueued behind it, once it is due."""
-    queue = Queue(scene)
-    names = ids(scene, 3)
+    queue = Queue(context)
+    names = ids(context, 3)
     queue.enqueue(job(names[0]))
     queue.expect_jobs(names[0])
     queue.enqueue(job(names[1]))

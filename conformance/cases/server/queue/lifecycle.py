@@ -25,10 +25,10 @@ from conformance.protocol import codec, schemas
 
 
 @queue_case("job-is-handed-out", "QUE-004", "QUE-009", "QUE-012")
-def job_is_handed_out(scene: ServerContext) -> None:
+def job_is_handed_out(context: ServerContext) -> None:
     """A job that one connection enqueues is handed out to another, once."""
-    queue = Queue(scene)
-    (name,) = ids(scene, 1)
+    queue = Queue(context)
+    (name,) = ids(context, 1)
     queue.enqueue(job(name))
     worker = queue.other_peer()
     worker.expect_jobs(name, count=1)
@@ -50,10 +50,10 @@ PLAIN: tuple[Any, ...] = (None, "x", -0.5, [], False)
 
 
 @queue_case("job-keeps-its-members", "QUE-012", "QUE-004")
-def job_keeps_members(scene: ServerContext) -> None:
+def job_keeps_members(context: ServerContext) -> None:
     """A job is handed out with all the members that it came with, known or not, and data of any shape."""
-    queue = Queue(scene)
-    names = ids(scene, 1 + len(PLAIN))
+    queue = Queue(context)
+    names = ids(context, 1 + len(PLAIN))
     made = [FULL | {"id": names[0]}, *(job(names[n + 1], data=data) for n, data in enumerate(PLAIN))]
     queue.enqueue(*made)
     found = {each["id"]: each for each in queue.dequeue(MANY)}
@@ -69,10 +69,10 @@ def job_keeps_members(scene: ServerContext) -> None:
 
 
 @queue_case("job-gets-defaults", "QUE-012")
-def job_gets_defaults(scene: ServerContext) -> None:
+def job_gets_defaults(context: ServerContext) -> None:
     """A job of nothing but an id is handed out with the defaults, and with no other members."""
-    queue = Queue(scene)
-    (name,) = ids(scene, 1)
+    queue = Queue(context)
+    (name,) = ids(context, 1)
     queue.enqueue({"id": name})
     (found,) = queue.expect_jobs(name)
     defaults = {"id": name, "priority": 0, "attempts": 0}
@@ -88,22 +88,22 @@ def job_gets_defaults(scene: ServerContext) -> None:
 
 
 @queue_case("urgent-jobs-first", "QUE-010")
-def urgent_first(scene: ServerContext) -> None:
+def urgent_first(context: ServerContext) -> None:
     """The largest priority comes first, and among equals the one that was enqueued first."""
-    queue = Queue(scene)
+    queue = Queue(context)
     most = 9_007_199_254_740_991
     priorities = (0, 5, -1, 5, most - 1, 0, -most, most, 1 - most)
-    names = ids(scene, len(priorities))
+    names = ids(context, len(priorities))
     for place, priority in enumerate(priorities):
         queue.enqueue(job(names[place], priority=priority, createdAt=1000 - place))
     queue.expect_jobs(*(names[place] for place in (7, 4, 1, 3, 0, 5, 2, 8, 6)))
 
 
 @queue_case("one-at-a-time-in-order", "QUE-010", "QUE-009")
-def one_at_a_time(scene: ServerContext) -> None:
+def one_at_a_time(context: ServerContext) -> None:
     """Without a count one job is handed out, and the jobs come in the order in which they were enqueued."""
-    queue = Queue(scene)
-    names = ids(scene, 5)
+    queue = Queue(context)
+    names = ids(context, 5)
     queue.enqueue(*map(job, names))
     for name in names:
         jobs = queue.ask("queue-jobs", "dequeue")["jobs"]
@@ -115,10 +115,10 @@ def one_at_a_time(scene: ServerContext) -> None:
 
 
 @queue_case("as-many-as-asked-for", "QUE-009")
-def as_many_as_asked(scene: ServerContext) -> None:
+def as_many_as_asked(context: ServerContext) -> None:
     """As many are handed out as were asked for, and what is there when that is less."""
-    queue = Queue(scene)
-    names = ids(scene, 5)
+    queue = Queue(context)
+    names = ids(context, 5)
     queue.enqueue(*map(job, names))
     queue.expect_jobs(*names[:3], count=3)
     queue.expect_jobs(*names[3:], count=3)
@@ -126,20 +126,20 @@ def as_many_as_asked(scene: ServerContext) -> None:
 
 
 @queue_case("thousand-jobs-at-once", "QUE-009", "QUE-010", seconds=0.3)
-def thousand(scene: ServerContext) -> None:
+def thousand(context: ServerContext) -> None:
     """A thousand jobs can be handed out in one answer."""
-    queue = Queue(scene)
-    names = ids(scene, MANY)
+    queue = Queue(context)
+    names = ids(context, MANY)
     queue.enqueue(*map(job, names))
     queue.expect_jobs(*names)
 
 
 @queue_case("jobs-that-fit-into-a-message", "QUE-009", "QUE-010", "LIM-001", seconds=0.3)
-def jobs_that_fit(scene: ServerContext) -> None:
+def jobs_that_fit(context: ServerContext) -> None:
     """Jobs that together are longer than a message are handed out in several, as many in each as fit, and in order."""
-    queue = Queue(scene)
+    queue = Queue(context)
     limit = queue.peer.limit("max_frame_bytes") or CUSTOMARY_FRAME_BYTES
-    names = ids(scene, 7)
+    names = ids(context, 7)
     shares = [0.3, 0.3, 0.3, 0.3, 0.9, 0.05, 0.3]
     for name, share in zip(names, shares, strict=True):
         queue.enqueue(job(name, data="é" * int(limit * share / 2)))
@@ -149,11 +149,11 @@ def jobs_that_fit(scene: ServerContext) -> None:
 
 
 @queue_case("job-that-cannot-be-handed-out-is-refused", "QUE-008", seconds=0.2)
-def too_long(scene: ServerContext) -> None:
+def too_long(context: ServerContext) -> None:
     """A job as long as a message may just be is refused, or handed out."""
-    queue = Queue(scene)
+    queue = Queue(context)
     limit = queue.peer.limit("max_frame_bytes") or CUSTOMARY_FRAME_BYTES
-    (name,) = ids(scene, 1)
+    (name,) = ids(context, 1)
     empty = queue.message("enqueue", job={"id": name, "data": ""})
     room = limit - len(codec.encode(empty))
     message = queue.message("enqueue", job={"id": name, "data": "x" * (room - 8)})
@@ -169,11 +169,11 @@ def too_long(scene: ServerContext) -> None:
 
 
 @queue_case("job-of-some-length-is-taken", "QUE-030", seconds=0.2)
-def long_job(scene: ServerContext) -> None:
+def long_job(context: ServerContext) -> None:
     """A job that leaves room for 4096 octets around it in a message is taken and handed out."""
-    queue = Queue(scene)
+    queue = Queue(context)
     limit = queue.peer.limit("max_frame_bytes") or CUSTOMARY_FRAME_BYTES
-    (name,) = ids(scene, 1)
+    (name,) = ids(context, 1)
     made: dict[str, Any] = {"id": name, "priority": 0, "attempts": 0, "createdAt": 1, "scheduledFor": 1, "data": ""}
     made["data"] = "x" * (limit - 4096 - len(codec.encode(made)))
     message = queue.message("enqueue", job=made)
@@ -187,10 +187,10 @@ def long_job(scene: ServerContext) -> None:
 
 
 @queue_case("requests-are-acted-upon-in-order", "QUE-003")
-def in_order(scene: ServerContext) -> None:
+def in_order(context: ServerContext) -> None:
     """Requests that are sent at once do one after the other what they say."""
-    queue = Queue(scene)
-    name, other = ids(scene, 2)
+    queue = Queue(context)
+    name, other = ids(context, 2)
     messages = [
         queue.message("enqueue", job=job(name)),
         queue.message("dequeue"),
@@ -213,10 +213,10 @@ def in_order(scene: ServerContext) -> None:
 
 
 @queue_case("empty-queue-is-answered-at-once", "QUE-003", "QUE-009")
-def empty_at_once(scene: ServerContext) -> None:
+def empty_at_once(context: ServerContext) -> None:
     """A dequeue does not wait for a job that is enqueued behind it, and one behind a retry gets that job."""
-    queue = Queue(scene)
-    (name,) = ids(scene, 1)
+    queue = Queue(context)
+    (name,) = ids(context, 1)
     messages = [queue.message("dequeue"), queue.message("enqueue", job=job(name)), queue.message("dequeue")]
     messages += [queue.message("retry_job", job_id=name), queue.message("dequeue")]
     queue.peer.send(*messages)
@@ -235,11 +235,11 @@ def empty_at_once(scene: ServerContext) -> None:
 
 
 @queue_case("names-are-compared-as-they-are", "QUE-004", "QUE-022", "QUE-024")
-def names_as_they_are(scene: ServerContext) -> None:
+def names_as_they_are(context: ServerContext) -> None:
     """Names of queues and jobs that differ in case or blanks alone are different names."""
-    first = scene.name("queue")
-    queues = [Queue(scene, name=name) for name in (f"{first}q", f"{first}Q", f"{first}q ", f" {first}q")]
-    start = scene.name("job")
+    first = context.name("queue")
+    queues = [Queue(context, name=name) for name in (f"{first}q", f"{first}Q", f"{first}q ", f" {first}q")]
+    start = context.name("job")
     for number, queue in enumerate(queues):
         queue.peer.subscribe(queue.channel)
         name = (f"{start}x", f"{start}X", f"{start}x ", f" {start}x")[number]
@@ -249,10 +249,10 @@ def names_as_they_are(scene: ServerContext) -> None:
 
 
 @queue_case("queues-are-apart", "QUE-009", "QUE-022")
-def queues_are_apart(scene: ServerContext) -> None:
+def queues_are_apart(context: ServerContext) -> None:
     """What is in one queue is not in another."""
-    queue, other = Queue(scene), Queue(scene)
-    name, second = ids(scene, 2)
+    queue, other = Queue(context), Queue(context)
+    name, second = ids(context, 2)
     queue.enqueue(job(name))
     other.expect_jobs()
     other.expect_stats()
@@ -263,11 +263,11 @@ def queues_are_apart(scene: ServerContext) -> None:
 
 
 @queue_case("applications-are-apart", "QUE-023")
-def applications_are_apart(scene: ServerContext) -> None:
+def applications_are_apart(context: ServerContext) -> None:
     """A queue of the same name and a job of the same id in another application are another queue and job."""
-    queue = Queue(scene)
-    stranger = Queue(scene, scene.connect(app=scene.name("app")), queue.name)
-    (name,) = ids(scene, 1)
+    queue = Queue(context)
+    stranger = Queue(context, context.connect(app=context.name("app")), queue.name)
+    (name,) = ids(context, 1)
     queue.enqueue(job(name, data="mine"))
     stranger.expect_jobs()
     stranger.enqueue(job(name, data="theirs"))
@@ -281,20 +281,20 @@ def applications_are_apart(scene: ServerContext) -> None:
 
 
 @queue_case("longest-names", "QUE-004", "QUE-024")
-def longest_names(scene: ServerContext) -> None:
+def longest_names(context: ServerContext) -> None:
     """A queue's name of 249 characters and an id of 255 are taken, and events come on a channel of 255."""
-    start = scene.name("queue")
-    queue = Queue(scene, name=start + "€" * (249 - len(start)))
+    start = context.name("queue")
+    queue = Queue(context, name=start + "€" * (249 - len(start)))
     queue.peer.subscribe(queue.channel)
     name = "€" * (255 - len(start)) + start
     queue.enqueue_with_event(job(name))
     queue.expect_jobs(name)
 
 
-def known_id(scene: ServerContext, state: str) -> None:
+def known_id(context: ServerContext, state: str) -> None:
     """Enqueue a job again, as it was and otherwise, and see nothing change."""
-    queue = Queue(scene)
-    (name,) = ids(scene, 1)
+    queue = Queue(context)
+    (name,) = ids(context, 1)
     in_state(queue, state, name)
     queue.enqueue(job(name, data="first"))
     queue.other_peer().enqueue(job(name, data="second", priority=9, scheduledFor=0, createdAt=1))
@@ -317,14 +317,14 @@ for _state in ZERO:
 
 
 @queue_case("known-in-another-queue", "QUE-006")
-def known_in_another_queue(scene: ServerContext) -> None:
+def known_in_another_queue(context: ServerContext) -> None:
     """An id that names a job in another queue is refused, and that job stays what it is."""
-    queue, other = Queue(scene), Queue(scene)
-    name, done = ids(scene, 2)
+    queue, other = Queue(context), Queue(context)
+    name, done = ids(context, 2)
     queue.enqueue(job(done))
     queue.expect_jobs(done)
     queue.report("job_completed", done)
-    (leased,) = ids(scene, 1)
+    (leased,) = ids(context, 1)
     queue.enqueue(job(leased))
     queue.expect_jobs(leased)
     queue.enqueue(job(name, data="first"))
@@ -337,12 +337,12 @@ def known_in_another_queue(scene: ServerContext) -> None:
 
 
 @queue_case("thousand-finished-jobs-are-known", "QUE-007", "QUE-005", seconds=0.8)
-def finished_are_known(scene: ServerContext) -> None:
+def finished_are_known(context: ServerContext) -> None:
     """The ids of the thousand jobs of a queue that were finished last are known, whatever happens in other queues."""
-    queue = Queue(scene)
-    names, others = ids(scene, MANY), ids(scene, MANY + 1)
+    queue = Queue(context)
+    names, others = ids(context, MANY), ids(context, MANY + 1)
     complete(queue, names)
-    other = Queue(scene, queue.peer)
+    other = Queue(context, queue.peer)
     complete(other, others[:MANY])
     for name in (names[0], names[-1]):
         queue.enqueue(job(name))
@@ -363,10 +363,10 @@ def complete(queue: Queue, names: list[str]) -> None:
 
 
 @queue_case("refused-requests-change-nothing", "QUE-001", "QUE-002")
-def refused(scene: ServerContext) -> None:
+def refused(context: ServerContext) -> None:
     """A request that is refused, however near it is to a good one, changes nothing and does no harm."""
-    queue = Queue(scene)
-    (name,) = ids(scene, 1)
+    queue = Queue(context)
+    (name,) = ids(context, 1)
     bad: list[tuple[str, str, dict[str, Any]]] = [
         ("invalid_message", "enqueue", {"job": job(name, priority=0.5)}),
         ("invalid_message", "enqueue", {"job": job(name) | {"id": ""}}),
@@ -385,10 +385,10 @@ def refused(scene: ServerContext) -> None:
 
 
 @queue_case("notification-is-not-acted-upon", "NTF-001", "QUE-004")
-def notification(scene: ServerContext) -> None:
+def notification(context: ServerContext) -> None:
     """A notification with the payload of an enqueue is not answered and enqueues nothing."""
-    queue = Queue(scene)
-    (name,) = ids(scene, 1)
+    queue = Queue(context)
+    (name,) = ids(context, 1)
     payload = queue.message("enqueue", job=job(name))["payload"]
     queue.peer.send(queue.peer.message("notification", MANAGER, payload))
     queue.peer.expect_silence("a notification was answered")
@@ -396,9 +396,9 @@ def notification(scene: ServerContext) -> None:
 
 
 @queue_case("acknowledgement-says-whether-jobs-are-kept", "QUE-028")
-def says_durable(scene: ServerContext) -> None:
+def says_durable(context: ServerContext) -> None:
     """The acknowledgement states whether the server is durable."""
-    payload = (scene.connect().acknowledgement or {})["payload"]
+    payload = (context.connect().acknowledgement or {})["payload"]
     stated = payload.get("queue", {}).get("durable") if isinstance(payload.get("queue"), dict) else None
     if not isinstance(stated, bool):
         raise Violation(

@@ -13,10 +13,10 @@ from conformance.harness.server_context import ServerContext
 from conformance.protocol import codec
 
 
-def finished(scene: ServerContext, state: str, reason: dict[str, Any]) -> None:
+def finished(context: ServerContext, state: str, reason: dict[str, Any]) -> None:
     """Finish a job, and see it counted once and never handed out again."""
-    queue = Queue(scene)
-    (name,) = ids(scene, 1)
+    queue = Queue(context)
+    (name,) = ids(context, 1)
     queue.enqueue(job(name))
     holder = queue.other_peer()
     holder.expect_jobs(name)
@@ -46,10 +46,10 @@ for _state, (_requirement, _reason) in ENDED.items():
 
 
 @queue_case("job-is-tried-again", "QUE-020", "QUE-012")
-def tried_again(scene: ServerContext) -> None:
+def tried_again(context: ServerContext) -> None:
     """Each retry adds one to attempts and is due at once without a delay; all else stays."""
-    queue = Queue(scene)
-    (name,) = ids(scene, 1)
+    queue = Queue(context)
+    (name,) = ids(context, 1)
     made = job(name, attempts=1, maxAttempts=2, createdAt=1_600_000_000_000, further=[1])
     queue.enqueue(made)
     for attempts in range(1, 5):
@@ -65,13 +65,13 @@ def tried_again(scene: ServerContext) -> None:
 
 
 @queue_case("job-is-tried-again-later", "QUE-020", "QUE-011", "QUE-027", seconds=0.4)
-def tried_again_later(scene: ServerContext) -> None:
+def tried_again_later(context: ServerContext) -> None:
     """A retry with a delay is delayed for so long and no longer, and says until when."""
-    queue = Queue(scene)
-    (name,) = ids(scene, 1)
+    queue = Queue(context)
+    (name,) = ids(context, 1)
     queue.enqueue(job(name, scheduledFor=0))
     (first,) = queue.expect_jobs(name)
-    delay = int(300 * scene.time_scale)
+    delay = int(300 * context.time_scale)
     begun = time.monotonic()
     queue.report("retry_job", name, delay=delay)
     queue.expect_stats(delayed=1)
@@ -86,10 +86,10 @@ def tried_again_later(scene: ServerContext) -> None:
 
 
 @queue_case("delays-of-every-length", "QUE-020", "QUE-011")
-def delays(scene: ServerContext) -> None:
+def delays(context: ServerContext) -> None:
     """A delay may be a fraction of a millisecond, or longer than 32 bits can say."""
-    queue = Queue(scene)
-    short, long, longest = ids(scene, 3)
+    queue = Queue(context)
+    short, long, longest = ids(context, 3)
     queue.enqueue(job(short), job(long), job(longest))
     queue.expect_jobs(short, long, longest)
     queue.report("retry_job", short, delay=0.5)
@@ -100,12 +100,12 @@ def delays(scene: ServerContext) -> None:
 
 
 @queue_case("attempts-are-counted-to-the-end", "QUE-020")
-def attempts_to_the_end(scene: ServerContext) -> None:
+def attempts_to_the_end(context: ServerContext) -> None:
     """A retry adds one to attempts however many they are, and none to the largest number; it says when it was."""
-    queue = Queue(scene)
+    queue = Queue(context)
     most = 2_147_483_647
     counts = {50: 51, most - 1: most, most: most}
-    names = dict(zip(ids(scene, len(counts)), counts, strict=True))
+    names = dict(zip(ids(context, len(counts)), counts, strict=True))
     queue.enqueue(*(job(name, attempts=count, scheduledFor=1) for name, count in names.items()))
     queue.expect_jobs(*names)
     for name in names:
@@ -116,10 +116,10 @@ def attempts_to_the_end(scene: ServerContext) -> None:
 
 
 @queue_case("delayed-job-waits", "QUE-011", "QUE-022")
-def delayed_job(scene: ServerContext) -> None:
+def delayed_job(context: ServerContext) -> None:
     """A job that is scheduled for the future is not handed out, one that is scheduled for the past is."""
-    queue = Queue(scene)
-    late, now = ids(scene, 2)
+    queue = Queue(context)
+    late, now = ids(context, 2)
     queue.enqueue(job(late, scheduledFor=FAR_FUTURE, priority=9), job(now, scheduledFor=1))
     queue.expect_jobs(now)
     queue.expect_stats(delayed=1, in_flight=1)
@@ -128,11 +128,11 @@ def delayed_job(scene: ServerContext) -> None:
 NOT_LEASED = ("unknown", "pending", "delayed", "completed", "failed", "of-another-connection", "given-back")
 
 
-def not_leased(scene: ServerContext, state: str) -> None:
+def not_leased(context: ServerContext, state: str) -> None:
     """Report on a job that is not leased to the connection, in every way, and see nothing change."""
-    queue = Queue(scene)
+    queue = Queue(context)
     worker = queue.other_peer()
-    (name,) = ids(scene, 1)
+    (name,) = ids(context, 1)
     if state == "of-another-connection":
         queue.enqueue(job(name))
         queue.expect_jobs(name)
@@ -164,11 +164,11 @@ for _state in NOT_LEASED:
 
 
 @queue_case("statistics-add-up", "QUE-022")
-def statistics(scene: ServerContext) -> None:
+def statistics(context: ServerContext) -> None:
     """The statistics count each job in the state that it is in, and those that were finished."""
-    queue = Queue(scene)
+    queue = Queue(context)
     queue.expect_stats()
-    names = ids(scene, 15)
+    names = ids(context, 15)
     queue.enqueue(*(job(name) for name in names[:10]), *(job(name, scheduledFor=FAR_FUTURE) for name in names[10:]))
     queue.expect_stats(pending=10, delayed=5)
     queue.expect_jobs(*names[:7], count=7)
