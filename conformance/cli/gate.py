@@ -15,11 +15,11 @@ from click.core import ParameterSource
 from hypothesis.configuration import set_hypothesis_home_dir
 from rich.console import Console
 
-from conformance.gate import waivers
 from conformance.gate.freeze import freeze as freeze_release
 from conformance.gate.inputs.against import resolve
 from conformance.gate.inputs.working_tree import Tree
-from conformance.gate.judge import Judgement, judge
+from conformance.gate.judge import judge
+from conformance.gate.model.judgement import WAIVERS_FILE, Judgement, Waiver
 from conformance.gate.model.release import ReleaseError
 from conformance.gate.model.version import Step
 from conformance.gate.output.github import as_annotations, as_error
@@ -28,6 +28,7 @@ from conformance.gate.output.json import as_json
 from conformance.gate.output.junit import as_junit
 from conformance.gate.output.text import text
 from conformance.gate.rules import RULES, rule_named
+from conformance.gate.waivers import read_waivers
 
 FILE = click.Path(dir_okay=False, path_type=Path)
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
@@ -159,12 +160,12 @@ def _explained(rule: str) -> str:
         raise click.UsageError(str(error)) from None
 
 
-def _waivers(root: Path, file: Path | None) -> list[waivers.Waiver]:
-    usual = root / "spec" / waivers.NAME
+def _waivers(root: Path, file: Path | None) -> list[Waiver]:
+    usual = root / "spec" / WAIVERS_FILE
     if file is None and not usual.exists():
         return []
     try:
-        return waivers.read(file or usual)
+        return read_waivers(file or usual)
     except ValueError as error:
         raise ReleaseError(str(error)) from None
 

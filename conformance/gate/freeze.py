@@ -8,9 +8,9 @@ from pathlib import Path
 from conformance.gate.inputs.against import released, resolve
 from conformance.gate.inputs.working_tree import Tree
 from conformance.gate.judge import judge
+from conformance.gate.model.judgement import Waiver
 from conformance.gate.model.release import FOLDER, ReleaseError
 from conformance.gate.model.version import Version
-from conformance.gate.waivers import Waiver
 from conformance.protocol.requirements import LOCK_NAME, to_json
 
 

@@ -3,49 +3,16 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
 
-from conformance.gate import rules, waivers
+from conformance.gate import rules
 from conformance.gate.inputs.working_tree import Tree
 from conformance.gate.model.findings import Finding
+from conformance.gate.model.judgement import Judgement, Waiver
 from conformance.gate.model.release import Release
-from conformance.gate.model.version import Step, Version
+from conformance.gate.model.version import Step
 from conformance.gate.rules import versions
 from conformance.gate.rules.comparison import Comparison
-from conformance.gate.waivers import Waiver
-
-
-@dataclass(frozen=True)
-class Judgement:
-    """What the gate makes of a tree.
-
-    Attributes:
-        old: the version that the tree was compared with.
-        new: the version of the tree.
-        refused: what the tree's version does not allow, or none does.
-        accepted: the other differences.
-        waived: differences that would be refused, with their waivers, none of which has ended.
-        problems: what is wrong with the waivers.
-    """
-
-    old: Version
-    new: Version
-    refused: list[Finding] = field(default_factory=list)
-    accepted: list[Finding] = field(default_factory=list)
-    waived: list[tuple[Finding, Waiver]] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
-
-    @property
-    def is_accepted(self) -> bool:
-        """Whether the tree may become the version that it says it is."""
-        return not self.refused and not self.problems
-
-    @property
-    def needs(self) -> Step:
-        """The step that all differences together need, waived and impossible ones aside."""
-        steps = [each.needs for each in (*self.refused, *self.accepted) if each.needs is not Step.NEVER]
-        return max(steps, default=Step.NONE)
 
 
 def judge(
@@ -84,5 +51,18 @@ def judge(
         else:
             judgement.refused.append(finding)
     would_be_refused = [*judgement.refused, *(finding for finding, _ in judgement.waived)]
-    judgement.problems.extend(waivers.problems(waived, would_be_refused, today))
+    judgement.problems.extend(waiver_problems(waived, would_be_refused, today))
     return judgement
+
+
+def waiver_problems(waivers: Iterable[Waiver], findings: Iterable[Finding], today: datetime.date) -> list[str]:
+    """Return what is wrong with waivers: that they have ended, or that there is nothing any more that they waive."""
+    found = list(findings)
+    texts = []
+    for waiver in waivers:
+        name = f"{waiver.file}: the waiver of {waiver.rule} at {waiver.pointer}"
+        if not any(waiver.covers(finding) for finding in found):
+            texts.append(f"{name} is stale: there is no such finding; remove it")
+        elif waiver.has_ended(today):
+            texts.append(f"{name} ended on {waiver.expires}; mend the finding, or give it another day and say why")
+    return texts

@@ -5,46 +5,15 @@ from __future__ import annotations
 import datetime
 import json
 import tomllib
-from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from conformance.gate.model.findings import Finding
+from conformance.gate.model.judgement import Waiver
 from conformance.gate.rules import rule_named
 from conformance.protocol import schemas
 
-NAME = "waivers.toml"
 
-
-@dataclass(frozen=True, slots=True)
-class Waiver:
-    """One waiver.
-
-    Attributes:
-        rule: the rule's id.
-        pointer: the finding's pointer.
-        reason: why it is safe.
-        expires: the last day on which it holds.
-        file: the file that it stands in, for messages.
-    """
-
-    rule: str
-    pointer: str
-    reason: str
-    expires: datetime.date
-    file: str = NAME
-
-    def covers(self, finding: Finding) -> bool:
-        """Tell whether it is about this finding."""
-        return (self.rule, self.pointer) == (finding.rule.id, finding.pointer)
-
-    def has_ended(self, today: datetime.date) -> bool:
-        """Tell whether its last day is over."""
-        return self.expires < today
-
-
-def read(path: Path) -> list[Waiver]:
+def read_waivers(path: Path) -> list[Waiver]:
     """Read a file of waivers (TOML; schema ``tools/waivers``).
 
     Raises ValueError when it cannot be read, breaks its schema, names a rule or a day that does not exist, or waives
@@ -93,16 +62,3 @@ def _waiver(entry: dict[str, str], path: Path, others: list[Waiver]) -> Waiver:
     except ValueError as error:
         raise ValueError(f"{entry['expires']!r} is no day ({error})") from None
     return Waiver(rule, entry["pointer"], entry["reason"], expires, str(path))
-
-
-def problems(waivers: Iterable[Waiver], findings: Iterable[Finding], today: datetime.date) -> list[str]:
-    """Return what is wrong with waivers: that they have ended, or that there is nothing any more that they waive."""
-    found = list(findings)
-    texts = []
-    for waiver in waivers:
-        name = f"{waiver.file}: the waiver of {waiver.rule} at {waiver.pointer}"
-        if not any(waiver.covers(finding) for finding in found):
-            texts.append(f"{name} is stale: there is no such finding; remove it")
-        elif waiver.has_ended(today):
-            texts.append(f"{name} ended on {waiver.expires}; mend the finding, or give it another day and say why")
-    return texts

@@ -20,7 +20,7 @@ from workshop import ROOT, Workshop
 from conformance.cli.gate import gate
 from conformance.gate.inputs.working_tree import Tree
 from conformance.gate.judge import judge
-from conformance.gate.waivers import read
+from conformance.gate.waivers import read_waivers
 from conformance.protocol import schemas
 from conformance.protocol.requirements import to_json
 
@@ -270,7 +270,7 @@ def test_waiver_of_the_tutorial_is_enough(workshop: Workshop) -> None:
     file.write_text(content, "utf-8")
     workshop.replace(*REWORDED)
     workshop.call_it("1.0.1", "- SUB-005 reads better.")
-    judgement = judge(workshop.before, Tree.read(workshop.root), read(file), datetime.date(2027, 1, 1))
+    judgement = judge(workshop.before, Tree.read(workshop.root), read_waivers(file), datetime.date(2027, 1, 1))
     assert judgement.is_accepted
     assert len(judgement.waived) == 1
 

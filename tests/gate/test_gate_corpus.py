@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from workshop import Workshop
 
-from conformance.gate.judge import Judgement
+from conformance.gate.model.judgement import Judgement
 from conformance.gate.model.version import Step
 
 FILES = sorted((Path(__file__).parent / "corpus").glob("*.toml"))

@@ -13,13 +13,13 @@ from workshop import TODAY, Workshop
 
 from conformance.gate.inputs.spec_tables import key_of
 from conformance.gate.inputs.working_tree import Tree
+from conformance.gate.model.judgement import Waiver
 from conformance.gate.model.release import ReleaseError
 from conformance.gate.model.version import Step, Version
 from conformance.gate.rules.wording import is_only_wording
 from conformance.gate.schemas.containment import contains
 from conformance.gate.schemas.json_pointer import join_pointer, line_of, split_pointer
 from conformance.gate.schemas.views import Views, closed
-from conformance.gate.waivers import Waiver
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,8 @@ from misses import MISSES
 from workshop import Workshop
 
 from conformance.gate.inputs.working_tree import Tree
-from conformance.gate.judge import Judgement
 from conformance.gate.model.findings import Finding
+from conformance.gate.model.judgement import Judgement
 from conformance.gate.model.version import Step, Version
 from conformance.gate.rules import RULES
 from conformance.gate.rules.comparison import Comparison

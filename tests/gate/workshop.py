@@ -13,9 +13,9 @@ from functools import cache
 from pathlib import Path
 
 from conformance.gate.inputs.working_tree import Tree
-from conformance.gate.judge import Judgement, judge
+from conformance.gate.judge import judge
+from conformance.gate.model.judgement import Judgement, Waiver
 from conformance.gate.model.release import Release
-from conformance.gate.waivers import Waiver
 
 ROOT = Path(__file__).parents[2]
 ARCHIVE = Path(__file__).with_name("protocol-1.0.zip")

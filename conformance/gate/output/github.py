@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from conformance.gate.judge import Judgement
+from conformance.gate.model.judgement import Judgement
 from conformance.gate.output.items import Item, plain
 from conformance.gate.output.text import lines_about, verdict
 

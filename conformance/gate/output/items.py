@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from conformance.gate.inputs.working_tree import Place, Tree
-from conformance.gate.judge import Judgement
 from conformance.gate.model.findings import Finding
+from conformance.gate.model.judgement import Judgement
 
 
 @dataclass(frozen=True, slots=True)

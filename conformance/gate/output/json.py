@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from conformance.gate.judge import Judgement
+from conformance.gate.model.judgement import Judgement
 from conformance.gate.output.items import Item
 
 

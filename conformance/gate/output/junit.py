@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from xml.etree import ElementTree as ET
 
-from conformance.gate.judge import Judgement
+from conformance.gate.model.judgement import Judgement
 from conformance.gate.output.items import Item
 from conformance.gate.output.text import lines_about
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from conformance.gate.judge import Judgement
+from conformance.gate.model.judgement import Judgement
 from conformance.gate.model.version import Step
 from conformance.gate.output.items import Item, plain
 

@@ -11,16 +11,11 @@ from conformance.gate.inputs.table_columns import PARTS
 from conformance.gate.model.findings import BOTH, NOBODY, RECEIVERS, SENDERS, Finding, Rule, Witness
 from conformance.gate.model.version import Step
 from conformance.gate.rules.comparison import Comparison, Part
-from conformance.gate.rules.schema_diff import (
-    IDENTIFIERS,
-    absolute,
-    differences,
-    differing_places,
-    value_at,
-    without_texts,
-)
+from conformance.gate.rules.schema_diff import IDENTIFIERS, differences, differing_places, without_texts
+from conformance.gate.rules.shared_rules import SHAPE_REWRITTEN
 from conformance.gate.schemas.containment import EXAMPLES, Answer, contains
 from conformance.gate.schemas.json_pointer import split_pointer
+from conformance.gate.schemas.references import absolute, value_at
 from conformance.gate.schemas.views import ALTERNATIVES, Views
 from conformance.protocol.codec import shorten
 
@@ -51,13 +46,6 @@ SHAPE_EXTENDED = Rule(
     Step.MINOR,
     "a message has something new that old peers ignore or never use",
     "Nothing; a new minor version says that it is there.",
-)
-SHAPE_REWRITTEN = Rule(
-    "shape-rewritten",
-    NOBODY,
-    Step.PATCH,
-    "a schema is written differently and means the same",
-    "Nothing; a new patch version says that the file changed.",
 )
 UNSEEN_CHANGED = Rule(
     "unseen-changed",

@@ -8,11 +8,9 @@ from conformance.gate.model.findings import BOTH, RECEIVERS, Finding, Rule
 from conformance.gate.model.spec_table import Row
 from conformance.gate.model.version import Step
 from conformance.gate.rules.comparison import Comparison
-from conformance.gate.rules.members import REMOVED_UNANNOUNCED
-from conformance.gate.rules.messages import PROFILE_MEMBER_MOVED, is_announced
-from conformance.gate.rules.profiles import PROFILE_EXTENDED
-from conformance.gate.rules.reserved_names import is_reserved
+from conformance.gate.rules.reserved_names import is_announced, is_reserved
 from conformance.gate.rules.row_findings import as_text, difference
+from conformance.gate.rules.shared_rules import PROFILE_EXTENDED, PROFILE_MEMBER_MOVED, REMOVED_UNANNOUNCED
 
 ERROR_CODE_DELETED = Rule(
     "error-code-deleted",

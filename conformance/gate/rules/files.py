@@ -9,10 +9,9 @@ from typing import Any
 from conformance.gate.model.findings import BOTH, NOBODY, Finding, Rule
 from conformance.gate.model.version import Step
 from conformance.gate.rules.comparison import Comparison
-from conformance.gate.rules.compatibility import SHAPE_REWRITTEN
-from conformance.gate.rules.members import DEPRECATION_CHANGED, REMOVED_UNANNOUNCED
 from conformance.gate.rules.reserved_names import is_reserved
 from conformance.gate.rules.schema_diff import TEXTS, without_texts
+from conformance.gate.rules.shared_rules import DEPRECATION_CHANGED, REMOVED_UNANNOUNCED, SHAPE_REWRITTEN
 from conformance.gate.rules.wording import has_same_quantities
 from conformance.gate.schemas.json_pointer import join_pointer
 from conformance.gate.schemas.keywords import subschemas

@@ -9,7 +9,8 @@ from conformance.gate.model.release import Release
 from conformance.gate.model.spec_table import Row
 from conformance.gate.model.version import Step
 from conformance.gate.rules.comparison import Comparison
-from conformance.gate.rules.row_findings import TABLE_REWORDED, as_text, difference
+from conformance.gate.rules.row_findings import as_text, difference
+from conformance.gate.rules.shared_rules import TABLE_REWORDED
 
 LIMIT_TIGHTENED = Rule(
     "limit-tightened",

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from conformance.gate.model.findings import BOTH, NOBODY, SENDERS, Finding, Rule
+from conformance.gate.model.findings import BOTH, SENDERS, Finding, Rule
 from conformance.gate.model.version import Step
 from conformance.gate.rules.comparison import Comparison, Part
 from conformance.gate.rules.reserved_names import is_member_reserved
+from conformance.gate.rules.shared_rules import DEPRECATION_CHANGED, REMOVED_UNANNOUNCED
 from conformance.gate.schemas.views import parts_of
 from conformance.protocol.codec import same
 
@@ -26,26 +27,12 @@ MEMBER_RENAMED = Rule(
     "a member has another name",
     "Add the new name beside the old one, and deprecate the old one.",
 )
-REMOVED_UNANNOUNCED = Rule(
-    "removed-unannounced",
-    BOTH,
-    Step.NEVER,
-    "something was removed that was not deprecated before, or whose name was not reserved",
-    "Deprecate it in this version; remove it in a later major one, and reserve its name in the table of chapter 14.",
-)
 DEFAULT_CHANGED = Rule(
     "default-changed",
     BOTH,
     Step.MAJOR,
     "leaving a member out means something else",
     "Keep the default; who wants something else can send the member.",
-)
-DEPRECATION_CHANGED = Rule(
-    "deprecation-changed",
-    NOBODY,
-    Step.MINOR,
-    "a member or a schema is deprecated, or no longer so",
-    "Nothing; a new minor version says so.",
 )
 NAME_CLAIMED = Rule(
     "name-claimed",

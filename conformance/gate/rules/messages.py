@@ -9,8 +9,8 @@ from conformance.gate.model.release import Release
 from conformance.gate.model.spec_table import Row, Table
 from conformance.gate.model.version import Step
 from conformance.gate.rules.comparison import Comparison
-from conformance.gate.rules.members import REMOVED_UNANNOUNCED
-from conformance.gate.rules.reserved_names import is_reserved
+from conformance.gate.rules.reserved_names import is_announced, is_reserved
+from conformance.gate.rules.shared_rules import CHANNELS_RESERVED, PROFILE_MEMBER_MOVED, REMOVED_UNANNOUNCED
 from conformance.gate.rules.table_cells import is_same_channel
 
 ACTION_DELETED = Rule(
@@ -41,26 +41,12 @@ PAYLOAD_SWAPPED = Rule(
     "a message has the payload or the answer that another schema states",
     "Change the schema in a compatible way, or add a message with another name.",
 )
-PROFILE_MEMBER_MOVED = Rule(
-    "profile-member-moved",
-    BOTH,
-    Step.MAJOR,
-    "a message, code or channel belongs to another profile",
-    "Leave it where it is, and add a new one to the other profile.",
-)
 CHANNEL_MOVED = Rule(
     "channel-moved",
     BOTH,
     Step.MAJOR,
     "a message is sent on another channel",
     "Offer it on the new channel under another name, and keep the old one.",
-)
-CHANNELS_RESERVED = Rule(
-    "channels-reserved",
-    BOTH,
-    Step.MAJOR,
-    "a channel or action becomes the server's that was free or another profile's",
-    "Let a new profile reserve the channel; clients of the old version may be using it.",
 )
 ACTION_ADDED = Rule(
     "action-added", NOBODY, Step.MINOR, "a message or action is new", "Nothing; a new minor version says so."
@@ -151,13 +137,6 @@ def _gone(comparison: Comparison, table: str, key: str, row: Row) -> Iterator[Fi
     yield Finding(ACTION_DELETED, pointer, f"{name} was removed", before=" | ".join(row.values()))
     if not is_announced(comparison.old, name) or not is_reserved(comparison.new, "action", name):
         yield Finding(REMOVED_UNANNOUNCED, pointer, f"{name} went without being deprecated and reserved")
-
-
-def is_announced(release: Release, name: str) -> bool:
-    """Tell whether the requirements that name it in a code span were deprecated or withdrawn, all of them."""
-    spans = f"`{name}`", f'`"{name}"`'
-    speaking = [rule for rule in release.requirements.values() if any(span in rule.text for span in spans)]
-    return bool(speaking) and not any(rule.is_active for rule in speaking)
 
 
 def _new(comparison: Comparison, table: str, key: str, row: Row) -> Finding:

@@ -10,10 +10,15 @@ from conformance.gate.model.release import Release
 from conformance.gate.model.spec_table import Row
 from conformance.gate.model.version import Step
 from conformance.gate.rules.comparison import Comparison
-from conformance.gate.rules.members import REMOVED_UNANNOUNCED
-from conformance.gate.rules.messages import CHANNELS_RESERVED, PROFILE_MEMBER_MOVED, is_announced
-from conformance.gate.rules.reserved_names import is_reserved
-from conformance.gate.rules.row_findings import TABLE_REWORDED, as_text, difference
+from conformance.gate.rules.reserved_names import is_announced, is_reserved
+from conformance.gate.rules.row_findings import as_text, difference
+from conformance.gate.rules.shared_rules import (
+    CHANNELS_RESERVED,
+    PROFILE_EXTENDED,
+    PROFILE_MEMBER_MOVED,
+    REMOVED_UNANNOUNCED,
+    TABLE_REWORDED,
+)
 from conformance.gate.rules.table_cells import channels_in, is_same_channel, names_in, says_more_than_names
 
 PROFILE_REMOVED = Rule(
@@ -24,13 +29,6 @@ PROFILE_REMOVED = Rule(
     "Keep its chapter. Remove it in a later major version, and reserve its name.",
 )
 PROFILE_ADDED = Rule("profile-added", NOBODY, Step.MINOR, "a profile is new", "Nothing; a new minor version says so.")
-PROFILE_EXTENDED = Rule(
-    "profile-extended",
-    NOBODY,
-    Step.MINOR,
-    "a profile adds an action that there was not, or a new one an error code",
-    "Nothing; a new minor version says so.",
-)
 RULES = (
     PROFILE_REMOVED,
     PROFILE_ADDED,

@@ -9,8 +9,8 @@ from conformance.gate.model.findings import BOTH, NOBODY, Finding, Rule
 from conformance.gate.model.release import Release, ReleaseError
 from conformance.gate.model.version import Step
 from conformance.gate.rules.comparison import Comparison
-from conformance.gate.rules.schema_diff import reachable
 from conformance.gate.rules.table_cells import names_in
+from conformance.gate.schemas.references import reachable
 from conformance.gate.schemas.views import Views, parts_of
 
 NAME_REUSED = Rule(
@@ -42,6 +42,13 @@ PLACE_UNKNOWN = Rule(
     "Write the schema and the pointer of the object that had the member, such as connect#/properties/client.",
 )
 RULES = (NAME_REUSED, RESERVATION_DROPPED, NAME_RESERVED, PLACE_UNKNOWN)
+
+
+def is_announced(release: Release, name: str) -> bool:
+    """Tell whether the requirements that name it in a code span were deprecated or withdrawn, all of them."""
+    spans = f"`{name}`", f'`"{name}"`'
+    speaking = [rule for rule in release.requirements.values() if any(span in rule.text for span in spans)]
+    return bool(speaking) and not any(rule.is_active for rule in speaking)
 
 
 def is_reserved(release: Release, kind: str, name: str) -> bool:

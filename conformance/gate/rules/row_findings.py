@@ -2,18 +2,10 @@
 
 from __future__ import annotations
 
-from conformance.gate.model.findings import NOBODY, Finding, Rule
+from conformance.gate.model.findings import Finding, Rule
 from conformance.gate.model.spec_table import Row
-from conformance.gate.model.version import Step
+from conformance.gate.rules.shared_rules import TABLE_REWORDED
 from conformance.gate.rules.wording import is_only_wording
-
-TABLE_REWORDED = Rule(
-    "table-reworded",
-    NOBODY,
-    Step.PATCH,
-    "a cell of a table has another wording",
-    "Nothing; a new patch version says so.",
-)
 
 
 def difference(rule: Rule, pointer: str, key: str, old: Row, new: Row) -> Finding:

@@ -13,7 +13,8 @@ from conformance.gate.rules.comparison import Comparison
 from conformance.gate.rules.error_codes import FATALITY_FLIPPED, judge_error_code
 from conformance.gate.rules.limits import judge_limit
 from conformance.gate.rules.profiles import judge_profile
-from conformance.gate.rules.row_findings import TABLE_REWORDED, as_text, difference
+from conformance.gate.rules.row_findings import as_text, difference
+from conformance.gate.rules.shared_rules import TABLE_REWORDED
 
 HEADER_CHANGED = Rule(
     "header-changed",

@@ -1,0 +1,52 @@
+"""Where references between schemas lead."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from conformance.gate.model.release import Release
+from conformance.gate.schemas.json_pointer import split_pointer
+from conformance.protocol.schemas import SUFFIX
+
+
+def reachable(release: Release, reference: str) -> list[str]:
+    """Return the schema of that name and all that it refers to, as names with pointers."""
+    found: list[str] = []
+    waiting = [reference if "#" in reference else f"{reference}#"]
+    while waiting:
+        current = waiting.pop()
+        if current in found:
+            continue
+        found.append(current)
+        name, _, pointer = current.partition("#")
+        waiting += [
+            absolute(name, target)
+            for target in _references(value_at(release.schemas.get(name), split_pointer(pointer)))
+        ]
+    return found
+
+
+def value_at(schema: Any, tokens: list[str]) -> Any:
+    """Return what is at a place in a schema, None when nothing is."""
+    for token in tokens:
+        schema = schema.get(token) if isinstance(schema, dict) else None
+    return schema
+
+
+def _references(schema: Any) -> Iterator[str]:
+    if isinstance(schema, list):
+        for each in schema:
+            yield from _references(each)
+    elif isinstance(schema, dict):
+        for name, value in schema.items():
+            if name == "$ref" and isinstance(value, str):
+                yield value
+            elif name != "$defs":
+                yield from _references(value)
+
+
+def absolute(name: str, target: str) -> str:
+    """Return the schema that a reference in another one leads to, as a name with a pointer."""
+    file, _, pointer = target.partition("#")
+    return f"{file.rpartition('/')[2].removesuffix(SUFFIX) or name}#{pointer}"
