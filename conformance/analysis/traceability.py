@@ -13,6 +13,7 @@ from typing import Any
 
 from conformance.cases.catalogue import all_cases
 from conformance.core.roles import Role
+from conformance.core.verdicts import Verdict
 from conformance.harness.case import Case
 from conformance.protocol import schemas
 from conformance.protocol.files import read_json
@@ -21,7 +22,6 @@ from conformance.protocol.vectors import load as load_vectors
 
 FORMAT = "ipc-conformance-ledger/1"
 MUTANTS_FORMAT = "ipc-conformance-mutants/1"
-WORST = ("error", "fail", "warn", "pass")
 NOT_EXECUTED = "not executed"
 
 
@@ -142,11 +142,12 @@ def build(role: Role, results: Mapping[str, Any], mutants: Sequence[Mapping[str,
 
 def _worst(results: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     """Return the worst verdict of the executed cases, by requirement."""
-    found = dict[str, str]()
+    found = dict[str, Verdict]()
     for each in results:
-        for rule in each["requirements"] if each["verdict"] in WORST else ():
-            found[rule] = min(found.get(rule, WORST[-1]), each["verdict"], key=WORST.index)
-    return found
+        verdict = Verdict(each["verdict"])
+        for rule in each["requirements"] if verdict.is_executed else ():
+            found[rule] = max(found.get(rule, Verdict.PASS), verdict, key=lambda either: either.severity)
+    return {rule: str(verdict) for rule, verdict in found.items()}
 
 
 def _reason(rule: Requirement, mutants: Sequence[Mapping[str, Any]]) -> str:

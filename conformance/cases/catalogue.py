@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from functools import cache
 from importlib import import_module
@@ -10,6 +9,7 @@ from pkgutil import walk_packages
 
 from conformance.cases import client, server
 from conformance.core.roles import Role
+from conformance.core.settings import Selection
 from conformance.harness.case import Case, registered
 from conformance.specification import drafts
 
@@ -27,23 +27,21 @@ def all_cases() -> dict[str, Case]:
     return registered()
 
 
-def select(
-    globs: Sequence[str] = (), *, role: Role = "server", level: str | None = None, profiles: Sequence[str] = ()
-) -> list[Case]:
+def select(selection: Selection | None = None, *, role: Role = "server") -> list[Case]:
     """Return the chosen cases, the long ones first.
 
     Args:
-        globs: patterns for ids, with ``*`` and ``?``; none means all.
+        selection: which cases; None chooses all.
         role: what is under test.
-        level: ``"must"`` or ``"should"`` to choose by what a failure means.
-        profiles: only the cases of these profiles, where ``"core"`` stands for those of no profile; none means all.
     """
-    chosen = [
-        each
-        for each in all_cases().values()
-        if each.role == role
-        and (not globs or any(fnmatchcase(each.id, glob) for glob in globs))
-        and level in (None, each.level)
-        and (not profiles or (each.profile or "core") in profiles)
-    ]
+    wanted = selection or Selection()
+    chosen = [each for each in all_cases().values() if each.role == role and _is_wanted(each, wanted)]
     return sorted(chosen, key=lambda each: -each.seconds)
+
+
+def _is_wanted(case: Case, selection: Selection) -> bool:
+    return (
+        (not selection.globs or any(fnmatchcase(case.id, glob) for glob in selection.globs))
+        and selection.level in (None, case.level)
+        and (not selection.profiles or (case.profile or "core") in selection.profiles)
+    )

@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import click
 
 from conformance.cases.catalogue import select
-from conformance.cli.options import overlay_options
+from conformance.cli.options import overlay_options, table_options
+from conformance.core.options import from_options
 from conformance.core.roles import Role
+from conformance.core.settings import Selection
 from conformance.protocol.requirements import section_link
 
 
 @click.command("list")
-@click.option("--case", "globs", metavar="GLOB", multiple=True, help="Only cases whose id matches; repeatable.")
-@click.option(
-    "--profile", "profiles", metavar="NAME", multiple=True, help="Only this profile's cases; core for the rest."
-)
-@click.option("--level", type=click.Choice(["must", "should"]), help="Only cases of this level.")
+@table_options(Selection)
 @overlay_options
 @click.option("--role", type=click.Choice(["server", "client"]), default="server", help="Whose cases.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with the sentences of the requirements.")
-def list_cases(
-    globs: tuple[str, ...], profiles: tuple[str, ...], level: str | None, role: Role, *, as_json: bool
-) -> None:
+def list_cases(*, role: Role, as_json: bool, **values: Any) -> None:
     """List the cases: id, level, requirements, what each shows."""
-    chosen = sorted(select(globs, role=role, level=level, profiles=profiles), key=lambda each: each.id)
+    chosen = sorted(select(from_options(Selection, values), role=role), key=lambda each: each.id)
     if as_json:
         entries = [
             {

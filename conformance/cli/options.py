@@ -1,4 +1,4 @@
-"""The options with which a run tries a draft, or a released version, of the protocol."""
+"""The options of a run as click options, and those with which it tries a draft or a released version."""
 
 from __future__ import annotations
 
@@ -9,11 +9,67 @@ from typing import Any
 import click
 
 from conformance.cases.catalogue import all_cases
+from conformance.core.options import Option, options_of
 from conformance.specification import drafts
 from conformance.specification.drafts import OverlayError
 
+FILE = click.Path(dir_okay=False, path_type=Path)
 
-def overlay_options(command: Callable[..., Any]) -> Callable[..., Any]:
+Command = Callable[..., Any]
+
+
+class ParsedType(click.ParamType[Any]):
+    """A value that an option's own function makes of the text."""
+
+    def __init__(self, stated: Option) -> None:
+        self.name = stated.name
+        self._stated = stated
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the value, or fail with what is wrong with the text."""
+        try:
+            return self._stated.checked(value) if isinstance(value, str) else value
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+def table_options(*tables: type[Any]) -> Callable[[Command], Command]:
+    """Return a decorator that adds the options of dataclasses to a command; each sets the field's own parameter."""
+
+    def decorate(command: Command) -> Command:
+        for table in reversed(tables):
+            for field, stated in reversed(options_of(table).items()):
+                command = stated_option(stated, field)(command)
+        return command
+
+    return decorate
+
+
+def stated_option(stated: Option, parameter: str) -> Callable[[Command], Command]:
+    """Return a decorator that adds one option to a command."""
+    if stated.is_flag:
+        return click.option(stated.name, parameter, is_flag=True, help=stated.help)
+    details: dict[str, Any] = {"help": stated.help, "metavar": stated.metavar, "multiple": stated.is_repeatable}
+    if stated.bare is not None:
+        details |= {"is_flag": False, "flag_value": stated.bare}
+    if not stated.is_drawn:
+        details |= {"default": stated.default, "show_default": bool(stated.default)}
+    return click.option(stated.name, parameter, type=_click_type(stated), **details)
+
+
+def _click_type(stated: Option) -> Any:
+    if stated.choices:
+        return click.Choice(stated.choices)
+    if stated.parse is Path:
+        return FILE
+    is_bounded = (stated.minimum, stated.maximum) != (None, None)
+    if is_bounded and stated.parse in (int, float):
+        numbers: Any = click.IntRange if stated.parse is int else click.FloatRange
+        return numbers(stated.minimum, stated.maximum)
+    return stated.parse if stated.parse in (int, float, str) else ParsedType(stated)
+
+
+def overlay_options(command: Command) -> Command:
     """Add ``--draft`` and ``--release`` to a command."""
     folder, file = click.Path(exists=True, file_okay=False), click.Path(exists=True, dir_okay=False)
     options = (

@@ -12,7 +12,7 @@ import click
 
 from conformance.cases.catalogue import all_cases
 from conformance.core.trace import Entry, Trace
-from conformance.core.verdicts import ExitCode, TargetError, Verdict
+from conformance.core.verdicts import ExitCode, TargetError
 from conformance.proxy.relay import Relay
 from conformance.reports.failure import describe
 from conformance.runner.case_runner import run_case
@@ -99,7 +99,7 @@ def _play(case_id: str) -> NoReturn:
         sys.exit(INTERRUPTED)
     result.reproduce = f"ipc-conformance serve --case {case.id}"
     click.echo("\n".join(describe(result, whole_trace=True)))
-    sys.exit(ExitCode.NOT_CONFORMANT if result.verdict in (Verdict.FAIL, Verdict.ERROR) else ExitCode.CONFORMANT)
+    sys.exit(ExitCode.CONFORMANT if result.verdict.is_good else ExitCode.NOT_CONFORMANT)
 
 
 def _start(stack: contextlib.ExitStack, command: str | None) -> tuple[str, int]:

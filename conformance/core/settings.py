@@ -1,9 +1,11 @@
-"""How cases are run: what a person can choose about it, apart from the target and the selection."""
+"""What a person chooses about a run, apart from the target: which cases, and how they are run."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal, Self, get_args
+
+from conformance.core.options import option
 
 DEFAULT_EXAMPLES = 25
 SOAK_SECONDS = 90.0
@@ -37,6 +39,24 @@ class ChopMode:
 
 
 @dataclass(frozen=True)
+class Selection:
+    """Which cases are run; what is not set leaves none out."""
+
+    globs: tuple[str, ...] = option(
+        "--case", "Only cases whose id matches; repeatable.", metavar="GLOB", is_repeatable=True
+    )
+    profiles: tuple[str, ...] = option(
+        "--profile", "Only this profile's cases; core for the rest; repeatable.", metavar="NAME", is_repeatable=True
+    )
+    level: str | None = option("--level", "Only cases of this level.", choices=("must", "should"))
+
+    @property
+    def is_filtered(self) -> bool:
+        """Whether some of the cases are left out."""
+        return bool(self.globs or self.profiles or self.level)
+
+
+@dataclass(frozen=True)
 class Settings:
     """How cases are run.
 
@@ -49,19 +69,45 @@ class Settings:
         traces: keep the wire trace of a case that passes, too.
     """
 
-    seed: int = 0
-    time_scale: float = 1.0
-    soak_seconds: float = 0.0
-    examples: int = DEFAULT_EXAMPLES
-    chop: ChopMode = field(default_factory=ChopMode)
-    traces: bool = False
-
-    def as_options(self) -> list[str]:
-        """Return the options of ``ipc-conformance run`` that say the same, traces aside."""
-        usual = Settings()
-        options = ["--seed", str(self.seed)]
-        options += ["--time-scale", f"{self.time_scale:g}"] if self.time_scale != usual.time_scale else []
-        options += ["--soak", f"{self.soak_seconds:g}"] if self.soak_seconds else []
-        options += ["--examples", str(self.examples)] if self.examples != usual.examples else []
-        options += ["--chop", str(self.chop)] if self.chop != usual.chop else []
-        return options
+    seed: int = option(
+        "--seed",
+        "Seed of the cases that use chance; each run prints its own at the end.",
+        parse=int,
+        metavar="N",
+        default=0,
+        is_drawn=True,
+    )
+    time_scale: float = option(
+        "--time-scale",
+        "Factor on every deadline.",
+        parse=float,
+        metavar="FACTOR",
+        default=1.0,
+        minimum=0.01,
+        maximum=1000,
+    )
+    soak_seconds: float = option(
+        "--soak",
+        f"Let cases that watch time take so long; {SOAK_SECONDS:g} seconds if not said.",
+        parse=float,
+        metavar="[SECONDS]",
+        default=0.0,
+        bare=SOAK_SECONDS,
+        minimum=0,
+    )
+    examples: int = option(
+        "--examples",
+        "How many examples each property is tried with.",
+        parse=int,
+        metavar="N",
+        default=DEFAULT_EXAMPLES,
+        minimum=1,
+    )
+    chop: ChopMode = option(
+        "--chop",
+        "Divide what the kit writes: whole, octets, header, random:SEED, or coalesce, which merges.",
+        parse=ChopMode.parse,
+        metavar="MODE",
+        default=ChopMode(),
+    )
+    traces: bool = option("--trace", "Print the wire trace of every case.", parse=bool, default=False, is_rerun=False)

@@ -3,21 +3,7 @@
 from __future__ import annotations
 
 from enum import IntEnum, StrEnum
-
-
-class Verdict(StrEnum):
-    """The outcome of one case."""
-
-    PASS = "pass"  # noqa: S105 - a verdict, no password
-    """The target did what the requirements ask."""
-    FAIL = "fail"
-    """The target broke a MUST."""
-    WARN = "warn"
-    """The target went against a SHOULD."""
-    UNSUPPORTED = "unsupported"
-    """The case needs something optional that the target or the way it is reached does not offer."""
-    ERROR = "error"
-    """The kit itself failed; says nothing about the target."""
+from typing import Self
 
 
 class ExitCode(IntEnum):
@@ -29,6 +15,55 @@ class ExitCode(IntEnum):
     UNREACHABLE = 3
     NOTHING_RAN = 4
     KIT_ERROR = 5
+
+
+class Verdict(StrEnum):
+    """The outcome of one case.
+
+    Attributes:
+        severity: the greater, the worse; 0 when the case was not executed.
+        style: how a terminal shows it, in rich's words.
+        exit_status: what a run ends with when nobody expected this outcome.
+    """
+
+    severity: int
+    style: str
+    exit_status: ExitCode
+
+    PASS = "pass", 1, "green", ExitCode.CONFORMANT
+    """The target did what the requirements ask."""
+    FAIL = "fail", 3, "bold red", ExitCode.NOT_CONFORMANT
+    """The target broke a MUST."""
+    WARN = "warn", 2, "yellow", ExitCode.CONFORMANT
+    """The target went against a SHOULD."""
+    UNSUPPORTED = "unsupported", 0, "cyan", ExitCode.CONFORMANT
+    """The case needs something optional that the target or the way it is reached does not offer."""
+    ERROR = "error", 4, "bold magenta", ExitCode.KIT_ERROR
+    """The kit itself failed; says nothing about the target."""
+
+    def __new__(
+        cls, text: str, severity: int = 0, style: str = "", exit_status: ExitCode = ExitCode.CONFORMANT
+    ) -> Self:
+        """Make a verdict of its text and attributes; look one up by its text alone."""
+        verdict = str.__new__(cls, text)
+        verdict._value_ = text
+        verdict.severity, verdict.style, verdict.exit_status = severity, style, exit_status
+        return verdict
+
+    @property
+    def is_executed(self) -> bool:
+        """Whether the case was tried."""
+        return self.severity > 0
+
+    @property
+    def is_good(self) -> bool:
+        """Whether a conformant target may have it."""
+        return self.exit_status is ExitCode.CONFORMANT
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether it says nothing against the target, not even about a SHOULD."""
+        return self.severity <= Verdict.PASS.severity
 
 
 SERVER_ENDED = "the server process ended during the case"

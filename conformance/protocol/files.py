@@ -16,7 +16,7 @@ def read_toml(path: Path, schema: str, kind: str) -> dict[str, Any]:
 
     Args:
         path: the file.
-        schema: the name of its schema, as :func:`conformance.schemas.problem` takes it.
+        schema: the name of its schema, as :func:`conformance.protocol.schemas.problem` takes it.
         kind: what the file is, for the error.
 
     Raises:

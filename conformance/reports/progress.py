@@ -9,12 +9,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from conformance.core.verdicts import Verdict
+from conformance.reports.reporter import Reporter
 from conformance.results.case_result import CaseResult
 
 PLAIN_EVERY = 100
 
 
-class RunProgress:
+class RunProgress(Reporter):
     """Shows how far a run is; use it as a context manager.
 
     Args:
@@ -48,14 +49,14 @@ class RunProgress:
     ) -> None:
         self._bar.stop()
 
-    def running(self, case: str) -> None:
+    def started(self, case: str) -> None:
         """Show which case has just begun."""
         self._bar.update(self._task, description=case)
 
     def finished(self, result: CaseResult) -> None:
         """Count a finished case."""
         self._done += 1
-        self._bad += result.verdict not in (Verdict.PASS, Verdict.UNSUPPORTED)
+        self._bad += not result.verdict.is_clean
         self._bar.update(self._task, advance=1, bad=self._bad)
         if not result.expected or result.verdict is Verdict.WARN:
             self._console.print(f"{result.verdict} {result.case}", markup=False, highlight=False)

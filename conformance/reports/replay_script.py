@@ -30,7 +30,7 @@ def as_script(trace: Sequence[dict[str, Any]]) -> list[str]:
     """Return the lines of a script that does what the trace says the kit did, and prints what comes.
 
     Args:
-        trace: entries as :meth:`conformance.trace.Trace.as_json` gives them.
+        trace: entries as :meth:`conformance.core.trace.Trace.as_json` gives them.
 
     Returns:
         no lines when the trace does not have every octet that was sent.

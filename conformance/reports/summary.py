@@ -9,12 +9,29 @@ from rich.table import Table
 
 from conformance.core.verdicts import Verdict
 from conformance.reports.failure import describe
+from conformance.reports.reporter import Reporter
 from conformance.results.case_result import CaseResult
 from conformance.results.run import Run, count
 
 EXPLAINED = 25
 """After so many explanations one broken rule is likely to be behind them all, and a list is easier to read."""
-STYLES = {"pass": "green", "fail": "bold red", "warn": "yellow", "unsupported": "cyan", "error": "bold magenta"}
+
+
+class Summary(Reporter):
+    """Prints what a person needs after a run.
+
+    Args:
+        console: where to.
+        traces: print the wire trace of every case, not only of those that went wrong.
+    """
+
+    def __init__(self, console: Console, *, traces: bool = False) -> None:
+        self._console = console
+        self._traces = traces
+
+    def done(self, run: Run) -> None:
+        """Print it."""
+        print_report(self._console, run, traces=self._traces)
 
 
 def print_report(console: Console, run: Run, *, traces: bool = False) -> None:
@@ -30,7 +47,7 @@ def print_report(console: Console, run: Run, *, traces: bool = False) -> None:
         head, *rest = describe(result, whole_trace=traces)
         if number >= EXPLAINED and not traces:
             head, rest = f"{head}: {result.message.partition(chr(10))[0]}", []
-        console.print(head, style=STYLES[result.verdict], markup=False, highlight=False, soft_wrap=True)
+        console.print(head, style=result.verdict.style, markup=False, highlight=False, soft_wrap=True)
         console.print("\n".join([*rest, ""]) if rest else "", markup=False, highlight=False, soft_wrap=True, end="")
     if len(shown) > EXPLAINED and not traces:
         console.print(f"Only the first {EXPLAINED} are explained; --case ID explains any, --json FILE has them all.\n")
@@ -55,7 +72,7 @@ def _table(results: list[CaseResult]) -> Table:
 
 
 def _cells(results: list[CaseResult]) -> list[str]:
-    return [f"[{STYLES[name]}]{number}[/]" if number else "-" for name, number in count(results).items()]
+    return [f"[{Verdict(name).style}]{number}[/]" if number else "-" for name, number in count(results).items()]
 
 
 def _closing_lines(run: Run) -> list[str]:
@@ -67,7 +84,7 @@ def _closing_lines(run: Run) -> list[str]:
     if any("no handler on conformance." in reason for reason in missing):
         lines.append("docs/responder.md has the responder to paste into a server, in Python and in Node.js.")
     unforeseen = sum(not result.expected for result in run.results)
-    foreseen = sum(result.expected and result.verdict in (Verdict.FAIL, Verdict.ERROR) for result in run.results)
+    foreseen = sum(result.expected and not result.verdict.is_good for result in run.results)
     if run.is_conformant:
         warnings = count(run.results)["warn"]
         verdict = "conformant" + (f", with {warnings} warnings" if warnings else "")

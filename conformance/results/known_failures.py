@@ -16,8 +16,6 @@ from conformance.core.verdicts import Verdict
 from conformance.protocol.files import read_toml
 from conformance.results.case_result import CaseResult
 
-GOOD = (Verdict.PASS, Verdict.WARN, Verdict.UNSUPPORTED)
-
 
 @dataclass(frozen=True)
 class Known:
@@ -65,7 +63,7 @@ class Baseline:
         """Set ``result.expected``, and ``result.foreseen`` when a known case went differently."""
         known = self.entries.get(result.case)
         if known is None:
-            result.expected = result.verdict in GOOD
+            result.expected = result.verdict.is_good
             return
         result.expected = known.foresees(result)
         if not result.expected:
@@ -80,7 +78,7 @@ def write_baseline(path: Path, results: Iterable[CaseResult], old: Baseline) -> 
     """
     groups = defaultdict[Known, list[str]](list)
     for result in results:
-        if result.verdict in GOOD:
+        if result.verdict.is_good:
             continue
         known = old.entries.get(result.case)
         reason = known.reason if known and known.verdict == result.verdict else ""

@@ -47,20 +47,20 @@ class Run:
     @property
     def executed(self) -> int:
         """How many cases were really tried."""
-        return sum(result.verdict is not Verdict.UNSUPPORTED for result in self.results)
+        return sum(result.verdict.is_executed for result in self.results)
 
     @property
     def is_conformant(self) -> bool:
         """Whether cases ran and no MUST was broken; known failures do count."""
-        bad = any(result.verdict in (Verdict.FAIL, Verdict.ERROR) for result in self.results)
+        bad = any(not result.verdict.is_good for result in self.results)
         return self.executed > 0 and not bad and not self.unreachable and not self.kit_errors
 
     def exit_code(self) -> ExitCode:
         """Return what the command exits with; the first that applies."""
         if self.unreachable:
             return ExitCode.UNREACHABLE
-        unexpected = {result.verdict for result in self.results if not result.expected}
-        if self.kit_errors or Verdict.ERROR in unexpected:
+        unexpected = [result.verdict.exit_status for result in self.results if not result.expected]
+        if self.kit_errors or ExitCode.KIT_ERROR in unexpected:
             return ExitCode.KIT_ERROR
         if not self.executed:
             return ExitCode.NOTHING_RAN

@@ -7,6 +7,7 @@ import time
 import traceback
 import zlib
 
+from conformance.core.options import as_arguments
 from conformance.core.verdicts import SERVER_ENDED, BrokenFrame, TargetError, Unsupported, Verdict, Violation
 from conformance.harness.case import Case
 from conformance.harness.client_context import ClientContext
@@ -76,7 +77,8 @@ def _judge(case: Case, context: CaseContext, result: CaseResult) -> None:
 
 def _reproduce(case: Case, target: Target) -> str:
     """Return the command that runs just this case again, in the same way."""
-    options = shlex.join(target.settings.as_options())
+    words = [word for pair in as_arguments(target.settings, is_rerun=True) for word in pair if word is not None]
+    options = shlex.join(words)
     return f"ipc-conformance run {target.options.reproduce} --case '{case.id}' {options}"
 
 
@@ -95,7 +97,7 @@ def _look_after(target: Target, result: CaseResult) -> None:
     """Replace a server process that this case killed or hung, and let the verdict say so."""
     if not isinstance(target, ServerTarget):
         return  # a client's process has ended with its case
-    loss = target.recover(is_suspect=result.verdict not in (Verdict.PASS, Verdict.UNSUPPORTED))
+    loss = target.recover(is_suspect=not result.verdict.is_clean)
     if loss and loss.has_ended:
         result.verdict, result.message, result.received = Verdict.FAIL, SERVER_ENDED, loss.text
     elif loss:

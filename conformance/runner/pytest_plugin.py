@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import random
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,108 +23,119 @@ from typing import Any
 import pytest
 
 from conformance.cases.catalogue import all_cases, select
-from conformance.core.roles import Role
-from conformance.core.settings import DEFAULT_EXAMPLES, SOAK_SECONDS, ChopMode, Settings
+from conformance.core.options import Option, from_options, options_of
+from conformance.core.settings import Selection, Settings
 from conformance.core.verdicts import TargetError, Verdict
 from conformance.harness.case import Case
 from conformance.reports.failure import describe
 from conformance.results.case_result import CaseResult
-from conformance.results.known_failures import GOOD, Baseline
+from conformance.results.known_failures import Baseline
 from conformance.runner.case_runner import run_case
 from conformance.targets.base import Target
 from conformance.targets.client import ClientTarget
-from conformance.targets.config import TargetConfig
+from conformance.targets.config import TARGET_FILE, TargetConfig
 from conformance.targets.server import ServerTarget
 
 RESULT = "ipc_result"
 TARGET = "ipc_target"
 UNREACHABLE = "the target cannot be tested: "
+TARGET_CONFIG = pytest.StashKey[TargetConfig | ValueError]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options, each the twin of one of ``ipc-conformance run``."""
     group = parser.getgroup("ipc-conformance", "IPC Framework conformance")
-    group.addoption("--ipc-server", metavar="HOST:PORT", help="a running server to test")
-    group.addoption("--ipc-server-cmd", metavar="CMD", help="a command that starts the server; {port} is replaced")
-    group.addoption("--ipc-client-cmd", metavar="CMD", help="a command that starts a driver: test its client")
-    group.addoption("--ipc-target", metavar="FILE", type=Path, help="a target file (TOML)")
-    group.addoption("--ipc-token-file", metavar="FILE", type=Path, help="a file with the token that the server demands")
-    group.addoption("--ipc-tls-ca", metavar="FILE", type=Path, help="connect with TLS and trust this PEM file")
-    group.addoption("--ipc-case", metavar="GLOB", action="append", default=[], help="only these cases; repeatable")
-    group.addoption("--ipc-level", choices=("must", "should"), help="only cases of this level")
-    group.addoption("--ipc-profile", metavar="NAME", action="append", default=[], help="only this profile; repeatable")
-    group.addoption("--ipc-time-scale", type=float, default=1.0, metavar="FACTOR", help="factor on every deadline")
-    group.addoption("--ipc-seed", type=int, default=None, help="seed of cases that use chance")
-    group.addoption("--ipc-examples", type=int, default=DEFAULT_EXAMPLES, metavar="N", help="examples of each property")
-    group.addoption("--ipc-chop", type=ChopMode.parse, default=ChopMode(), metavar="MODE", help="how writes are cut")
-    group.addoption(
-        "--ipc-soak",
-        type=float,
-        nargs="?",
-        default=0.0,
-        const=SOAK_SECONDS,
-        metavar="SECONDS",
-        help="let cases that watch time take so long",
-    )
-    group.addoption("--ipc-trace", action="store_true", help="keep the wire traces of cases that pass, too")
-    group.addoption("--ipc-known-failures", metavar="FILE", type=Path, help="a baseline file (TOML)")
+    for table in (TargetConfig, Selection, Settings):
+        for field, stated in options_of(table).items():
+            _add_twin(group, field, stated)
+    _add_twin(group, "target", TARGET_FILE)
+    group.addoption("--ipc-target-json", metavar="JSON", help="The target as ipc-conformance run passes it on.")
+    group.addoption("--ipc-known-failures", metavar="FILE", type=Path, help="Expected failures (TOML).")
+
+
+def _add_twin(group: pytest.OptionGroup, field: str, stated: Option) -> None:
+    """Add the twin of an option; its value is None when it was not given."""
+    details: dict[str, Any] = {"dest": _dest(field), "default": None, "help": stated.help.replace("%", "%%")}
+    if stated.is_flag:
+        details["action"] = "store_true"
+    else:
+        details |= {"type": _argument_type(stated), "metavar": stated.metavar}
+    if stated.is_repeatable:
+        details["action"] = "append"
+    if stated.bare is not None:
+        details |= {"nargs": "?", "const": stated.bare}
+    group.addoption(stated.name.replace("--", "--ipc-", 1), **details)
+
+
+def _argument_type(stated: Option) -> Callable[[str], Any]:
+    def checked(text: str) -> Any:
+        try:
+            return stated.checked(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return checked
+
+
+def _dest(field: str) -> str:
+    return f"ipc_option_{field}"
+
+
+def _values(config: pytest.Config, table: type[Any]) -> dict[str, Any]:
+    """Return the values of the twins of a table's options, by field."""
+    found = {field: config.getoption(_dest(field)) for field in options_of(table)}
+    return {field: tuple(value) if isinstance(value, list) else value for field, value in found.items()}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Make one test of every chosen case."""
     if "ipc_case" not in metafunc.fixturenames:
         return
-    option = metafunc.config.option
-    role = _role(option)
-    chosen = select(option.ipc_case, role=role, level=option.ipc_level, profiles=option.ipc_profile)
+    selection = from_options(Selection, _values(metafunc.config, Selection))
+    target = _target_config(metafunc.config)
+    chosen = select(selection, role=target.role if isinstance(target, TargetConfig) else "server")
     metafunc.parametrize("ipc_case", chosen, ids=[each.id for each in chosen])
 
 
-def _role(option: argparse.Namespace) -> Role:
-    """Return what is under test, as far as the options tell; a target file that cannot be read is reported later."""
-    if option.ipc_target:
-        with contextlib.suppress(ValueError):
-            return TargetConfig.from_file(option.ipc_target).role
-    return "client" if option.ipc_client_cmd else "server"
+def _target_config(config: pytest.Config) -> TargetConfig | ValueError:
+    """Return what the options say about the target, or what is wrong with them; a target file is read once."""
+    if TARGET_CONFIG not in config.stash:
+        try:
+            config.stash[TARGET_CONFIG] = _read_target_config(config)
+        except ValueError as error:
+            config.stash[TARGET_CONFIG] = error
+    return config.stash[TARGET_CONFIG]
+
+
+def _read_target_config(config: pytest.Config) -> TargetConfig:
+    passed_on = config.getoption("--ipc-target-json")
+    if passed_on:
+        return TargetConfig.from_json(json.loads(passed_on))
+    return TargetConfig.chosen(_values(config, TargetConfig), config.getoption(_dest("target")))
 
 
 @pytest.fixture(scope="session")
 def ipc_target_options(pytestconfig: pytest.Config) -> TargetConfig:
     """Say how the server is reached; override it to say so in code."""
-    option = pytestconfig.option
-    try:
-        if option.ipc_target:
-            chosen = TargetConfig.from_file(option.ipc_target)
-        else:
-            chosen = TargetConfig(server=option.ipc_server, command=option.ipc_server_cmd, client=option.ipc_client_cmd)
-        chosen = chosen.with_access(option.ipc_token_file, option.ipc_tls_ca)
-    except ValueError as error:
+    found = _target_config(pytestconfig)
+    if isinstance(found, ValueError):
         options = "--ipc-server, --ipc-server-cmd, --ipc-client-cmd, --ipc-target"
-        raise pytest.UsageError(f"{error}; see {options}") from None
-    return replace(chosen, profiles=(*chosen.profiles, *(each for each in option.ipc_profile if each != "core")))
+        raise pytest.UsageError(f"{found}; see {options}")
+    selected = _values(pytestconfig, Selection)["profiles"] or ()
+    return replace(found, profiles=(*found.profiles, *(each for each in selected if each != "core")))
 
 
 @pytest.fixture(scope="session")
 def ipc_target(ipc_target_options: TargetConfig, pytestconfig: pytest.Config) -> Iterator[Target]:
     """Start or reach what is under test; end it when the session does."""
     _allow_open_files()
+    settings = from_options(Settings, _values(pytestconfig, Settings))
     try:
         kind = ClientTarget if ipc_target_options.client else ServerTarget
-        with kind(ipc_target_options, _settings(pytestconfig.option)) as target:
+        with kind(ipc_target_options, settings) as target:
             yield target
     except TargetError as error:
         pytest.fail(f"{UNREACHABLE}{error}", pytrace=False)
-
-
-def _settings(option: argparse.Namespace) -> Settings:
-    return Settings(
-        seed=random.getrandbits(32) if option.ipc_seed is None else option.ipc_seed,
-        time_scale=option.ipc_time_scale,
-        soak_seconds=option.ipc_soak,
-        examples=option.ipc_examples,
-        chop=option.ipc_chop,
-        traces=option.ipc_trace,
-    )
 
 
 def _allow_open_files() -> None:
@@ -155,18 +166,18 @@ class Judge:
             pytest.fail("\n".join(describe(result)), pytrace=False)
         if result.verdict is Verdict.UNSUPPORTED:
             pytest.skip(result.message)
-        if result.verdict not in GOOD:
+        if not result.verdict.is_good:
             pytest.xfail(result.message)
 
 
 @pytest.fixture(scope="session")
 def ipc_judge(pytestconfig: pytest.Config) -> Judge:
     """Know the run's known failures."""
-    option = pytestconfig.option
+    file = pytestconfig.getoption("--ipc-known-failures")
     baseline = Baseline({})
-    if option.ipc_known_failures:
+    if file:
         try:
-            baseline = Baseline.read(option.ipc_known_failures, all_cases())
+            baseline = Baseline.read(file, all_cases())
         except ValueError as error:
             raise pytest.UsageError(str(error)) from None
     return Judge(baseline)

@@ -12,29 +12,29 @@ from typing import Any
 
 import pytest
 
-from conformance.reports.progress import RunProgress
+from conformance.reports.reporter import Reporter
 from conformance.results.run import Run
 from conformance.runner import suite
 from conformance.runner.pytest_plugin import UNREACHABLE, result_of
 
 IDLE_PLUGINS = (
     *("cacheprovider", "terminalreporter", "logging", "warnings", "unraisableexception", "threadexception"),
-    *("faulthandler", "doctest", "stepwise", "pastebin", "setuponly", "setupplan"),
+    *("faulthandler", "doctest", "stepwise", "pastebin", "setuponly", "setupplan", "junitxml"),
 )
 """Plugins of pytest that have nothing to do here, and would still be asked around each of many short cases."""
 
 
 class Collector:
-    """A pytest plugin of the controlling process: fills a :class:`Run` and shows progress.
+    """A pytest plugin of the controlling process: fills a :class:`Run` and tells reporters.
 
     Args:
         run: what to fill.
-        progress: what to show it on.
+        reporters: are told of each case that begins or ends.
     """
 
-    def __init__(self, run: Run, progress: RunProgress) -> None:
+    def __init__(self, run: Run, reporters: Sequence[Reporter]) -> None:
         self._run = run
-        self._progress = progress
+        self._reporters = reporters
         self._workers: dict[Any, int] = {}
 
     @pytest.hookimpl(optionalhook=True)
@@ -50,8 +50,9 @@ class Collector:
                     worker.send_steal([index])  # one by one: a worker that lacks one of several gives none back
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
-        """Show the case that begins."""
-        self._progress.running(nodeid.partition("[")[2].rstrip("]"))
+        """Tell the reporters of the case that begins."""
+        for reporter in self._reporters:
+            reporter.started(nodeid.partition("[")[2].rstrip("]"))
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take in one report of a test phase."""
@@ -60,7 +61,8 @@ class Collector:
             result, target = carried
             self._run.results.append(result)
             self._run.target_name, self._run.profiles = target["name"], tuple(target["profiles"])
-            self._progress.finished(result)
+            for reporter in self._reporters:
+                reporter.finished(result)
         elif report.failed:
             self._take_failure(str(report.longrepr))
 
@@ -83,16 +85,14 @@ class Collector:
 
 @dataclass(frozen=True)
 class PytestPlan:
-    """How pytest is to run: the suite's options in the plugin's spelling, the workers, a JUnit file."""
+    """How pytest is to run: the suite's options in the plugin's spelling, and the number of workers."""
 
     options: Sequence[str]
     workers: int
-    junit: Path | None = None
 
     def arguments(self, scratch: str) -> list[str]:
         """Return pytest's arguments; nothing of the caller's own pytest configuration gets in."""
         parallel = ["-n", str(self.workers), "--dist", "worksteal", "-p", "xdist"] if self.workers > 1 else []
-        junit = [f"--junitxml={self.junit}", "-o", "junit_suite_name=ipc-conformance"] if self.junit else []
         return [
             str(Path(suite.__file__)),
             *("-c", os.devnull, "--rootdir", scratch, "--import-mode=importlib"),
@@ -103,13 +103,12 @@ class PytestPlan:
             ),
             *("--capture=no", "--basetemp", str(Path(scratch) / "pytest")),
             *parallel,
-            *junit,
             *self.options,
         ]
 
 
-def execute(plan: PytestPlan, run: Run, progress: RunProgress) -> None:
-    """Run the plan and fill ``run``.
+def execute(plan: PytestPlan, run: Run, reporters: Sequence[Reporter] = ()) -> None:
+    """Run the plan, fill ``run``, and tell reporters of each case.
 
     Raises:
         KeyboardInterrupt: the person asked to stop; everything that was started is ended.
@@ -119,7 +118,7 @@ def execute(plan: PytestPlan, run: Run, progress: RunProgress) -> None:
     os.environ |= own
     try:
         with tempfile.TemporaryDirectory(prefix="ipc-conformance-") as scratch:
-            status = pytest.main(plan.arguments(scratch), plugins=[Collector(run, progress)])
+            status = pytest.main(plan.arguments(scratch), plugins=[Collector(run, reporters)])
     finally:
         for name, value in before.items():
             if value is None:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
+from conformance.core.options import Option, as_arguments, from_options, option, options_of
 from conformance.core.roles import Role
 from conformance.protocol.files import read_toml
 from conformance.transport.credentials import Credentials
+
+TARGET_FILE = Option(
+    name="--target", help="A target file (TOML) that says one of these.", parse=Path, metavar="FILE", is_rerun=False
+)
 
 
 @dataclass(frozen=True)
@@ -21,25 +26,37 @@ class TargetConfig:
         server: ``HOST:PORT`` of a running server.
         command: a command line with ``{port}`` that starts one.
         client: the command line of a driver, when a client is under test.
+        token_file: a file with the token that the server demands (SEC-002).
+        tls_ca: a file with certificates to trust; the server then has to speak TLS.
         name: what reports call it.
         folder: working directory of the command.
         environment: variables added for the command.
         start_seconds: time until the command accepts connections.
         profiles: profiles to test although the server does not announce them.
-        token_file: a file with the token that the server demands (SEC-002).
-        tls_ca: a file with certificates to trust; the server then has to speak TLS.
+        file: the target file that says all this, if it comes from one.
     """
 
-    server: str | None = None
-    command: str | None = None
-    client: str | None = None
+    server: str | None = option("--server", "Test the server that runs there.", metavar="HOST:PORT")
+    command: str | None = option(
+        "--server-cmd",
+        "Start this for the run; {port} becomes a free port, {state} a file that outlives the server.",
+        metavar="CMD",
+    )
+    client: str | None = option(
+        "--client-cmd", "Test the client that the driver started by this drives.", metavar="CMD"
+    )
+    token_file: Path | None = option(
+        "--token-file", "Show the token on this file's only line.", parse=Path, metavar="FILE"
+    )
+    tls_ca: Path | None = option(
+        "--tls-ca", "Connect with TLS and trust the certificates in this PEM file.", parse=Path, metavar="FILE"
+    )
     name: str = ""
     folder: Path | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
     start_seconds: float = 15.0
     profiles: tuple[str, ...] = ()
-    token_file: Path | None = None
-    tls_ca: Path | None = None
+    file: Path | None = None
 
     def __post_init__(self) -> None:
         if sum(map(bool, (self.server, self.command, self.client))) != 1:
@@ -72,15 +89,38 @@ class TargetConfig:
             profiles=tuple(content.get("profiles", ())),
             token_file=_beside(path, content.get("token_file")),
             tls_ca=_beside(path, content.get("tls_ca")),
+            file=path,
         )
 
-    def with_access(self, token_file: Path | None, tls_ca: Path | None) -> Self:
-        """Return the same options with a token or certificates that are given apart from them.
+    @classmethod
+    def chosen(cls, values: Mapping[str, Any], file: Path | None = None) -> Self:
+        """Return what a target file says, or else the options; a token and certificates may be added to a file.
+
+        Args:
+            values: values of the options by field, None for those that were not given.
+            file: the target file.
 
         Raises:
-            ValueError: a file cannot be used; the text says why.
+            ValueError: they do not say what to test, or say it twice; or a file cannot be used.
         """
-        return replace(self, token_file=token_file or self.token_file, tls_ca=tls_ca or self.tls_ca)
+        if file is None:
+            made: Self = from_options(cls, values)
+            return made
+        means = ("server", "command", "client")
+        if any(values.get(name) for name in means):
+            raise ValueError("a target file says what to test; give no other target besides it")
+        given = {name: values[name] for name in options_of(cls) if values.get(name) is not None}
+        return replace(cls.from_file(file), **given)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return plain JSON values that :meth:`from_json` reads."""
+        return {name: str(value) if isinstance(value, Path) else value for name, value in asdict(self).items()}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Self:
+        """Return the configuration that :meth:`as_json` wrote."""
+        paths = {name: content[name] and Path(content[name]) for name in ("folder", "token_file", "tls_ca", "file")}
+        return cls(**{**content, **paths, "profiles": tuple(content["profiles"])})
 
     @property
     def role(self) -> Role:
@@ -95,10 +135,9 @@ class TargetConfig:
     @property
     def reproduce(self) -> str:
         """The options of ``ipc-conformance run`` that reach this target."""
-        option = "--client-cmd" if self.client else "--server-cmd" if self.command else "--server"
-        given: dict[str, object] = {option: self.client or self.command or self.server}
-        given |= {"--token-file": self.token_file, "--tls-ca": self.tls_ca}
-        return " ".join(f"{name} {shlex.quote(str(value))}" for name, value in given.items() if value)
+        if self.file:
+            return f"{TARGET_FILE.name} {shlex.quote(str(self.file))}"
+        return " ".join(f"{name} {shlex.quote(value or '')}" for name, value in as_arguments(self))
 
 
 def _beside(path: Path, name: str | None) -> Path | None:

@@ -14,6 +14,7 @@ import pytest
 from kit_commands import mini
 
 from conformance.cases.catalogue import all_cases, select
+from conformance.core.settings import Selection
 from conformance.core.verdicts import Verdict
 from conformance.harness.case import Case, add, registered
 from conformance.protocol.profiles import PROFILES
@@ -71,12 +72,12 @@ def test_long_cases_come_first_and_selections_add_up() -> None:
     chosen = select()
     assert [each.seconds for each in chosen] == sorted((each.seconds for each in chosen), reverse=True)
     assert len(chosen) + len(select(role="client")) == len(CASES)
-    assert len(select(level="must")) + len(select(level="should")) == len(chosen)
+    assert len(select(Selection(level="must"))) + len(select(Selection(level="should"))) == len(chosen)
 
 
 def test_cases_and_their_runner_need_no_pytest() -> None:
     code = (
-        "import sys, conformance.runner; from conformance.catalogue import all_cases; assert all_cases()\n"
+        "import sys, conformance.runner.case_runner; from conformance.cases.catalogue import all_cases; assert all_cases()\n"
         "print(sorted(name for name in sys.modules if 'pytest' in name))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

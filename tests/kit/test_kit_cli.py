@@ -18,12 +18,13 @@ from kit_commands import invoke, mini, new_marker, nothing_left, run_kit, run_on
 
 from conformance.__main__ import main as program
 from conformance.cases.catalogue import all_cases, select
-from conformance.cli.run import Choice
-from conformance.core.settings import Settings
+from conformance.cli.run import plugin_arguments
+from conformance.core.settings import Selection, Settings
 from conformance.core.verdicts import Verdict
 from conformance.protocol import codec, schemas
 from conformance.results import known_failures
 from conformance.results.case_result import CaseResult
+from conformance.targets.config import TargetConfig
 
 ANYBODY = ("run", "--server", "127.0.0.1:1")
 TIME = ("--case", "system/get-time", "--case", "system/ping")
@@ -232,10 +233,10 @@ def test_known_failure_makes_the_run_succeed_and_says_so(tmp_path: Path) -> None
 
 def test_known_failures_that_are_yet_to_be_written_foresee_nothing(tmp_path: Path) -> None:
     file = tmp_path / "known.toml"
-    choice = Choice((), (), None, Settings(), file)
-    assert not any("known-failures" in option for option in choice.as_pytest_options())
+    chosen = (TargetConfig(server="127.0.0.1:1"), Selection(), Settings(), file)
+    assert not any("known-failures" in option for option in plugin_arguments(*chosen))
     file.write_text(KNOWN)
-    assert f"--ipc-known-failures={file}" in choice.as_pytest_options()
+    assert f"--ipc-known-failures={file}" in plugin_arguments(*chosen)
 
 
 def test_conformant_run_says_so_without_colour() -> None:

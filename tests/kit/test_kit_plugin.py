@@ -12,11 +12,11 @@ from kit_commands import ENVIRONMENT, LIMIT_SECONDS, mini
 SUITE = "from conformance.suite import test_conformance\n"
 OVERRIDE = """
 import pytest
-from conformance.subject import TargetOptions
+from conformance.targets.config import TargetConfig
 
 @pytest.fixture(scope="session")
 def ipc_target_options():
-    return TargetOptions(command={command!r}, name="mine")
+    return TargetConfig(command={command!r}, name="mine")
 """
 
 

@@ -1,0 +1,84 @@
+"""The results of a run as JUnit XML: a class a chapter, a test a case."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+from conformance.core.verdicts import Verdict
+from conformance.reports.failure import describe
+from conformance.reports.reporter import Reporter
+from conformance.results.case_result import CaseResult
+from conformance.results.run import Run
+
+KIT = "kit"
+"""The class of what went wrong outside of any case."""
+
+
+class JUnitFile(Reporter):
+    """Writes a JUnit XML file.
+
+    Args:
+        path: the file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def done(self, run: Run) -> None:
+        """Write it."""
+        self._path.write_text(as_junit(run), "utf-8", newline="\n")
+
+
+def as_junit(run: Run) -> str:
+    """Return a run as JUnit XML.
+
+    What was not expected is a ``failure`` with the explanation that people get as its text, or an ``error`` where the
+    kit itself failed. Cases that the target does not support, and known failures, are ``skipped`` with the reason.
+    """
+    suite = ET.Element("testsuite", name="ipc-conformance")
+    for result in sorted(run.results, key=lambda each: each.case):
+        suite.append(_test_case(result))
+    for number, text in enumerate([*run.kit_errors, *([run.unreachable] if run.unreachable else [])], start=1):
+        test = ET.SubElement(suite, "testcase", classname=KIT, name=f"problem {number}", time="0")
+        _add(test, "error", text.partition("\n")[0], text)
+    found = Counter(each.tag for test in suite for each in test)
+    for name, tag in {"failures": "failure", "errors": "error", "skipped": "skipped"}.items():
+        suite.set(name, str(found[tag]))
+    suite.set("tests", str(len(suite)))
+    suite.set("time", f"{run.duration_s:.3f}")
+    suite.set("timestamp", run.started.isoformat(timespec="seconds"))
+    root = ET.Element("testsuites")
+    root.append(suite)
+    ET.indent(root)
+    return f'<?xml version="1.0" encoding="utf-8"?>\n{ET.tostring(root, encoding="unicode")}\n'
+
+
+def _test_case(result: CaseResult) -> ET.Element:
+    seconds = f"{result.duration_ms / 1000:.3f}"
+    test = ET.Element("testcase", classname=result.case.partition("/")[0], name=result.case, time=seconds)
+    if not result.expected:
+        tag = "error" if result.verdict is Verdict.ERROR else "failure"
+        _add(test, tag, result.message or result.foreseen, "\n".join(describe(result)))
+    elif result.verdict is Verdict.UNSUPPORTED:
+        _add(test, "skipped", result.message)
+    elif not result.verdict.is_good:
+        _add(test, "skipped", f"known failure: {result.message}")
+    elif result.verdict is Verdict.WARN:
+        ET.SubElement(test, "system-out").text = printable("\n".join(describe(result)))
+    return test
+
+
+def _add(test: ET.Element, tag: str, message: str, text: str | None = None) -> None:
+    element = ET.SubElement(test, tag, message=printable(message))
+    element.text = printable(text) if text else None
+
+
+def printable(text: str) -> str:
+    """Return a text without the characters that XML cannot have."""
+    return "".join(c if c in "\t\n" or (c >= " " and c not in "\ufffe\uffff") else "?" for c in _encodable(text))
+
+
+def _encodable(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()

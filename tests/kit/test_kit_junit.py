@@ -1,0 +1,58 @@
+"""JUnit XML of a run: a class a chapter, a test a case, and the explanation as the text of a failure."""
+
+from __future__ import annotations
+
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from conformance.core.verdicts import Verdict
+from conformance.reports.junit import as_junit
+from conformance.results.case_result import CaseResult
+from conformance.results.run import Run
+
+TABLE = [
+    (Verdict.PASS, True, None, ""),
+    (Verdict.WARN, True, "system-out", ""),
+    (Verdict.UNSUPPORTED, True, "skipped", "wrong"),
+    (Verdict.FAIL, True, "skipped", "known failure: wrong"),
+    (Verdict.FAIL, False, "failure", "wrong"),
+    (Verdict.PASS, False, "failure", "wrong"),
+    (Verdict.ERROR, False, "error", "wrong"),
+]
+
+
+def suite_of(run: Run) -> ET.Element:
+    suite = ET.fromstring(as_junit(run)).find("testsuite")  # noqa: S314 - a text of our own
+    assert suite is not None
+    return suite
+
+
+def result(verdict: Verdict, expected: bool, message: str = "wrong") -> CaseResult:
+    return CaseResult("system/ping", ["SYS-003"], "must", verdict, expected, 1500.0, message=message)
+
+
+@pytest.mark.parametrize(("verdict", "expected", "tag", "message"), TABLE)
+def test_verdict_becomes_an_element(verdict: Verdict, expected: bool, tag: str | None, message: str) -> None:
+    (test,) = suite_of(Run("server", 1, results=[result(verdict, expected)]))
+    assert (test.get("classname"), test.get("name"), test.get("time")) == ("system", "system/ping", "1.500")
+    assert [each.tag for each in test] == ([tag] if tag else [])
+    assert [each.get("message", "") for each in test] == ([message] if tag else [])
+
+
+def test_counts_and_explanations() -> None:
+    results = [result(verdict, expected) for verdict, expected, *_ in TABLE]
+    suite = suite_of(Run("server", 1, results=results, kit_errors=["it broke\nhere"]))
+    assert {name: suite.get(name) for name in ("tests", "failures", "errors", "skipped")} == {
+        "tests": "8", "failures": "2", "errors": "2", "skipped": "2",
+    }  # fmt: skip
+    explained = suite.findtext("testcase/failure") or ""
+    assert explained.startswith("FAIL system/ping\n  [SYS-003]")
+    assert suite.find("testcase[@classname='kit']/error[@message='it broke']") is not None
+
+
+def test_text_that_xml_cannot_have_is_replaced() -> None:
+    (test,) = suite_of(Run("server", 1, results=[result(Verdict.FAIL, expected=False, message="a\x00b\x1b[1m\ud800")]))
+    failure = test.find("failure")
+    assert failure is not None
+    assert failure.get("message") == "a?b?[1m?"
