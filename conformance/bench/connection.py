@@ -12,6 +12,7 @@ from conformance.peers.client import ClientPeer
 from conformance.protocol import codec
 from conformance.protocol.codec import Message
 from conformance.protocol.responder import RESPONDER_APP
+from conformance.transport.address import Address
 
 ECHO = "conformance.echo"
 TEXT = "text"
@@ -26,13 +27,13 @@ class LoadConnection(ClientPeer):
 
     Args:
         name: unique in the run; names the connection to the server too.
-        address: host and port.
+        address: where the server listens.
 
     Raises:
         TargetError: nobody accepts connections there.
     """
 
-    def __init__(self, name: str, address: tuple[str, int]) -> None:
+    def __init__(self, name: str, address: Address) -> None:
         super().__init__(name, address, Trace(), PATIENCE_SECONDS)
         self.app_id, self.connection_id = RESPONDER_APP, name
         self._counter = FrameCounter()

@@ -14,6 +14,7 @@ from typing import Self
 from conformance.bench.connection import PATIENCE_SECONDS, TEXT, LoadConnection
 from conformance.core.verdicts import TargetError, Violation
 from conformance.peers.base import READ_BYTES
+from conformance.transport.address import Address
 
 WARM_UP_SHARE = 0.2
 """Of the time of a measurement, spent before it."""
@@ -41,11 +42,11 @@ class Load(ABC):
     """Connections under load; use as a context manager, which closes them.
 
     Args:
-        address: host and port of the server.
+        address: where the server listens.
         names: a label for each connection.
     """
 
-    def __init__(self, address: tuple[str, int], names: list[str]) -> None:
+    def __init__(self, address: Address, names: list[str]) -> None:
         self.nonce = f"{_run}-{next(_measurements):04d}"
         self._received = 0
         self._draining = False
@@ -137,13 +138,13 @@ class PipelinedLoad(Load):
     """Requests to the echo handler: every answer makes room for one more request on its connection.
 
     Args:
-        address: host and port of the server.
+        address: where the server listens.
         connections: how many.
         window: requests in flight on each connection; 1 makes them sequential.
         raw: the server sends frames back as they are, and knows no handshake.
     """
 
-    def __init__(self, address: tuple[str, int], *, connections: int, window: int, raw: bool = False) -> None:
+    def __init__(self, address: Address, *, connections: int, window: int, raw: bool = False) -> None:
         super().__init__(address, [f"{number:03d}" for number in range(connections)])
         self._window = window
         self._raw = raw
@@ -184,12 +185,12 @@ class EnqueueLoad(PipelinedLoad):
     """Jobs for one queue (chapter QUE): every acknowledgement makes room for one more on its connection.
 
     Args:
-        address: host and port of the server.
+        address: where the server listens.
         connections: how many.
         window: jobs in flight on each connection.
     """
 
-    def __init__(self, address: tuple[str, int], *, connections: int, window: int) -> None:
+    def __init__(self, address: Address, *, connections: int, window: int) -> None:
         super().__init__(address, connections=connections, window=window)
         self._queue = f"bench-{self.nonce}"
 
@@ -209,12 +210,12 @@ class FanOutLoad(Load):
     """One connection publishes, others are subscribed: what all of them together have got makes room for more.
 
     Args:
-        address: host and port of the server.
+        address: where the server listens.
         subscribers: how many.
         window: publications in flight, on average over the subscribers.
     """
 
-    def __init__(self, address: tuple[str, int], *, subscribers: int, window: int) -> None:
+    def __init__(self, address: Address, *, subscribers: int, window: int) -> None:
         super().__init__(address, ["pub", *(f"{number:03d}" for number in range(subscribers))])
         self._publisher, *self._subscribers = self.connections
         self._channel = f"bench.{self.nonce}"

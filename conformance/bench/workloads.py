@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from conformance.bench.load import EnqueueLoad, FanOutLoad, Load, PipelinedLoad
+from conformance.transport.address import Address
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class Workload:
             return subject.queue
         return not (self.subscribers and subject.raw)
 
-    def open(self, address: tuple[str, int], *, raw: bool = False) -> Load:
+    def open(self, address: Address, *, raw: bool = False) -> Load:
         """Return the load, its connections open.
 
         Raises:

@@ -16,9 +16,9 @@ from conformance.core.verdicts import ExitCode, TargetError
 from conformance.proxy.relay import Relay
 from conformance.reports.failure import describe
 from conformance.runner.case_runner import run_case
-from conformance.targets.config import parse_address
 from conformance.targets.manual_driver import HELP, ManualClientTarget
 from conformance.targets.process import ServerProcess
+from conformance.transport.address import Address, parse_address
 
 INTERRUPTED = 130
 REFERENCE = "{python} -m reference_server --host {host} --port {port} --responder"
@@ -64,7 +64,7 @@ def serve(
             upstream = parse_address(server) if server else _start(stack, server_cmd)
             relay = stack.enter_context(Relay(upstream, LiveTrace(), port=port, on_finding=_complain))
             with contextlib.suppress(KeyboardInterrupt):
-                click.echo(f"listening on {relay.address[0]}:{relay.address[1]}; end with Ctrl-C")
+                click.echo(f"listening on {relay.address}; end with Ctrl-C")
                 while True:
                     time.sleep(1.0)  # not for ever: a signal that comes just ahead of a wait does not end it
             findings = len(relay.findings)
@@ -102,7 +102,7 @@ def _play(case_id: str) -> NoReturn:
     sys.exit(ExitCode.CONFORMANT if result.verdict.is_good else ExitCode.NOT_CONFORMANT)
 
 
-def _start(stack: contextlib.ExitStack, command: str | None) -> tuple[str, int]:
+def _start(stack: contextlib.ExitStack, command: str | None) -> Address:
     process = ServerProcess(command or REFERENCE.replace("{python}", f"'{sys.executable}'"))
     stack.callback(process.stop)
     return process.address

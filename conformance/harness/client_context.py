@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import socket
 import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from conformance.core.verdicts import Unsupported, Violation
@@ -13,6 +15,7 @@ from conformance.peers.server import ServerPeer
 from conformance.protocol import codec
 from conformance.protocol.codec import Message
 from conformance.targets.client import ClientTarget
+from conformance.transport.address import LOOPBACK, TcpAddress, UnixAddress, address_of, at_once
 
 APP = "conformance"
 BARRIER = "conformance.barrier"
@@ -39,13 +42,20 @@ class ClientContext(CaseContext):
         super().__init__(target, seed=seed)
         self._patience = target.patience
         self._ends: list[ServerPeer] = []
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=BACKLOG)
-        self.address: tuple[str, int] = self._listener.getsockname()[:2]
+        self._folder = TemporaryDirectory(prefix="ipc-conformance-")
+        self._listener = self._listen(target)
+        self.address = address_of(self._listener)
         try:
             self.driver = target.drive(self.trace, self._segmenter.settle)
         except BaseException:
             self._listener.close()
+            self._folder.cleanup()
             raise
+
+    def _listen(self, target: ClientTarget) -> socket.socket:
+        is_unix = target.options.transport == "unix"
+        address = UnixAddress.free(Path(self._folder.name)) if is_unix else TcpAddress(LOOPBACK, 0)
+        return address.listen(BACKLOG)
 
     # -- the client ------------------------------------------------------------------------------------------------
 
@@ -54,9 +64,8 @@ class ClientContext(CaseContext):
 
         It does not connect again after a loss unless ``options`` say so.
         """
-        host, port = self.address
-        usual = {"host": host, "port": port, "reconnect_attempts": 0, "reconnect_delay_ms": QUICK_DELAY_MS}
-        self.driver.ask("create", app_id=app_id, **usual | options)
+        usual = {"reconnect_attempts": 0, "reconnect_delay_ms": QUICK_DELAY_MS}
+        self.driver.ask("create", app_id=app_id, **self.address.client_options, **usual | options)
 
     def begin_connecting(self, **options: Any) -> int:
         """Construct the client and tell it to connect; return the id of that command."""
@@ -139,7 +148,7 @@ class ClientContext(CaseContext):
             self.trace.event("*", f"no connection came for {seconds:g} s")
             return None
         label = letters(len(self._ends))
-        end = ServerPeer(label, connected, self.trace, self._patience, self._segmenter)
+        end = ServerPeer(label, at_once(connected), self.trace, self._patience, self._segmenter)
         self._ends.append(end)
         return end
 
@@ -202,6 +211,7 @@ class ClientContext(CaseContext):
             with contextlib.suppress(OSError):
                 end.discard()
         self._listener.close()
+        self._folder.cleanup()
 
     def stop_listening(self) -> None:
         """Have connections refused from now on."""

@@ -1,4 +1,4 @@
-"""One TCP connection of the kit, whichever side opened it: octets and messages in and out, every one of them traced.
+"""One connection of the kit, whichever side opened it: octets and messages in and out, every one of them traced.
 
 A stream has deadlines on everything and never raises for a connection that the other side ended until the case asks for
 something that can no longer come.
@@ -12,14 +12,14 @@ import struct
 import time
 
 from conformance.core.trace import CONNECTED, ENDS_SENDING, RESETS, Trace
-from conformance.core.verdicts import BrokenFrame, Violation
-from conformance.protocol import codec, schemas
+from conformance.core.verdicts import Violation
+from conformance.peers.frame_checks import FrameChecks
+from conformance.protocol import codec
 from conformance.protocol.codec import Message
 from conformance.transport.segmentation import PAUSE_SECONDS, PAUSES, Segmenter
 from conformance.transport.tls import TlsSocket
 
 READ_BYTES = 262_144
-MAX_FRAME_WITHOUT_ANNOUNCEMENT = 16_777_216  # LIM-003
 
 
 class Ended(Violation):
@@ -33,28 +33,26 @@ class FramedConnection:
         label: the letter that names the connection in the trace.
         connected: the socket, which the stream closes.
         trace: where everything is noted.
+        checks: what every frame of the other side has to keep.
         patience: seconds to wait for anything the other side has to do.
         segmenter: divides the writes of the case; None leaves them as they are.
     """
 
-    OTHER = "the other side"
-    """What reports call the other side."""
     VERB = "answer"
-    """What it has to do, for the report when it does not."""
-    SCHEMA = "envelope"
-    """The schema that its messages have to fit."""
+    """What the other side has to do, for the report when it does not."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - what every connection needs
         self,
         label: str,
         connected: socket.socket | TlsSocket,
         trace: Trace,
+        checks: FrameChecks,
         patience: float,
         segmenter: Segmenter | None = None,
     ) -> None:
         self.label = label
         self.patience = patience
-        self.max_frame_bytes = MAX_FRAME_WITHOUT_ANNOUNCEMENT
+        self.checks = checks
         self._trace = trace
         self._segmenter = segmenter or Segmenter()
         self._segmenter.settle()
@@ -63,7 +61,6 @@ class FramedConnection:
         self._ended: str | None = None
         self._unwritable = False
         self._socket = connected
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._socket.setblocking(False)
         trace.event(label, CONNECTED)
 
@@ -108,7 +105,7 @@ class FramedConnection:
         while rest and not self._unwritable:
             ready = self._wait(selectors.EVENT_READ | selectors.EVENT_WRITE, deadline)
             if not ready:
-                raise Violation(f"{self.OTHER} stopped reading", expected="what is sent is read")
+                raise Violation(f"{self.checks.side} stopped reading", expected="what is sent is read")
             if ready & selectors.EVENT_READ and self._ended is None:
                 self._read_once()
             if ready & selectors.EVENT_WRITE:
@@ -210,7 +207,7 @@ class FramedConnection:
         rest = self.receive_until_end()
         if rest:
             raise Violation(
-                f"{self.OTHER} sent something on a connection that it had to close",
+                f"{self.checks.side} sent something on a connection that it had to close",
                 expected="the end of the stream",
                 received=codec.shorten(rest[0]),
             )
@@ -224,7 +221,7 @@ class FramedConnection:
         deadline = time.monotonic() + self.patience
         while self._ended is None and len(self._buffer) < limit:
             if not self._wait(selectors.EVENT_READ, deadline):
-                raise Violation(f"{self.OTHER} did not close the connection", expected="the end of the stream")
+                raise Violation(f"{self.checks.side} did not close the connection", expected="the end of the stream")
             self._read_once()
         data = bytes(self._buffer)
         self._buffer.clear()
@@ -251,13 +248,7 @@ class FramedConnection:
 
     def _receive_body(self, deadline: float) -> bytes:
         self._need(codec.HEADER_BYTES, deadline)
-        length = codec.stated_length(self._buffer[: codec.HEADER_BYTES])
-        if length > self.max_frame_bytes:
-            raise BrokenFrame(
-                f"{self.OTHER} sent a header over the frame limit, or lost its framing",
-                expected=f"a length of at most {self.max_frame_bytes} (LIM-001)",
-                received=f"{length}, octets {bytes(self._buffer[:64]).hex()}",
-            )
+        length = self.checks.length(bytes(self._buffer[:64]))
         self._need(codec.HEADER_BYTES + length, deadline)
         whole = bytes(self._buffer[: codec.HEADER_BYTES + length])
         del self._buffer[: len(whole)]
@@ -265,14 +256,10 @@ class FramedConnection:
         return whole[codec.HEADER_BYTES :]
 
     def _check(self, body: bytes) -> Message:
-        try:
-            message = codec.decode(body)
-        except codec.BadBody as error:
-            raise BrokenFrame(f"{self.OTHER} sent a body that breaks the encoding rules", received=str(error)) from None
+        message = self.checks.message(body)
         self._note_message()
-        wrong = schemas.problem(self.SCHEMA, message)
-        if wrong:
-            raise BrokenFrame(f"{self.OTHER} sent a message that breaks the envelope rules (ENV-001)", received=wrong)
+        for problem in self.checks.problems(message):
+            raise problem
         return message
 
     def _note_message(self) -> None:
@@ -281,10 +268,10 @@ class FramedConnection:
     def _need(self, octets: int, deadline: float) -> None:
         while len(self._buffer) < octets:
             if self._ended is not None:
-                raise Ended(f"{self.OTHER} ended the connection ({self._ended})")
+                raise Ended(f"{self.checks.side} ended the connection ({self._ended})")
             if not self._wait(selectors.EVENT_READ, deadline):
                 self._trace.event(self.label, f"nothing came for {self.patience:g} s")
-                raise Violation(f"{self.OTHER} did not {self.VERB} in time", received="nothing")
+                raise Violation(f"{self.checks.side} did not {self.VERB} in time", received="nothing")
             self._read_once()
 
     def _wait(self, events: int, deadline: float) -> int:

@@ -7,10 +7,12 @@ import time
 from typing import Any
 
 from conformance.core.trace import Trace
-from conformance.core.verdicts import BrokenFrame, Violation
+from conformance.core.verdicts import Violation
 from conformance.peers.base import Ended, FramedConnection
+from conformance.peers.frame_checks import ServerFrameChecks
 from conformance.protocol import codec, schemas
 from conformance.protocol.codec import Message
+from conformance.transport.address import Address
 from conformance.transport.credentials import OPEN, Credentials
 from conformance.transport.dial import connect
 from conformance.transport.segmentation import Segmenter
@@ -26,7 +28,7 @@ class ClientPeer(FramedConnection):
 
     Args:
         label: the letter that names the peer in the trace.
-        address: host and port of the target.
+        address: where the target listens.
         trace: where everything is noted.
         patience: seconds to wait for anything the server has to do.
         segmenter: divides the writes of the case; None leaves them as they are.
@@ -36,9 +38,6 @@ class ClientPeer(FramedConnection):
         TargetError: nobody accepts connections at ``address``, or the handshake of TLS failed.
     """
 
-    OTHER = "the server"
-    SCHEMA = "server-message"
-
     app_id: str
     connection_id: str
     acknowledgement: Message | None = None
@@ -46,16 +45,17 @@ class ClientPeer(FramedConnection):
     def __init__(  # noqa: PLR0917 - what every connection needs
         self,
         label: str,
-        address: tuple[str, int],
+        address: Address,
         trace: Trace,
         patience: float,
         segmenter: Segmenter | None = None,
         credentials: Credentials = OPEN,
     ) -> None:
-        super().__init__(label, connect(address, patience, credentials), trace, patience, segmenter)
+        super().__init__(
+            label, connect(address, patience, credentials), trace, ServerFrameChecks(), patience, segmenter
+        )
         self.credentials = credentials
         self._has_answered = False
-        self._response_ids: set[str] = set()
         self._numbers = itertools.count(1)
         self._sends_frames = True
 
@@ -121,7 +121,7 @@ class ClientPeer(FramedConnection):
                 received=f"{codec.shorten(answer)} {wrong or ''}",
             )
         self.acknowledgement = answer
-        self.max_frame_bytes = self.limit("max_frame_bytes") or self.max_frame_bytes
+        self.checks.max_frame_bytes = self.limit("max_frame_bytes") or self.checks.max_frame_bytes
 
     def limit(self, name: str) -> int | None:
         """Return a limit that the acknowledgement announces, or None."""
@@ -289,24 +289,8 @@ class ClientPeer(FramedConnection):
 
     # -- inside ----------------------------------------------------------------------------------------------------
 
-    def _check(self, body: bytes) -> Message:
-        message = super()._check(body)
-        if message["message_type"] == "response":
-            self._check_freshness(message)
-        return message
-
     def _note_message(self) -> None:
         self._has_answered = True
-
-    def _check_freshness(self, response: Message) -> None:
-        identity = response["message_id"]
-        if identity in self._response_ids or identity == response.get("reply_to"):
-            raise BrokenFrame(
-                "the server used a message_id a second time (REQ-004)",
-                expected="a fresh message_id",
-                received=codec.shorten(response),
-            )
-        self._response_ids.add(identity)
 
     def _accompanied(self, held: bytes) -> bytes:
         """Put a notification that nobody handles (NTF-001) ahead of and behind whole frames.

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import itertools
+import socket
 import time
 from typing import Any
 
-from conformance.core.verdicts import BrokenFrame, Violation
+from conformance.core.trace import Trace
+from conformance.core.verdicts import Violation
 from conformance.peers.base import FramedConnection
-from conformance.protocol import codec, schemas
+from conformance.peers.frame_checks import ClientFrameChecks
+from conformance.protocol import codec
 from conformance.protocol.codec import Message
+from conformance.transport.segmentation import Segmenter
 
 
 class ServerPeer(FramedConnection):
@@ -18,16 +22,16 @@ class ServerPeer(FramedConnection):
     ``app_id`` and ``connection_id`` are those of its connect message, once that was taken.
     """
 
-    OTHER = "the client"
     VERB = "send anything"
-    SCHEMA = "client-message"
+    checks: ClientFrameChecks
     app_id = ""
     connection_id = ""
 
-    def __init__(self, *args: Any, **keywords: Any) -> None:
-        super().__init__(*args, **keywords)
+    def __init__(
+        self, label: str, connected: socket.socket, trace: Trace, patience: float, segmenter: Segmenter | None = None
+    ) -> None:
+        super().__init__(label, connected, trace, ClientFrameChecks(), patience, segmenter)
         self._numbers = itertools.count(1)
-        self._ids: set[str] = set()
         self._is_open = False
 
     # -- the handshake ---------------------------------------------------------------------------------------------
@@ -39,10 +43,11 @@ class ServerPeer(FramedConnection):
             Violation: it is something else, or does not come.
         """
         message = self.receive("a connect message")
-        wrong = schemas.problem("connect-message", message)
-        if wrong:
-            raise Violation("the client's first message is not a valid connect message (HSK-001)", received=wrong)
-        self.app_id, self.connection_id = message["app_id"], message["payload"]["connection_id"]
+        problem = self.checks.connect_problem(message)
+        if problem:
+            raise problem
+        self.checks.app_id = self.app_id = message["app_id"]
+        self.connection_id = message["payload"]["connection_id"]
         return message
 
     def acknowledgement(self, **payload: Any) -> Message:
@@ -155,16 +160,3 @@ class ServerPeer(FramedConnection):
             codec.frame(codec.encode(self.message("response", "in-company", None, reply_to="nobody"))) for _ in range(2)
         ]
         return company[0] + held + company[1]
-
-    def _check(self, body: bytes) -> Message:
-        message = super()._check(body)
-        if message["message_id"] in self._ids:
-            raise BrokenFrame(
-                "the client used a message_id a second time (ENV-004)",
-                expected="a fresh message_id",
-                received=codec.shorten(message),
-            )
-        self._ids.add(message["message_id"])
-        if self.app_id and message["app_id"] != self.app_id:
-            raise BrokenFrame("the client sent another app_id than its own (ENV-012)", received=codec.shorten(message))
-        return message

@@ -6,61 +6,87 @@ import contextlib
 import socket
 import struct
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 from typing import Self
 
 from conformance.core.trace import Trace
-from conformance.protocol import codec, schemas
-from conformance.protocol.codec import Message
+from conformance.core.verdicts import BrokenFrame
+from conformance.peers.frame_checks import ClientFrameChecks
+from conformance.protocol import codec
+from conformance.transport.address import LOOPBACK, Address, TcpAddress, address_of, at_once
 
 READ_BYTES = 262_144
+CONNECT_SECONDS = 10.0
+BACKLOG = 50
+REMEMBERED_IDS = 10_000
+"""A client that is developed may stay for days."""
 NO_LINGER = struct.pack("ii", 1, 0)
 
 
-@dataclass
 class Link:
-    """One connection of the client, with what was seen on it.
+    """One connection of the client, with what is wrong on it.
 
     Attributes:
         label: the letter of the connection in the trace.
-        sent: the messages of the client, in order.
         findings: what is wrong with the client's frames.
     """
 
-    label: str
-    sent: list[Message] = field(default_factory=list)
-    findings: list[str] = field(default_factory=list)
-    _buffer: bytearray = field(default_factory=bytearray)
-    _answers: bytearray = field(default_factory=bytearray)
+    def __init__(self, label: str) -> None:
+        self.label = label
+        self.findings: list[str] = []
+        self._checks = ClientFrameChecks(remembered=REMEMBERED_IDS)
+        self._has_connected = False
+        self._requests = bytearray()
+        self._answers = bytearray()
 
     def take_from_client(self, octets: bytes, trace: Trace) -> None:
-        """Note octets of the client and check each frame that is complete (FRM-001, ENC-001 to ENC-003, ENV-001)."""
-        self._buffer += octets
-        for frame in _frames(self._buffer):
+        """Note octets of the client and check each frame that is complete (LIM-001, ENC, ENV, HSK-001)."""
+        self._requests += octets
+        for frame in self._frames(self._requests, self._checks):
             trace.octets(self.label, "sent", frame)
-            self._check(frame[codec.HEADER_BYTES :])
+            self.findings += map(_text, self._problems(frame[codec.HEADER_BYTES :]))
 
     def take_from_server(self, octets: bytes, trace: Trace) -> None:
         """Note octets of the server, frame by frame."""
         self._answers += octets
-        for frame in _frames(self._answers):
+        for frame in self._frames(self._answers, None):
             trace.octets(self.label, "received", frame)
 
-    def _check(self, body: bytes) -> None:
+    def _problems(self, body: bytes) -> Iterator[BrokenFrame]:
         try:
-            message = codec.decode(body)
-        except codec.BadBody as error:
-            self.findings.append(str(error))
+            message = self._checks.message(body)
+        except BrokenFrame as problem:
+            yield problem
             return
-        problem = schemas.problem("client-message", message)
-        if problem:
-            self.findings.append(f"a message breaks the envelope rules (ENV-001): {problem}")
-        if not self.sent and schemas.problem("connect-message", message):
-            self.findings.append("the first message is not a valid connect message (HSK-001)")
-        if message.get("message_id") in {each.get("message_id") for each in self.sent[-1000:]}:
-            self.findings.append(f"the message_id {message.get('message_id')!r} was used before (ENV-004)")
-        self.sent.append(message)
+        yield from self._checks.problems(message)
+        if not self._has_connected:
+            self._has_connected = True
+            wrong = self._checks.connect_problem(message)
+            if wrong:
+                yield wrong
+            else:
+                self._checks.app_id = message["app_id"]
+
+    def _frames(self, buffer: bytearray, checks: ClientFrameChecks | None) -> list[bytes]:
+        """Take the complete frames off the front of ``buffer``; none follow a length that nobody may send."""
+        found = []
+        while len(buffer) >= codec.HEADER_BYTES:
+            try:
+                length = checks.length(bytes(buffer[:64])) if checks else codec.stated_length(buffer[:4])
+            except BrokenFrame as problem:
+                self.findings.append(_text(problem))
+                buffer.clear()
+                break
+            end = codec.HEADER_BYTES + length
+            if len(buffer) < end:
+                break
+            found.append(bytes(buffer[:end]))
+            del buffer[:end]
+        return found
+
+
+def _text(problem: BrokenFrame) -> str:
+    return f"{problem.message}: {problem.received}"
 
 
 class Relay:
@@ -75,7 +101,7 @@ class Relay:
 
     def __init__(
         self,
-        upstream: tuple[str, int],
+        upstream: Address,
         trace: Trace,
         *,
         port: int = 0,
@@ -84,8 +110,8 @@ class Relay:
         self._upstream = upstream
         self._trace = trace
         self._on_finding = on_finding
-        self._listener = socket.create_server(("127.0.0.1", port))
-        self.address: tuple[str, int] = self._listener.getsockname()[:2]
+        self._listener = TcpAddress(LOOPBACK, port).listen(BACKLOG)
+        self.address = address_of(self._listener)
         self.links: list[Link] = []
         self._sockets: list[socket.socket] = []
         self._is_open = True
@@ -117,7 +143,7 @@ class Relay:
             except OSError:
                 return
             try:
-                server = socket.create_connection(self._upstream)
+                server = self._upstream.connect(CONNECT_SECONDS)
             except OSError as error:
                 self._trace.event("*", f"the server does not accept a connection: {error}")
                 client.close()
@@ -130,7 +156,7 @@ class Relay:
         self._trace.event(link.label, "the client connected")
         ways = ((client, server, self._client_taker(link)), (server, client, self._server_taker(link)))
         for source, sink, take in ways:
-            source.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            at_once(source).settimeout(None)
             self._sockets.append(source)
             threading.Thread(target=self._pump, args=(source, sink, take), daemon=True).start()
 
@@ -154,15 +180,3 @@ class Relay:
                 sink.sendall(octets)
         with contextlib.suppress(OSError):
             sink.shutdown(socket.SHUT_WR)
-
-
-def _frames(buffer: bytearray) -> list[bytes]:
-    """Take the complete frames off the front of ``buffer``."""
-    found = []
-    while len(buffer) >= codec.HEADER_BYTES:
-        end = codec.HEADER_BYTES + codec.stated_length(buffer[: codec.HEADER_BYTES])
-        if len(buffer) < end:
-            break
-        found.append(bytes(buffer[:end]))
-        del buffer[:end]
-    return found

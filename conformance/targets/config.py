@@ -11,6 +11,7 @@ from typing import Any, Self
 from conformance.core.options import Option, as_arguments, from_options, option, options_of
 from conformance.core.roles import Role
 from conformance.protocol.files import read_toml
+from conformance.transport.address import parse_address
 from conformance.transport.credentials import Credentials
 
 TARGET_FILE = Option(
@@ -26,6 +27,7 @@ class TargetConfig:
         server: ``HOST:PORT`` of a running server.
         command: a command line with ``{port}`` that starts one.
         client: the command line of a driver, when a client is under test.
+        transport: how a client under test reaches the kit, ``tcp`` or ``unix``; None for TCP.
         token_file: a file with the token that the server demands (SEC-002).
         tls_ca: a file with certificates to trust; the server then has to speak TLS.
         name: what reports call it.
@@ -36,14 +38,18 @@ class TargetConfig:
         file: the target file that says all this, if it comes from one.
     """
 
-    server: str | None = option("--server", "Test the server that runs there.", metavar="HOST:PORT")
+    server: str | None = option("--server", "Test the server that runs there, or at unix:PATH.", metavar="HOST:PORT")
     command: str | None = option(
         "--server-cmd",
-        "Start this for the run; {port} becomes a free port, {state} a file that outlives the server.",
+        "Start this for the run; {port} becomes a free port (or {socket} a unix socket's path), {state} a file that "
+        "outlives the server.",
         metavar="CMD",
     )
     client: str | None = option(
         "--client-cmd", "Test the client that the driver started by this drives.", metavar="CMD"
+    )
+    transport: str | None = option(
+        "--transport", "How a client under test reaches the kit; TCP if not said.", choices=("tcp", "unix")
     )
     token_file: Path | None = option(
         "--token-file", "Show the token on this file's only line.", parse=Path, metavar="FILE"
@@ -65,8 +71,10 @@ class TargetConfig:
             parse_address(self.server)
         if self.client and (self.token_file or self.tls_ca):
             raise ValueError("a token and certificates to trust are for servers under test")
+        if self.transport and not self.client:
+            raise ValueError("a transport is for clients under test; a server's is that of its address or command")
         Credentials.from_files(self.token_file, self.tls_ca)
-        if self.command and "{port}" not in self.command:
+        if self.command and not ("{port}" in self.command or "{socket}" in self.command):
             raise ValueError("the server command has no {port}; write it where the port number belongs")
 
     @classmethod
@@ -87,6 +95,7 @@ class TargetConfig:
             environment=content.get("environment", {}),
             start_seconds=content.get("start_seconds", 15.0),
             profiles=tuple(content.get("profiles", ())),
+            transport=content.get("transport"),
             token_file=_beside(path, content.get("token_file")),
             tls_ca=_beside(path, content.get("tls_ca")),
             file=path,
@@ -142,15 +151,3 @@ class TargetConfig:
 
 def _beside(path: Path, name: str | None) -> Path | None:
     return path.parent / name if name else None
-
-
-def parse_address(text: str) -> tuple[str, int]:
-    """Return host and port of ``HOST:PORT`` (an IPv6 host in brackets).
-
-    Raises:
-        ValueError: the text has another form.
-    """
-    host, colon, port = text.rpartition(":")
-    if not colon or not host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
-        raise ValueError(f"{text!r} is not HOST:PORT, such as localhost:8888")
-    return host.strip("[]"), int(port)

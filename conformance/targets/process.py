@@ -6,7 +6,6 @@ import contextlib
 import os
 import shlex
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -17,6 +16,7 @@ from typing import IO
 
 from conformance.core.verdicts import TargetError
 from conformance.targets import supervisor
+from conformance.transport.address import Address, TcpAddress, UnixAddress
 
 TAIL_BYTES = 4000
 POLL_SECONDS = 0.01
@@ -135,7 +135,8 @@ class ServerProcess(SupervisedProcess):
     """A server that the kit started on a free port, accepting connections.
 
     Args:
-        command: the command line with the placeholder ``{port}`` and, if wanted, ``{host}`` and ``{state}``.
+        command: the command line with the placeholder ``{port}`` or, for a unix socket, ``{socket}``; and if wanted
+            ``{host}`` and ``{state}``.
         folder: the working directory, or None for the present one.
         environment: variables to add.
         start_seconds: how long the server may take until it accepts connections.
@@ -154,12 +155,16 @@ class ServerProcess(SupervisedProcess):
         start_seconds: float = 15.0,
         state: Path | None = None,
     ) -> None:
-        self.address = ("127.0.0.1", free_port())
-        self._scratch = tempfile.TemporaryDirectory(prefix="ipc-conformance-") if STATE in command else None
-        if self._scratch and state is None:
-            state = Path(self._scratch.name) / "state"
-        places = {"{host}": self.address[0], "{port}": str(self.address[1]), STATE: str(state)}
-        super().__init__(filled_in(command, places), folder=folder, environment=environment)
+        self._scratch = tempfile.TemporaryDirectory(prefix="ipc-conformance-")
+        place = Path(self._scratch.name)
+        kind = UnixAddress if "{socket}" in command else TcpAddress
+        self.address: Address = kind.free(place)
+        places = {**self.address.places, STATE: str(state or place / "state")}
+        try:
+            super().__init__(filled_in(command, places), folder=folder, environment=environment)
+        except BaseException:
+            self._scratch.cleanup()
+            raise
         try:
             self._wait_until_it_accepts(start_seconds)
         except BaseException:
@@ -169,20 +174,19 @@ class ServerProcess(SupervisedProcess):
     def stop(self) -> None:
         """As of any process; what a server keeps in a place of its own goes with it."""
         super().stop()
-        if self._scratch:
-            self._scratch.cleanup()
+        self._scratch.cleanup()
 
     def _wait_until_it_accepts(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             if not self.is_alive:
                 raise TargetError(f"{shlex.join(self.command)}: {self.obituary()}")
-            with contextlib.suppress(OSError), socket.create_connection(self.address, timeout=1.0):
+            with contextlib.suppress(OSError), self.address.connect(1.0):
                 return
             time.sleep(POLL_SECONDS)
         raise TargetError(
-            f"{shlex.join(self.command)}: nothing accepted connections on port {self.address[1]} within {seconds:g} s; "
-            f"does the command use {{port}}? Its last output:\n{self.tail() or '(none)'}"
+            f"{shlex.join(self.command)}: nothing accepted connections on {self.address} within {seconds:g} s; "
+            f"does the command use {' and '.join(self.address.places)}? Its last output:\n{self.tail() or '(none)'}"
         )
 
 
@@ -199,11 +203,3 @@ def filled_in(command: str, places: Mapping[str, str]) -> list[str]:
     for place, value in places.items():
         parts = [part.replace(place, value) for part in parts]
     return parts
-
-
-def free_port() -> int:
-    """Return a port of the loopback interface that nobody listens on right now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -12,9 +12,10 @@ from conformance.core.verdicts import TargetError, Violation
 from conformance.peers.client import ClientPeer
 from conformance.protocol.responder import RESPONDER_APP
 from conformance.targets.base import Target
-from conformance.targets.config import TargetConfig, parse_address
+from conformance.targets.config import TargetConfig
 from conformance.targets.process import ServerProcess
 from conformance.targets.responder_probe import find_responder
+from conformance.transport.address import Address, TcpAddress, parse_address
 from conformance.transport.credentials import Credentials
 
 REAPING_SECONDS = 0.5
@@ -43,7 +44,7 @@ class ServerTarget(Target):
 
     def __init__(self, options: TargetConfig, settings: Settings | None = None, *, nonce: str = "") -> None:
         super().__init__(options, settings, nonce=nonce)
-        self.address = parse_address(options.server) if options.server else ("", 0)
+        self.address: Address = parse_address(options.server) if options.server else TcpAddress("", 0)
         self.acknowledgement: dict[str, Any] = {}
         self.credentials = Credentials.from_files(options.token_file, options.tls_ca)
 
@@ -176,7 +177,7 @@ class ServerTarget(Target):
             return  # which the cases about the handshake will report
         except Violation as violation:
             raise TargetError(
-                f"{self.options.title}: something listens on {self.address[0]}:{self.address[1]}, but it did not "
+                f"{self.options.title}: something listens on {self.address}, but it did not "
                 f"answer a connect message of the IPC Framework protocol: {violation} {violation.received}".rstrip()
             ) from None
         self.acknowledgement = probe.acknowledgement["payload"] if probe.acknowledgement else {}

@@ -9,6 +9,7 @@ from bench_servers import REFERENCE, Answers, ScriptedServer
 from conformance.bench import connection as connection_module
 from conformance.bench import load
 from conformance.targets.process import ServerProcess
+from conformance.transport.address import Address
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def short_patience(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="module")
-def reference() -> Iterator[tuple[str, int]]:
+def reference() -> Iterator[Address]:
     process = ServerProcess(REFERENCE)
     yield process.address
     process.stop()

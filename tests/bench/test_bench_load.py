@@ -14,8 +14,8 @@ from conformance.bench.load import FanOutLoad, PipelinedLoad
 from conformance.core.verdicts import TargetError, Violation
 from conformance.protocol import codec
 from conformance.targets.process import ServerProcess
+from conformance.transport.address import Address, address_of
 
-Address = tuple[str, int]
 Start = Callable[[Callable[[int, bytes], bytes | None]], ScriptedServer]
 
 SECONDS = 0.1
@@ -26,8 +26,7 @@ def echo(_number: int, frame: bytes) -> bytes:
 
 
 def raw(server: ScriptedServer, **options: int) -> PipelinedLoad:
-    host, port = server.server_address[:2]
-    return PipelinedLoad((str(host), port), raw=True, **{"connections": 1, "window": 4} | options)
+    return PipelinedLoad(address_of(server.socket), raw=True, **{"connections": 1, "window": 4} | options)
 
 
 @pytest.fixture
@@ -155,8 +154,7 @@ def test_pipelined_load_checks_a_response_in_full(
         return codec.frame(codec.encode(response | {member: "something else"}))
 
     server = scripted(answer)
-    host, port = server.server_address[:2]
-    loaded = PipelinedLoad((str(host), port), connections=1, window=1)
+    loaded = PipelinedLoad(address_of(server.socket), connections=1, window=1)
     with loaded, pytest.raises(Violation, match=complaint):
         loaded.measure(SECONDS)
 
@@ -200,7 +198,7 @@ def test_load_closes_its_connections(scripted: Start) -> None:
 
 def test_load_that_cannot_connect_says_so(scripted: Start) -> None:
     server = scripted(echo)
-    address = ("127.0.0.1", server.server_address[1])
+    address = address_of(server.socket)
     server.shutdown()
     server.server_close()
     with pytest.raises(TargetError, match="cannot connect"):

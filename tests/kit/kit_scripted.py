@@ -12,6 +12,7 @@ from typing import Any
 
 from conformance.core.trace import Trace
 from conformance.peers.client import ClientPeer
+from conformance.transport.address import TcpAddress
 
 Message = dict[str, Any]
 PATIENCE = 5.0
@@ -81,7 +82,7 @@ def error(request: Message, code: str, **members: Any) -> Message:
 
 
 @contextmanager
-def serving(script: Script) -> Iterator[tuple[str, int]]:
+def serving(script: Script) -> Iterator[TcpAddress]:
     """Accept one connection, play the script on it, and end it; give the address."""
     failures: list[Exception] = []
 
@@ -101,7 +102,7 @@ def serving(script: Script) -> Iterator[tuple[str, int]]:
         thread = threading.Thread(target=play)
         thread.start()
         try:
-            yield listener.getsockname()[:2]
+            yield TcpAddress(*listener.getsockname()[:2])
         finally:
             thread.join(SECONDS)
     assert not thread.is_alive(), "the script did not end"

@@ -77,7 +77,8 @@ def test_long_cases_come_first_and_selections_add_up() -> None:
 
 def test_cases_and_their_runner_need_no_pytest() -> None:
     code = (
-        "import sys, conformance.runner.case_runner; from conformance.cases.catalogue import all_cases; assert all_cases()\n"
+        "import sys, conformance.runner.case_runner\n"
+        "from conformance.cases.catalogue import all_cases; assert all_cases()\n"
         "print(sorted(name for name in sys.modules if 'pytest' in name))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

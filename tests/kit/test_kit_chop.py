@@ -15,6 +15,7 @@ from conformance.core.settings import ChopMode
 from conformance.core.trace import Trace
 from conformance.peers.client import ClientPeer
 from conformance.protocol import codec
+from conformance.transport.address import address_of
 from conformance.transport.segmentation import MOST_CUTS, Segmenter
 
 FRAMES = b"".join(codec.frame(body) for body in (b'{"a":1}', b"{}", b'{"b":22}'))
@@ -73,7 +74,7 @@ def recorded(text: str) -> Iterator[tuple[ClientPeer, ClientPeer, list[bytes]]]:
     """Two connections of one case, and what the first one's other end reads, write by write."""
     segmenter, reads, ends = Segmenter(ChopMode.parse(text)), list[bytes](), list[socket.socket]()
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        address = listener.getsockname()[:2]
+        address = address_of(listener)
         first, second = (ClientPeer(label, address, Trace(), 2.0, segmenter) for label in "AB")
         ends += [listener.accept()[0] for _ in range(2)]
 

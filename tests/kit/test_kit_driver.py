@@ -29,6 +29,7 @@ from conformance.targets.config import TargetConfig
 from conformance.targets.driver import Driver
 from conformance.targets.manual_driver import ManualClientTarget
 from conformance.targets.process import SupervisedProcess
+from conformance.transport.address import TcpAddress
 
 GOOD_DRIVER = """
 import json, sys, time
@@ -178,14 +179,17 @@ def to_server(**members: Any) -> codec.Message:
     return fixed | {"payload": {"action": "connect", "connection_id": "c", "protocol": "1.0"}} | members
 
 
+NOBODY = TcpAddress("127.0.0.1", 1)
+
+
 class Relayed:
     """A raw client behind a relay, with a server that swallows everything."""
 
-    def __init__(self, upstream: tuple[str, int]) -> None:
+    def __init__(self, upstream: TcpAddress) -> None:
         self.told: list[str] = []
         self.relay = Relay(upstream, Trace(), on_finding=self.told.append)
         self.relay.__enter__()
-        self.client = socket.create_connection(self.relay.address)
+        self.client = self.relay.address.connect(5)
 
     def send(self, *bodies: bytes) -> list[str]:
         """Send frames, wait until the relay took them all in, and return its findings."""
@@ -211,15 +215,19 @@ FINDINGS: dict[str, tuple[list[bytes], list[str]]] = {
     "sends Latin-1": ([b'{"a":"\xe4"}'], ["not UTF-8 (ENC-002)"]),
     "pings first": (
         [codec.encode(to_server(payload={"action": "ping"}))],
-        ["the first message is not a valid connect message (HSK-001)"],
+        ["first message is not a valid connect message (HSK-001)"],
     ),
     "leaves the timestamp out": (
         [codec.encode(to_server()), codec.encode({"message_id": "m2"})],
-        ["a message breaks the envelope rules (ENV-001)"],
+        ["a message that breaks the envelope rules (ENV-001)"],
+    ),
+    "changes its application": (
+        [codec.encode(to_server()), codec.encode(to_server(message_id="m2", app_id="other"))],
+        ["another app_id than its own (ENV-012)"],
     ),
     "uses a message_id twice": (
         [codec.encode(to_server()), codec.encode(to_server(payload={"action": "ping"}))],
-        ["the message_id 'm1' was used before (ENV-004)"],
+        ["used a message_id a second time (ENV-004)"],
     ),
 }
 
@@ -233,6 +241,12 @@ def test_relay_finds_that_a_client(name: str, relayed: Relayed) -> None:
     assert wait_until(lambda: relayed.told == [f"A: {text}" for text in found])
 
 
+def test_relay_finds_a_length_that_nobody_may_send_and_keeps_none_of_what_follows(relayed: Relayed) -> None:
+    relayed.client.sendall(codec.header(2**31) + b"x" * 100_000)
+    assert wait_until(lambda: relayed.relay.findings)
+    assert "a header over the frame limit" in relayed.relay.findings[0]
+
+
 def test_relay_passes_octets_on_both_ways_whatever_they_are() -> None:
     def echo(link: Link) -> None:
         while octets := link.socket.recv(65_536):
@@ -241,7 +255,7 @@ def test_relay_passes_octets_on_both_ways_whatever_they_are() -> None:
     with (
         serving(echo) as upstream,
         Relay(upstream, Trace()) as relay,
-        socket.create_connection(relay.address, timeout=5) as client,
+        relay.address.connect(5) as client,
     ):
         client.sendall(b"\xff" * 100_000)
         client.shutdown(socket.SHUT_WR)
@@ -249,14 +263,14 @@ def test_relay_passes_octets_on_both_ways_whatever_they_are() -> None:
 
 
 def test_relay_that_is_left_listens_no_more() -> None:
-    with Relay(("127.0.0.1", 1), Trace()) as relay, socket.create_connection(relay.address, timeout=5) as client:
+    with Relay(NOBODY, Trace()) as relay, relay.address.connect(5) as client:
         assert client.recv(1) == b""  # so its thread is at the next accept, or about to be
     with pytest.raises(OSError, match="refused"):
-        socket.create_connection(relay.address, timeout=5)
+        relay.address.connect(5)
 
 
 def test_relay_ends_a_connection_when_nobody_is_behind_it() -> None:
-    with Relay(("127.0.0.1", 1), Trace()) as relay, socket.create_connection(relay.address, timeout=5) as client:
+    with Relay(NOBODY, Trace()) as relay, relay.address.connect(5) as client:
         assert client.recv(1) == b""
 
 

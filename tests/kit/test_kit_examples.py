@@ -115,7 +115,7 @@ def test_server_that_an_example_ends_or_hangs_is_replaced_and_the_example_found(
 
 def test_server_of_somebody_else_that_is_gone_is_not_tried_on() -> None:
     server = ServerProcess(mini("dies"))
-    target = ServerTarget(TargetConfig(server="{}:{}".format(*server.address)), Settings(time_scale=0.1))
+    target = ServerTarget(TargetConfig(server=str(server.address)), Settings(time_scale=0.1))
     context, tried = ServerContext(target, seed=1), list[str]()
 
     def holds(words: list[str]) -> None:
@@ -146,7 +146,7 @@ def deliveries(folder: Path, command: str) -> int:
     """Run the script on a server and count the publishes that came."""
     server = ServerProcess(command)
     try:
-        replay = [sys.executable, str(folder / "replay.py"), *map(str, server.address)]
+        replay = [sys.executable, str(folder / "replay.py"), *str(server.address).split(":")]
         done = subprocess.run(replay, capture_output=True, text=True, check=False, timeout=30)
     finally:
         server.stop()

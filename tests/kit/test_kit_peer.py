@@ -15,6 +15,7 @@ from conformance.core.verdicts import TargetError, Violation
 from conformance.peers.base import Ended
 from conformance.peers.client import ClientPeer
 from conformance.protocol import codec
+from conformance.transport.address import address_of
 
 Act = Callable[[ClientPeer], object]
 
@@ -416,8 +417,8 @@ def test_arrival_is_told_without_waiting() -> None:
 
 def test_connecting_to_nobody_is_the_targets_error() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        address = listener.getsockname()[:2]
-    with pytest.raises(TargetError, match=f"cannot connect to 127.0.0.1:{address[1]}"):
+        address = address_of(listener)
+    with pytest.raises(TargetError, match=f"cannot connect to {address}"):
         ClientPeer("A", address, Trace(), 1.0)
 
 

@@ -13,9 +13,10 @@ from kit_scripted import serving
 from conformance.core.settings import Settings
 from conformance.core.verdicts import TargetError
 from conformance.protocol.responder import RESPONDER
-from conformance.targets.config import TargetConfig, parse_address
+from conformance.targets.config import TargetConfig
 from conformance.targets.process import ServerProcess, SupervisedProcess, filled_in
 from conformance.targets.server import ServerTarget
+from conformance.transport.address import Address, TcpAddress, UnixAddress, parse_address
 
 WRONG_OPTIONS = {
     "no server": (
@@ -23,11 +24,11 @@ WRONG_OPTIONS = {
         "say what to test: one of --server HOST:PORT, --server-cmd 'CMD {port}', --client-cmd CMD, --target FILE",
     ),
     "two servers": (["--server", "a:1", "--server-cmd", "x {port}"], "say what to test"),
-    "no port": (["--server", "localhost"], "'localhost' is not HOST:PORT"),
-    "no host": (["--server", ":80"], "':80' is not HOST:PORT"),
-    "port zero": (["--server", "localhost:0"], "'localhost:0' is not HOST:PORT"),
-    "a port too great": (["--server", "localhost:65536"], "'localhost:65536' is not HOST:PORT"),
-    "a port of other digits": (["--server", "localhost:8٣"], "is not HOST:PORT"),
+    "no port": (["--server", "localhost"], "'localhost' is neither HOST:PORT"),
+    "no host": (["--server", ":80"], "':80' is neither HOST:PORT"),
+    "port zero": (["--server", "localhost:0"], "'localhost:0' is neither HOST:PORT"),
+    "a port too great": (["--server", "localhost:65536"], "'localhost:65536' is neither HOST:PORT"),
+    "a port of other digits": (["--server", "localhost:8٣"], "is neither HOST:PORT"),
     "a command without a place": (["--server-cmd", "my_server"], "the server command has no {port}"),
     "a target file that is absent": (["--target", "/nonexistent/t.toml"], "target file /nonexistent/t.toml: "),
     "a profile nobody has": (["--server", "a:1", "--profile", "nope"], "the selection matches no case"),
@@ -38,7 +39,7 @@ WRONG_FILES = {
     "an unknown member": ("server = 'a:1'\ncolour = 'red'", "'colour' was unexpected"),
     "neither": ("name = 'x'", "target file {file}: "),
     "both": ("server = 'a:1'\ncommand = 'x {port}'", "target file {file}: "),
-    "a server without a port": ("server = 'a'", "'a' is not HOST:PORT"),
+    "a server without a port": ("server = 'a'", "'a' is neither HOST:PORT"),
     "a command without a place": ("command = 'a'", "the server command has no {port}"),
     "a number for a string": ("server = 8888", "8888 is not of type 'string'"),
     "no time to start": ("command = 'x {port}'\nstart_seconds = 0", "0 is less than or equal to the minimum of 0"),
@@ -79,16 +80,24 @@ def test_target_file_says_everything(tmp_path: Path) -> None:
         environment={"A": "b"},
         start_seconds=2.5,
         profiles=("queue",),
+        file=file,
     )
     assert (options.title, options.role) == ("mine", "server")
 
 
 @pytest.mark.parametrize(
     ("text", "address"),
-    [("localhost:8888", ("localhost", 8888)), ("[::1]:80", ("::1", 80)), ("10.0.0.1:65535", ("10.0.0.1", 65535))],
+    [
+        ("localhost:8888", TcpAddress("localhost", 8888)),
+        ("[::1]:80", TcpAddress("::1", 80)),
+        ("10.0.0.1:65535", TcpAddress("10.0.0.1", 65535)),
+        ("unix:/run/ipc.sock", UnixAddress(Path("/run/ipc.sock"))),
+        ("unix:ipc:1", UnixAddress(Path("ipc:1"))),
+    ],
 )
-def test_address_is_host_and_port(text: str, address: tuple[str, int]) -> None:
+def test_address_has_a_text(text: str, address: Address) -> None:
     assert parse_address(text) == address
+    assert str(address) == text
 
 
 def test_command_line_is_split_as_a_shell_does() -> None:
@@ -116,7 +125,7 @@ def test_spawned_target_is_explored_and_ended() -> None:
 def test_attached_target_lives_on() -> None:
     with (
         ServerProcessOf(mini()) as server,
-        ServerTarget(TargetConfig(server="{}:{}".format(*server.address))) as target,
+        ServerTarget(TargetConfig(server=str(server.address))) as target,
     ):
         assert target.process is None
         assert target.is_serving()
@@ -133,7 +142,7 @@ def test_responder_of_the_reference_server_is_found_whole() -> None:
 
 def test_exploring_a_mute_server_takes_one_scaled_wait() -> None:
     with ServerProcessOf(mini("mute")) as server:
-        options = TargetConfig(server="{}:{}".format(*server.address))
+        options = TargetConfig(server=str(server.address))
         started = time.monotonic()
         with (
             pytest.raises(TargetError, match="did not answer a connect message"),
@@ -144,10 +153,10 @@ def test_exploring_a_mute_server_takes_one_scaled_wait() -> None:
 
 
 def test_nobody_there_is_a_target_error() -> None:
-    with serving(lambda _: None) as (host, port):
-        ServerTarget(TargetConfig(server=f"{host}:{port}")).is_serving()
-    with pytest.raises(TargetError, match=f"cannot connect to 127.0.0.1:{port}"):
-        ServerTarget(TargetConfig(server=f"127.0.0.1:{port}")).__enter__()
+    with serving(lambda _: None) as address:
+        ServerTarget(TargetConfig(server=str(address))).is_serving()
+    with pytest.raises(TargetError, match=f"cannot connect to {address}"):
+        ServerTarget(TargetConfig(server=str(address))).__enter__()
 
 
 class ServerProcessOf:

@@ -8,7 +8,7 @@ from conformance.core.verdicts import Violation
 from conformance.harness.case import Case, add
 from conformance.harness.client_context import ClientContext
 from conformance.harness.decorators import client_case
-from conformance.peers.base import MAX_FRAME_WITHOUT_ANNOUNCEMENT
+from conformance.peers.frame_checks import MAX_FRAME_WITHOUT_ANNOUNCEMENT
 from conformance.protocol import codec
 
 LIMIT = 100_000
@@ -133,7 +133,7 @@ for _name, _announced in LIMITS.items():
 def too_long_to_send(context: ClientContext, command: str, payload: str) -> None:
     """Tell the client to send more than the server takes."""
     end = context.connect(acknowledgement={"limits": {"max_frame_bytes": SMALL_LIMIT}})
-    end.max_frame_bytes = SMALL_LIMIT
+    end.checks.max_frame_bytes = SMALL_LIMIT
     timeout = {"timeout_ms": SHORT_TIMEOUT_MS} if command == "send_request" else {}
     asked = context.driver.begin(command, channel="long", payload=payload, **timeout)
     if "error" not in context.driver.answer(asked):
@@ -167,7 +167,7 @@ add(
 def at_the_limit(context: ClientContext) -> None:
     """A message that is just within the server's limit is sent."""
     end = context.connect(acknowledgement={"limits": {"max_frame_bytes": SMALL_LIMIT}})
-    end.max_frame_bytes = SMALL_LIMIT
+    end.checks.max_frame_bytes = SMALL_LIMIT
     context.driver.ask("publish", channel="long", payload="x" * (SMALL_LIMIT - 300))
     end.take("publish", "long")
     context.settle(end)

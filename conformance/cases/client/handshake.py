@@ -61,8 +61,8 @@ for _name, _app in {
 @client_case("client-handshake/application-that-cannot-be", "HSK-001")
 def impossible_application(context: ClientContext) -> None:
     """Made for an application whose name is too long, the client refuses to be made or to connect, or sends another."""
-    host, port = context.address
-    made = context.driver.begin("create", app_id="a" * 256, host=host, port=port, reconnect_attempts=0)
+    there = context.address.client_options
+    made = context.driver.begin("create", app_id="a" * 256, reconnect_attempts=0, **there)
     if "error" in context.driver.answer(made):
         return
     context.driver.begin("connect")

@@ -136,7 +136,7 @@ def body_near_the_announced_limit(context: ServerContext, missing: int) -> None:
     """Publish a body that is ``missing`` octets short of the announced limit."""
     if not _announces(context):
         raise Unsupported("the server announces no max_frame_bytes, so its limit is not known")
-    publish_of_length(context, context.connect().max_frame_bytes - missing)
+    publish_of_length(context, context.connect().checks.max_frame_bytes - missing)
 
 
 for _name, _missing in {"at": 0, "one-below": 1}.items():
@@ -255,7 +255,7 @@ def oversize_header(context: ServerContext, length: int | None) -> None:
     if length is None and not _announces(context):
         raise Unsupported("the server announces no max_frame_bytes, so its limit is not known")
     for sender in (peer, newcomer):
-        sender.send_octets(codec.header(peer.max_frame_bytes + 1 if length is None else length))
+        sender.send_octets(codec.header(peer.checks.max_frame_bytes + 1 if length is None else length))
         sender.expect_error("frame_too_large", None)
     bystander.expect_silence()
     context.check_alive()

@@ -39,7 +39,7 @@ def answer_over_the_limit(context: ServerContext) -> None:
         raise Unsupported("the server announces no max_frame_bytes")
     request = peer.message("request", "conformance.echo", "", message_id="m") | {"timestamp": 0}
     del request["reply_to"]
-    request["payload"] = "x" * (peer.max_frame_bytes - len(codec.encode(request)))
+    request["payload"] = "x" * (peer.checks.max_frame_bytes - len(codec.encode(request)))
     peer.send(request)
     answer = peer.receive()
     if answer["payload"] != request["payload"]:
