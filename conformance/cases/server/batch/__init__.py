@@ -1,0 +1,1 @@
+"""Cases of the profile batch (chapter BAT)."""
