@@ -10,6 +10,7 @@ import click
 
 from conformance.cases.catalogue import all_cases
 from conformance.core.options import Option, options_of
+from conformance.reports.files import FORMATS
 from conformance.specification import drafts
 from conformance.specification.drafts import OverlayError
 
@@ -67,6 +68,13 @@ def _click_type(stated: Option) -> Any:
         numbers: Any = click.IntRange if stated.parse is int else click.FloatRange
         return numbers(stated.minimum, stated.maximum)
     return stated.parse if stated.parse in (int, float, str) else ParsedType(stated)
+
+
+def report_options(command: Command) -> Command:
+    """Add an option for each report that is written into a file."""
+    for name, format_ in reversed(FORMATS.items()):
+        command = click.option(f"--{name}", f"{name}_file", type=FILE, metavar="FILE", help=format_.help)(command)
+    return command
 
 
 def overlay_options(command: Command) -> Command:

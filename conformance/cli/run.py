@@ -14,12 +14,12 @@ import click
 from rich.console import Console
 
 from conformance.cases.catalogue import all_cases, select
-from conformance.cli.options import FILE, overlay_options, stated_option, table_options
+from conformance.cli.options import FILE, overlay_options, report_options, stated_option, table_options
 from conformance.core.options import as_arguments, from_options
 from conformance.core.settings import Selection, Settings
 from conformance.core.verdicts import ExitCode
-from conformance.reports.json import JsonFile, JsonText
-from conformance.reports.junit import JUnitFile
+from conformance.reports.files import FORMATS
+from conformance.reports.json import JsonText
 from conformance.reports.progress import RunProgress
 from conformance.reports.reporter import Reporter
 from conformance.reports.summary import Summary
@@ -38,8 +38,7 @@ INTERRUPTED = 130
 @overlay_options
 @table_options(Settings)
 @click.option("-n", "workers", type=click.IntRange(1, 64), help="Worker processes. [default: 2; 1 with --server]")
-@click.option("--json", "json_file", type=FILE, metavar="FILE", help="Write the results file.")
-@click.option("--junit", "junit_file", type=FILE, metavar="FILE", help="Write a JUnit XML file.")
+@report_options
 @click.option("--format", "output", type=click.Choice(["text", "json"]), default="text", help="What goes to stdout.")
 @click.option(
     "--known-failures", type=FILE, metavar="FILE", help="Expected failures (TOML); an unexpected pass fails too."
@@ -52,8 +51,6 @@ def run(
     *,
     target_file: Path | None,
     workers: int | None,
-    json_file: Path | None,
-    junit_file: Path | None,
     output: str,
     known_failures: Path | None,
     update_known_failures: bool,
@@ -75,7 +72,8 @@ def run(
     selection, settings = from_options(Selection, values), from_options(Settings, values)
     cases = select(selection, role=target.role)
     old = _baseline(known_failures, selection, update=update_known_failures)
-    _check_writable(json_file, junit_file, known_failures if update_known_failures else None)
+    files = {name: values[f"{name}_file"] for name in FORMATS if values[f"{name}_file"]}
+    _check_writable(*files.values(), known_failures if update_known_failures else None)
     if not cases:
         raise click.UsageError("the selection matches no case; 'ipc-conformance list' shows them all")
     if dry_run:
@@ -89,8 +87,7 @@ def run(
     _run_interruptibly(plan, outcome, len(cases))
     _check_completeness(outcome, len(cases))
     reporters: list[Reporter] = [Summary(Console(stderr=output == "json", soft_wrap=False), traces=settings.traces)]
-    reporters += [JsonFile(json_file)] if json_file else []
-    reporters += [JUnitFile(junit_file)] if junit_file else []
+    reporters += [FORMATS[name].reporter(path) for name, path in files.items()]
     reporters += [JsonText(click.echo)] if output == "json" else []
     _report(outcome, reporters)
     if update_known_failures and known_failures and not outcome.unreachable and not outcome.kit_errors:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import socket
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,7 +14,7 @@ from conformance.peers.server import ServerPeer
 from conformance.protocol import codec
 from conformance.protocol.codec import Message
 from conformance.targets.client import ClientTarget
-from conformance.transport.address import LOOPBACK, TcpAddress, UnixAddress, address_of, at_once
+from conformance.transport.address import TRANSPORTS, TcpAddress, address_of, at_once
 
 APP = "conformance"
 BARRIER = "conformance.barrier"
@@ -43,7 +42,8 @@ class ClientContext(CaseContext):
         self._patience = target.patience
         self._ends: list[ServerPeer] = []
         self._folder = TemporaryDirectory(prefix="ipc-conformance-")
-        self._listener = self._listen(target)
+        kind = TRANSPORTS[target.options.transport or TcpAddress.transport]
+        self._listener = kind.listen_anywhere(Path(self._folder.name), BACKLOG)
         self.address = address_of(self._listener)
         try:
             self.driver = target.drive(self.trace, self._segmenter.settle)
@@ -51,11 +51,6 @@ class ClientContext(CaseContext):
             self._listener.close()
             self._folder.cleanup()
             raise
-
-    def _listen(self, target: ClientTarget) -> socket.socket:
-        is_unix = target.options.transport == "unix"
-        address = UnixAddress.free(Path(self._folder.name)) if is_unix else TcpAddress(LOOPBACK, 0)
-        return address.listen(BACKLOG)
 
     # -- the client ------------------------------------------------------------------------------------------------
 

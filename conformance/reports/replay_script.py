@@ -8,11 +8,16 @@ from typing import Any
 from conformance.core.trace import CONNECTED, ENDS_SENDING, RESETS, SHOWN_OCTETS
 
 HEAD = """\
-# Save as replay.py and run: python replay.py HOST PORT
+# Save as replay.py and run: python replay.py HOST PORT, or python replay.py PATH for a unix socket
 import socket, struct, sys
 
 def connect():
-    return socket.create_connection((sys.argv[1], int(sys.argv[2])), 5)
+    if len(sys.argv) > 2:
+        return socket.create_connection((sys.argv[1], int(sys.argv[2])), 5)
+    end = socket.socket(socket.AF_UNIX)
+    end.settimeout(5)
+    end.connect(sys.argv[1])
+    return end
 
 def show(name, end):
     head = end.recv(4, socket.MSG_WAITALL)

@@ -11,7 +11,7 @@ from typing import Any, Self
 from conformance.core.options import Option, as_arguments, from_options, option, options_of
 from conformance.core.roles import Role
 from conformance.protocol.files import read_toml
-from conformance.transport.address import parse_address
+from conformance.transport.address import TRANSPORTS, parse_address, transport_of
 from conformance.transport.credentials import Credentials
 
 TARGET_FILE = Option(
@@ -49,7 +49,7 @@ class TargetConfig:
         "--client-cmd", "Test the client that the driver started by this drives.", metavar="CMD"
     )
     transport: str | None = option(
-        "--transport", "How a client under test reaches the kit; TCP if not said.", choices=("tcp", "unix")
+        "--transport", "How a client under test reaches the kit; TCP if not said.", choices=tuple(TRANSPORTS)
     )
     token_file: Path | None = option(
         "--token-file", "Show the token on this file's only line.", parse=Path, metavar="FILE"
@@ -74,7 +74,7 @@ class TargetConfig:
         if self.transport and not self.client:
             raise ValueError("a transport is for clients under test; a server's is that of its address or command")
         Credentials.from_files(self.token_file, self.tls_ca)
-        if self.command and not ("{port}" in self.command or "{socket}" in self.command):
+        if self.command and not transport_of(self.command):
             raise ValueError("the server command has no {port}; write it where the port number belongs")
 
     @classmethod

@@ -16,7 +16,7 @@ from typing import IO
 
 from conformance.core.verdicts import TargetError
 from conformance.targets import supervisor
-from conformance.transport.address import Address, TcpAddress, UnixAddress
+from conformance.transport.address import Address, TcpAddress, transport_of
 
 TAIL_BYTES = 4000
 POLL_SECONDS = 0.01
@@ -157,8 +157,7 @@ class ServerProcess(SupervisedProcess):
     ) -> None:
         self._scratch = tempfile.TemporaryDirectory(prefix="ipc-conformance-")
         place = Path(self._scratch.name)
-        kind = UnixAddress if "{socket}" in command else TcpAddress
-        self.address: Address = kind.free(place)
+        self.address: Address = (transport_of(command) or TcpAddress).free(place)
         places = {**self.address.places, STATE: str(state or place / "state")}
         try:
             super().__init__(filled_in(command, places), folder=folder, environment=environment)

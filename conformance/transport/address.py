@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 UNIX = "unix:"
 """What the text of a unix socket's address begins with; its path follows."""
@@ -16,7 +16,15 @@ LOOPBACK = "127.0.0.1"
 
 
 class Address(ABC):
-    """Where a server listens. As a text it is what ``--server`` takes."""
+    """Where a server listens. As a text it is what ``--server`` takes.
+
+    Attributes:
+        transport: the name of the kind of address.
+        placeholder: what stands for the address in the command that starts a server.
+    """
+
+    transport: ClassVar[str]
+    placeholder: ClassVar[str]
 
     @property
     @abstractmethod
@@ -49,10 +57,18 @@ class Address(ABC):
     def free(cls, folder: Path) -> Self:
         """Return an address of this kind where nobody listens; ``folder`` has room for a socket."""
 
+    @classmethod
+    @abstractmethod
+    def listen_anywhere(cls, folder: Path, backlog: int) -> socket.socket:
+        """Return a socket that listens at an address of this kind; ``folder`` has room for it."""
+
 
 @dataclass(frozen=True)
 class TcpAddress(Address):
     """A TCP port of a host."""
+
+    transport = "tcp"
+    placeholder = "{port}"
 
     host: str
     port: int
@@ -63,7 +79,7 @@ class TcpAddress(Address):
     @property
     def places(self) -> Mapping[str, str]:
         """As of any address."""
-        return {"{host}": self.host, "{port}": str(self.port)}
+        return {"{host}": self.host, self.placeholder: str(self.port)}
 
     @property
     def client_options(self) -> Mapping[str, Any]:
@@ -84,10 +100,18 @@ class TcpAddress(Address):
         with socket.create_server((LOOPBACK, 0)) as probe:
             return cls(LOOPBACK, probe.getsockname()[1])
 
+    @classmethod
+    def listen_anywhere(cls, folder: Path, backlog: int) -> socket.socket:  # noqa: ARG003 - a port needs no folder
+        """Return a socket that listens at a port of the loopback interface, which the system chooses."""
+        return cls(LOOPBACK, 0).listen(backlog)
+
 
 @dataclass(frozen=True)
 class UnixAddress(Address):
     """A unix socket."""
+
+    transport = "unix"
+    placeholder = "{socket}"
 
     path: Path
 
@@ -97,7 +121,7 @@ class UnixAddress(Address):
     @property
     def places(self) -> Mapping[str, str]:
         """As of any address."""
-        return {"{socket}": str(self.path)}
+        return {self.placeholder: str(self.path)}
 
     @property
     def client_options(self) -> Mapping[str, Any]:
@@ -130,6 +154,20 @@ class UnixAddress(Address):
     def free(cls, folder: Path) -> Self:
         """Return the path of a socket that is not there yet."""
         return cls(folder / "socket")
+
+    @classmethod
+    def listen_anywhere(cls, folder: Path, backlog: int) -> socket.socket:
+        """Return a socket that listens in the folder."""
+        return cls.free(folder).listen(backlog)
+
+
+TRANSPORTS: dict[str, type[Address]] = {each.transport: each for each in (TcpAddress, UnixAddress)}
+"""The kinds of address by name."""
+
+
+def transport_of(command: str) -> type[Address] | None:
+    """Return the kind of address whose placeholder a command has, or None when it has none."""
+    return next((each for each in TRANSPORTS.values() if each.placeholder in command), None)
 
 
 def parse_address(text: str) -> Address:
