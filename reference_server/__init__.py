@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from reference_server.handlers import Request
-    from reference_server.limits import Limits
+    from reference_server.protocol.limits import Limits
     from reference_server.server import ReferenceServer
     from reference_server.version import __version__
 
 __all__ = ["Limits", "ReferenceServer", "Request", "__version__"]
 
-_HOMES = {"Limits": "limits", "ReferenceServer": "server", "Request": "handlers", "__version__": "version"}
+_HOMES = {"Limits": "protocol.limits", "ReferenceServer": "server", "Request": "handlers", "__version__": "version"}
 
 
 def __getattr__(name: str) -> Any:

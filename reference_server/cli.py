@@ -18,10 +18,10 @@ from typing import Any, NoReturn
 import click
 
 from reference_server import logs, responder
-from reference_server.limits import Limits, check_limit
-from reference_server.profiles.state_file import StateFileError
+from reference_server.network.tls import CertificateError, load_certificate
+from reference_server.profiles.queue.state_file import StateFileError
+from reference_server.protocol.limits import Limits, check_limit
 from reference_server.server import PROFILES, ReferenceServer
-from reference_server.tls import CertificateError, load_certificate
 from reference_server.version import __version__
 
 _log = logging.getLogger("reference_server")

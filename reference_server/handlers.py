@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from reference_server.schemas import check_name
+from reference_server.protocol.schemas import check_name
 
 Kind = Literal["request", "notification"]
 

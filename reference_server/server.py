@@ -13,24 +13,25 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
-from reference_server.errors import ErrorCode
+from reference_server.broker import Hub
 from reference_server.handlers import HandlerFunction, HandlerTable, Kind
-from reference_server.hub import Hub
-from reference_server.limits import Limits
-from reference_server.link import Link, Site
-from reference_server.listeners import open_listeners
-from reference_server.offer import Offer
-from reference_server.profiles import batch, discovery, queue
+from reference_server.network.handler_threads import HandlerThreads
+from reference_server.network.listeners import open_listeners
+from reference_server.network.session import Link, Site
+from reference_server.network.tls import TlsLayer
+from reference_server.profiles import batch, discovery
 from reference_server.profiles.discovery import ServiceRegistry
-from reference_server.profiles.queue import QueueManager
-from reference_server.profiles.system import ACTIONS
-from reference_server.schemas import check_name
-from reference_server.threads import HandlerThreads
-from reference_server.tls import TlsLayer
+from reference_server.profiles.queue import manager
+from reference_server.profiles.queue.manager import QueueManager
+from reference_server.protocol.capabilities import Offer
+from reference_server.protocol.errors import ErrorCode
+from reference_server.protocol.limits import Limits
+from reference_server.protocol.schemas import check_name
+from reference_server.protocol.system_actions import ACTIONS
 
 _BACKLOG: Final = 512  # connections that may wait to be accepted, so that a burst of clients loses none
 
-PROFILES: Final = (batch.NAME, discovery.NAME, queue.NAME)
+PROFILES: Final = (batch.NAME, discovery.NAME, manager.NAME)
 """The profiles that a server can offer."""
 
 SECURITY: Final = "security"
@@ -80,7 +81,7 @@ class ReferenceServer:
     ) -> None:
         self.host = host
         self.profiles = _checked(profiles)
-        if state is not None and queue.NAME not in self.profiles:
+        if state is not None and manager.NAME not in self.profiles:
             raise ValueError("a state file is for the profile 'queue', which the server does not offer")
         if token == "":
             raise ValueError("the token is empty, so that anybody has it")
@@ -94,10 +95,10 @@ class ReferenceServer:
         self._hub = Hub(self.limits.max_frame_bytes)
         self._services = ServiceRegistry(self._announce, self._in_loop)
         self._jobs: QueueManager | None = None
-        if queue.NAME in self.profiles:
+        if manager.NAME in self.profiles:
             path = None if state is None else Path(state)
             self._jobs = QueueManager(path, self._announce, self.limits.max_frame_bytes)
-            self._handlers.add(self._jobs.handle, queue.MANAGER, "request", None)
+            self._handlers.add(self._jobs.handle, manager.MANAGER, "request", None)
         self._site: Site | None = None
         self._listeners: list[asyncio.Server] = []
         self._stopped: asyncio.Event
@@ -191,8 +192,8 @@ class ReferenceServer:
             actions |= self._services.actions
             channels |= discovery.CHANNELS
         if self._jobs:
-            channels |= {queue.MANAGER}
-            families = (queue.EVENTS,)
+            channels |= {manager.MANAGER}
+            families = (manager.EVENTS,)
             acknowledged["queue"] = {"durable": self._jobs.state is not None}
         return Offer(
             profiles=self.profiles,

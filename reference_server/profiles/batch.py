@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from reference_server.errors import ErrorCode, WireError
-from reference_server.messages import Message
-from reference_server.schemas import explain, validator
+from reference_server.protocol.errors import ErrorCode, WireError
+from reference_server.protocol.messages import Message
+from reference_server.protocol.schemas import explain, validator
 
 NAME: Final = "batch"
 ACTION: Final = "batch_process"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 
-from reference_server.errors import ErrorCode, WireError
-from reference_server.messages import Message
-from reference_server.schemas import check, check_name, explain, validator
+from reference_server.protocol.errors import ErrorCode, WireError
+from reference_server.protocol.messages import Message
+from reference_server.protocol.schemas import check, check_name, explain, validator
 
 NAME: Final = "discovery"
 SERVICES: Final = "service_discovery"

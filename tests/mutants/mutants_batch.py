@@ -8,9 +8,9 @@ from typing import Any
 import msgspec
 from mutation import around, mutant
 
-from reference_server.errors import ErrorCode, WireError
+from reference_server.network.handler_runner import Work
 from reference_server.profiles import batch
-from reference_server.work import Work
+from reference_server.protocol.errors import ErrorCode, WireError
 
 _MANY = 100
 

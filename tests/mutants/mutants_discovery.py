@@ -7,10 +7,10 @@ from typing import Any
 
 from mutation import around, mutant
 
-from reference_server.errors import WireError
-from reference_server.hub import Hub
-from reference_server.offer import Offer
+from reference_server.broker import Hub
 from reference_server.profiles.discovery import INSTANCES, SERVICES, ServiceRegistry
+from reference_server.protocol.capabilities import Offer
+from reference_server.protocol.errors import WireError
 from reference_server.server import ReferenceServer
 
 EVENTS = (SERVICES, INSTANCES)

@@ -11,17 +11,18 @@ from typing import Any
 import msgspec
 from mutation import around, mutant, replace
 
-from reference_server import connection, hub, messages
-from reference_server.connection import Connection
-from reference_server.errors import ErrorCode, MalformedFrameError, WireError
-from reference_server.frames import HEADER, encode_frame
-from reference_server.hub import Hub
+from reference_server import broker
+from reference_server.broker import Hub
+from reference_server.protocol import connection, messages
+from reference_server.protocol.connection import Connection
+from reference_server.protocol.errors import ErrorCode, MalformedFrameError, WireError
+from reference_server.protocol.frames import HEADER, encode_frame
 
 
 def _change_emitted(change: Callable[[bytes], bytes]) -> None:
     """Change the body of every message that handlers publish."""
 
-    @around(hub, "encode_message")
+    @around(broker, "encode_message")
     def encode(original: Any, *arguments: Any) -> bytes:
         return encode_frame(change(original(*arguments)[HEADER.size :]))
 

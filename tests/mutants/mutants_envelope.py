@@ -12,12 +12,13 @@ from mutation import around, mutant
 from tricks import act_in_spite_of, change_message, link, publish, refuse_message
 from tricks import hub as hub_of
 
-from reference_server import connection, hub
-from reference_server.connection import Connection
-from reference_server.errors import ErrorCode, WireError
-from reference_server.events import RequestReceived
-from reference_server.frames import HEADER, encode_frame
-from reference_server.messages import Message, ServerMessage
+from reference_server import broker
+from reference_server.protocol import connection
+from reference_server.protocol.connection import Connection
+from reference_server.protocol.errors import ErrorCode, WireError
+from reference_server.protocol.events import RequestReceived
+from reference_server.protocol.frames import HEADER, encode_frame
+from reference_server.protocol.messages import Message, ServerMessage
 
 NAMES = {"message_id": 128, "app_id": 255, "channel_id": 255, "reply_to": 128}
 """The members that are names, and how many characters they may have."""
@@ -38,7 +39,7 @@ def _change_names(change: Callable[[str, int], str]) -> None:
 def _change_emitted(**members: Any) -> None:
     """Change members of every message that handlers publish."""
 
-    @around(hub, "encode_message")
+    @around(broker, "encode_message")
     def encode(original: Any, message: ServerMessage, limit: int) -> Any:
         return original(msgspec.structs.replace(message, **members), limit)
 
@@ -59,7 +60,7 @@ def empty_message_id() -> None:
 def version_added() -> None:
     """A message that the server publishes has a member `version`."""
 
-    @around(hub, "encode_message")
+    @around(broker, "encode_message")
     def encode(original: Any, *arguments: Any) -> bytes:
         message = json.loads(original(*arguments)[HEADER.size :])
         return encode_frame(json.dumps(message | {"version": "1.0"}).encode())

@@ -8,12 +8,12 @@ from typing import Any
 from mutation import around, mutant
 from tricks import link
 
-from reference_server import connection
-from reference_server.connection import Connection
-from reference_server.errors import ErrorCode, WireError
-from reference_server.link import Link
-from reference_server.messages import Message
-from reference_server.states import State
+from reference_server.network.session import Link
+from reference_server.protocol import connection
+from reference_server.protocol.connection import Connection
+from reference_server.protocol.errors import ErrorCode, WireError
+from reference_server.protocol.messages import Message
+from reference_server.protocol.states import State
 
 
 def _change_about(change: Any) -> None:

@@ -11,14 +11,14 @@ from typing import Any
 from mutation import around, mutant, replace
 from tricks import link
 
-from reference_server import frames, messages
-from reference_server.connection import Connection
-from reference_server.errors import ErrorCode
-from reference_server.frames import HEADER, FrameDecoder
-from reference_server.hub import Hub
-from reference_server.limits import MIB
-from reference_server.link import Link
-from reference_server.states import State
+from reference_server.broker import Hub
+from reference_server.network.session import Link
+from reference_server.protocol import frames, messages
+from reference_server.protocol.connection import Connection
+from reference_server.protocol.errors import ErrorCode
+from reference_server.protocol.frames import HEADER, FrameDecoder
+from reference_server.protocol.limits import MIB
+from reference_server.protocol.states import State
 
 DELIVERY = ("publish/subscriber-gets-it-once-unchanged",)
 

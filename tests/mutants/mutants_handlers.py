@@ -10,15 +10,15 @@ from typing import Any
 from mutation import around, instead_of_entry, mutant, replace
 from tricks import link
 
-from reference_server import link as link_module
-from reference_server.connection import Connection
-from reference_server.errors import ErrorCode
-from reference_server.events import NotificationReceived, RequestReceived
 from reference_server.handlers import Request
-from reference_server.link import Link
-from reference_server.relay import Relay
+from reference_server.network import session as link_module
+from reference_server.network.eager_tasks import Relay
+from reference_server.network.handler_runner import Work
+from reference_server.network.session import Link
+from reference_server.protocol.connection import Connection
+from reference_server.protocol.errors import ErrorCode
+from reference_server.protocol.events import NotificationReceived, RequestReceived
 from reference_server.responder import Responder
-from reference_server.work import Work
 
 
 @mutant("REQ-009")

@@ -16,15 +16,15 @@ from tricks import (
     refuse_connect,
 )
 
-from reference_server import connection, precedence
-from reference_server.connection import Connection
-from reference_server.errors import ErrorCode
-from reference_server.events import ActionReceived, ConnectReceived
-from reference_server.frames import FrameDecoder
-from reference_server.link import Link
-from reference_server.messages import Message
-from reference_server.offer import Offer
-from reference_server.states import State
+from reference_server.network.session import Link
+from reference_server.protocol import connection, validation
+from reference_server.protocol.capabilities import Offer
+from reference_server.protocol.connection import Connection
+from reference_server.protocol.errors import ErrorCode
+from reference_server.protocol.events import ActionReceived, ConnectReceived
+from reference_server.protocol.frames import FrameDecoder
+from reference_server.protocol.messages import Message
+from reference_server.protocol.states import State
 
 
 @mutant("HSK-004")
@@ -122,7 +122,7 @@ def ping_before_connect() -> None:
     @around(connection, "read_connect")
     def read(original: Any, message: Message, offer: Any) -> Any:
         if isinstance(payload := message.get("payload"), dict) and payload.get("action") == "ping":
-            return precedence._read_action(message, Offer())
+            return validation._read_action(message, Offer())
         return original(message, offer)
 
 
@@ -147,7 +147,7 @@ def default_application() -> None:
 @mutant("HSK-014")
 def protocol_ignored() -> None:
     """The protocol that a client asks for is not looked at."""
-    replace(precedence, "_MAJOR", _Anything())
+    replace(validation, "_MAJOR", _Anything())
 
 
 class _Anything:
@@ -202,7 +202,7 @@ def timeout_starts_again() -> None:
 def connect_twice() -> None:
     """A second connect message is answered like the first."""
 
-    @around(precedence, "_read_action")
+    @around(validation, "_read_action")
     def read(original: Any, message: Message, offer: Any) -> Any:
         payload = message["payload"]
         if isinstance(payload, dict) and payload.get("action") == "connect":

@@ -10,16 +10,16 @@ from typing import Any
 from mutation import around, instead_of_entry, mutant, replace
 from tricks import act_in_spite_of, change_acknowledgement, publish, refuse_message
 
-from reference_server import connection, precedence
-from reference_server.connection import Connection
-from reference_server.errors import ErrorCode, WireError
-from reference_server.events import PublishReceived
-from reference_server.hub import Hub
-from reference_server.messages import Message
-from reference_server.offer import Offer
+from reference_server.broker import Hub
 from reference_server.profiles.discovery import ServiceRegistry
-from reference_server.profiles.system import ACTIONS
-from reference_server.states import State
+from reference_server.protocol import connection, validation
+from reference_server.protocol.capabilities import Offer
+from reference_server.protocol.connection import Connection
+from reference_server.protocol.errors import ErrorCode, WireError
+from reference_server.protocol.events import PublishReceived
+from reference_server.protocol.messages import Message
+from reference_server.protocol.states import State
+from reference_server.protocol.system_actions import ACTIONS
 
 
 @mutant("ISO-001")
@@ -55,7 +55,7 @@ def channels_are_global() -> None:
 @mutant("ISO-004")
 def system_is_ordinary() -> None:
     """A publish on `system` is like any other."""
-    precedence._READERS["publish"] = lambda message, frame, *_: PublishReceived(message["channel_id"], frame)
+    validation._READERS["publish"] = lambda message, frame, *_: PublishReceived(message["channel_id"], frame)
 
 
 @mutant("ISO-008")
@@ -93,9 +93,9 @@ def dead_subscriber_ends_the_round() -> None:
 def no_action_is_an_unknown_one() -> None:
     """A system request without an action is one with an unknown action."""
 
-    @around(precedence, "_read_action")
+    @around(validation, "_read_action")
     def read(original: Any, message: Message, offer: Any) -> Any:
-        if not precedence._SYSTEM_REQUEST.is_valid(message["payload"]):
+        if not validation._SYSTEM_REQUEST.is_valid(message["payload"]):
             raise WireError(ErrorCode.UNKNOWN_ACTION, "", message)
         return original(message, offer)
 
@@ -104,7 +104,7 @@ def no_action_is_an_unknown_one() -> None:
 def action_by_prefix() -> None:
     """An unknown action is a request without a handler."""
 
-    @around(precedence, "_read_action")
+    @around(validation, "_read_action")
     def read(original: Any, message: Message, offer: Any) -> Any:
         try:
             return original(message, offer)
@@ -118,7 +118,7 @@ def action_by_prefix() -> None:
 def action_in_capitals() -> None:
     """Actions are compared without regard to case and to blanks around them."""
 
-    @around(precedence, "_read_action")
+    @around(validation, "_read_action")
     def read(original: Any, message: Message, offer: Any) -> Any:
         payload = message["payload"]
         if isinstance(payload, dict) and isinstance(payload.get("action"), str):

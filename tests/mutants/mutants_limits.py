@@ -8,12 +8,12 @@ from typing import Any
 from mutation import around, mutant, replace
 from tricks import link
 
-from reference_server import connection
-from reference_server.connection import Connection
-from reference_server.errors import ErrorCode
-from reference_server.link import Link
+from reference_server.network.session import Link
+from reference_server.protocol import connection
+from reference_server.protocol.connection import Connection
+from reference_server.protocol.errors import ErrorCode
+from reference_server.protocol.states import State
 from reference_server.server import ReferenceServer
-from reference_server.states import State
 
 
 def _without_a_word(code: ErrorCode) -> None:

@@ -9,12 +9,12 @@ from typing import Any
 
 from mutation import around, instead_of_entry, mutant
 
-from reference_server import link as link_module
-from reference_server.connection import Connection
-from reference_server.events import PublishReceived, SubscribeReceived
-from reference_server.frames import HEADER, encode_frame
-from reference_server.hub import Hub
-from reference_server.link import Link
+from reference_server.broker import Hub
+from reference_server.network import session as link_module
+from reference_server.network.session import Link
+from reference_server.protocol.connection import Connection
+from reference_server.protocol.events import PublishReceived, SubscribeReceived
+from reference_server.protocol.frames import HEADER, encode_frame
 from reference_server.server import ReferenceServer
 
 DELIVERY = ("publish/subscriber-gets-it-once-unchanged",)

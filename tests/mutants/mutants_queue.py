@@ -7,11 +7,11 @@ from typing import Any
 import msgspec
 from mutation import around, mutant, replace
 
-from reference_server.offer import Offer
-from reference_server.profiles import jobs, queue
-from reference_server.profiles.jobs import JobConflictError, JobStore, JobTooLongError
-from reference_server.profiles.queue import QueueManager
-from reference_server.work import Work
+from reference_server.network.handler_runner import Work
+from reference_server.profiles.queue import job_store, manager
+from reference_server.profiles.queue.job_store import JobConflictError, JobStore, JobTooLongError
+from reference_server.profiles.queue.manager import QueueManager
+from reference_server.protocol.capabilities import Offer
 
 
 def change_request(change: Any) -> None:
@@ -35,11 +35,11 @@ def change_jobs(change: Any) -> None:
 def rules_not_checked() -> None:
     """A request that breaks a rule fails the handler."""
 
-    @around(queue, "_read")
+    @around(manager, "_read")
     def read(original: Any, payload: Any) -> Any:
         try:
             return original(payload)
-        except queue._RefusedError as error:
+        except manager._RefusedError as error:
             if error.code == "invalid_message":
                 raise RuntimeError("a rule is broken") from None
             raise
@@ -49,12 +49,12 @@ def rules_not_checked() -> None:
 def unknown_is_invalid() -> None:
     """An unknown action is an invalid message."""
 
-    @around(queue, "_read")
+    @around(manager, "_read")
     def read(original: Any, payload: Any) -> Any:
         try:
             return original(payload)
-        except queue._RefusedError as error:
-            raise queue._RefusedError("invalid_message", str(error)) from None
+        except manager._RefusedError as error:
+            raise manager._RefusedError("invalid_message", str(error)) from None
 
 
 @mutant("QUE-003")
@@ -75,11 +75,11 @@ def further_members_refused() -> None:
     """A job with a member that the table does not name is refused."""
     known = {"id", "type", "data", "priority", "attempts", "maxAttempts", "createdAt", "scheduledFor"}
 
-    @around(queue, "_read")
+    @around(manager, "_read")
     def read(original: Any, payload: Any) -> Any:
         action = original(payload)
         if payload["action"] == "enqueue" and not payload["job"].keys() <= known:
-            raise queue._RefusedError("invalid_message", "unknown member")
+            raise manager._RefusedError("invalid_message", "unknown member")
         return action
 
 
@@ -143,7 +143,7 @@ def conflict_not_told() -> None:
 @mutant("QUE-007")
 def few_are_known() -> None:
     """Of the finished jobs of a queue 999 are remembered."""
-    replace(jobs, "KEPT_FINISHED", 999)
+    replace(job_store, "KEPT_FINISHED", 999)
 
 
 @mutant("QUE-008")

@@ -7,9 +7,9 @@ from typing import Any
 from mutation import around, mutant
 from tricks import change_acknowledgement
 
-from reference_server.profiles import queue
-from reference_server.profiles.jobs import JobStore
-from reference_server.profiles.state_file import open_memory
+from reference_server.profiles.queue import manager
+from reference_server.profiles.queue.job_store import JobStore
+from reference_server.profiles.queue.state_file import open_memory
 
 
 @mutant("QUE-028")
@@ -22,7 +22,7 @@ def not_stated() -> None:
 def in_memory() -> None:
     """The jobs are in memory, whatever the acknowledgement says."""
 
-    @around(queue, "open_file")
+    @around(manager, "open_file")
     def in_memory_after_all(_original: Any, _path: Any) -> Any:
         return open_memory()
 

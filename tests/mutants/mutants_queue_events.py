@@ -8,9 +8,9 @@ from typing import Any
 
 from mutation import around, mutant
 
-from reference_server.profiles.jobs import JobStore
-from reference_server.profiles.queue import QueueManager
-from reference_server.profiles.state_file import open_file, open_memory
+from reference_server.profiles.queue.job_store import JobStore
+from reference_server.profiles.queue.manager import QueueManager
+from reference_server.profiles.queue.state_file import open_file, open_memory
 from reference_server.server import ReferenceServer
 
 

@@ -7,11 +7,11 @@ from typing import Any
 import msgspec
 from mutation import around, mutant
 
-from reference_server.link import Link
-from reference_server.profiles import jobs, queue
-from reference_server.profiles.jobs import JobStore, NotLeasedError
-from reference_server.profiles.queue import QueueManager
-from reference_server.states import State
+from reference_server.network.session import Link
+from reference_server.profiles.queue import job_store, manager
+from reference_server.profiles.queue.job_store import JobStore, NotLeasedError
+from reference_server.profiles.queue.manager import QueueManager
+from reference_server.protocol.states import State
 
 EARLY_MS = 60
 
@@ -19,7 +19,7 @@ EARLY_MS = 60
 def change_payload(action: str, change: Any) -> None:
     """Put other members into the valid requests with an action."""
 
-    @around(queue, "_read")
+    @around(manager, "_read")
     def read(original: Any, payload: Any) -> Any:
         found = original(payload)
         if payload["action"] == action:
@@ -137,7 +137,7 @@ def completed_comes_back() -> None:
 
     @around(JobStore, "finish")
     def finish(original: Any, self: JobStore, *job: Any) -> None:
-        if job[-1] == jobs.FAILED:
+        if job[-1] == job_store.FAILED:
             original(self, *job)
 
 
@@ -147,7 +147,7 @@ def failed_comes_back() -> None:
 
     @around(JobStore, "finish")
     def finish(original: Any, self: JobStore, app: str, job_id: str, session: int, _state: int) -> None:
-        original(self, app, job_id, session, jobs.COMPLETED)
+        original(self, app, job_id, session, job_store.COMPLETED)
 
 
 @mutant("QUE-020")

@@ -9,14 +9,14 @@ import msgspec
 from mutation import around, instead_of_entry, mutant
 from tricks import holder
 
-from reference_server import connection
-from reference_server import hub as hub_module
-from reference_server import link as link_module
-from reference_server.connection import Connection
-from reference_server.errors import ErrorCode, WireError
-from reference_server.events import RequestReceived
-from reference_server.link import Link
-from reference_server.messages import Message, MessageIds
+from reference_server import broker as hub_module
+from reference_server.network import session as link_module
+from reference_server.network.session import Link
+from reference_server.protocol import connection
+from reference_server.protocol.connection import Connection
+from reference_server.protocol.errors import ErrorCode, WireError
+from reference_server.protocol.events import RequestReceived
+from reference_server.protocol.messages import Message, MessageIds
 
 
 @mutant("REQ-001")

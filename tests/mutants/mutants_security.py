@@ -9,13 +9,13 @@ from typing import Any
 from mutation import around, mutant
 from tricks import change_acknowledgement, hub
 
-from reference_server import connection
-from reference_server.connection import Connection
-from reference_server.errors import ErrorCode, WireError
-from reference_server.link import Link
-from reference_server.offer import Offer
+from reference_server.network.session import Link
+from reference_server.network.tls import TlsLayer
+from reference_server.protocol import connection
+from reference_server.protocol.capabilities import Offer
+from reference_server.protocol.connection import Connection
+from reference_server.protocol.errors import ErrorCode, WireError
 from reference_server.server import ReferenceServer
-from reference_server.tls import TlsLayer
 
 
 @mutant("SEC-001")

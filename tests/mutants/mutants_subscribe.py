@@ -9,15 +9,15 @@ from typing import Any
 from mutation import around, instead_of_entry, mutant, replace
 from tricks import act_in_spite_of, hub
 
-from reference_server import link as link_module
-from reference_server import precedence
-from reference_server.connection import Connection
-from reference_server.errors import ErrorCode, WireError
-from reference_server.events import ConnectReceived, SubscribeReceived, UnsubscribeReceived
-from reference_server.hub import Hub
-from reference_server.link import Link
-from reference_server.messages import Message
-from reference_server.states import State
+from reference_server.broker import Hub
+from reference_server.network import session as link_module
+from reference_server.network.session import Link
+from reference_server.protocol import validation
+from reference_server.protocol.connection import Connection
+from reference_server.protocol.errors import ErrorCode, WireError
+from reference_server.protocol.events import ConnectReceived, SubscribeReceived, UnsubscribeReceived
+from reference_server.protocol.messages import Message
+from reference_server.protocol.states import State
 
 DELIVERY = ("publish/subscriber-gets-it-once-unchanged",)
 FATAL = "errors/fatal-error-then-end"
@@ -32,16 +32,16 @@ def payload_not_checked() -> None:
         if isinstance(named, str) and named not in ("", connection_id):
             raise WireError(ErrorCode.FORBIDDEN, "", message)
 
-    replace(precedence, "_check_subscription", check)
+    replace(validation, "_check_subscription", check)
 
 
 @mutant("SUB-003")
 def name_not_checked() -> None:
     """Whom a subscription names is not looked at."""
     replace(
-        precedence,
+        validation,
         "_check_subscription",
-        lambda message, _connection_id: precedence._check_payload(precedence._SUBSCRIPTION, message),
+        lambda message, _connection_id: validation._check_payload(validation._SUBSCRIPTION, message),
     )
 
 
@@ -89,7 +89,7 @@ def case_folded() -> None:
 def subscription_is_closed() -> None:
     """A subscribe whose payload has a further member is ignored."""
 
-    @around(precedence, "_check_subscription")
+    @around(validation, "_check_subscription")
     def check(original: Any, message: Message, connection_id: str) -> None:
         original(message, connection_id)
         if len(message["payload"]) > 1:

@@ -11,12 +11,12 @@ from tricks import (
     is_acknowledgement,
 )
 
-from reference_server.connection import Connection
-from reference_server.errors import ErrorCode
-from reference_server.events import ConnectReceived
-from reference_server.hub import Hub
-from reference_server.states import State
-from reference_server.work import Work
+from reference_server.broker import Hub
+from reference_server.network.handler_runner import Work
+from reference_server.protocol.connection import Connection
+from reference_server.protocol.errors import ErrorCode
+from reference_server.protocol.events import ConnectReceived
+from reference_server.protocol.states import State
 
 
 def _older(self: Hub, event: ConnectReceived) -> Connection | None:

@@ -9,12 +9,12 @@ from typing import Any
 
 from mutation import around
 
-from reference_server import connection, precedence
-from reference_server.connection import Connection
-from reference_server.errors import ErrorCode, WireError
-from reference_server.frames import encode_frame
-from reference_server.hub import Hub
-from reference_server.messages import Message
+from reference_server.broker import Hub
+from reference_server.protocol import connection, validation
+from reference_server.protocol.connection import Connection
+from reference_server.protocol.errors import ErrorCode, WireError
+from reference_server.protocol.frames import encode_frame
+from reference_server.protocol.messages import Message
 
 
 def refuse_message(breaks: Callable[[Message], bool], code: ErrorCode = ErrorCode.INVALID_MESSAGE) -> None:
@@ -22,7 +22,7 @@ def refuse_message(breaks: Callable[[Message], bool], code: ErrorCode = ErrorCod
 
     @around(connection, "read_message")
     def read(original: Any, message: Message, *context: Any) -> Any:
-        if precedence._ENVELOPE.is_valid(message) and breaks(message):
+        if validation._ENVELOPE.is_valid(message) and breaks(message):
             raise WireError(code, "", message)
         return original(message, *context)
 

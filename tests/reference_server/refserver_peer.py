@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from reference_server import Limits, ReferenceServer
-from reference_server.connection import Connection
-from reference_server.events import ConnectReceived
-from reference_server.states import State
+from reference_server.protocol.connection import Connection
+from reference_server.protocol.events import ConnectReceived
+from reference_server.protocol.states import State
 
 SECONDS = 10.0  # longer than anything takes that works
 

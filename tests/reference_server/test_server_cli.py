@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from refserver_peer import SECONDS, Client, code_of, message
 
 from reference_server.cli import main
-from reference_server.profiles.state_file import open_file
+from reference_server.profiles.queue.state_file import open_file
 
 COMMAND = [sys.executable, "-m", "reference_server"]
 

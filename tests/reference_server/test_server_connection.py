@@ -9,8 +9,8 @@ import pytest
 from refserver_peer import Core, code_of, connect, frame, message, messages_in, open_core, ping, publish, subscribe
 
 from reference_server import Limits
-from reference_server.errors import ErrorCode, UnsendableError
-from reference_server.events import (
+from reference_server.protocol.errors import ErrorCode, UnsendableError
+from reference_server.protocol.events import (
     ConnectReceived,
     NotificationReceived,
     PublishReceived,
@@ -18,8 +18,8 @@ from reference_server.events import (
     SubscribeReceived,
     UnsubscribeReceived,
 )
-from reference_server.schemas import validator
-from reference_server.states import State
+from reference_server.protocol.schemas import validator
+from reference_server.protocol.states import State
 from reference_server.version import PROTOCOL
 
 
@@ -30,7 +30,10 @@ import jsonschema_rs  # loads sockets for purposes of its own, which are put out
 openers = {"asyncio", "socket", "ssl", "selectors"}
 for name in openers & set(sys.modules):
     del sys.modules[name]
-import reference_server.frames, reference_server.messages, reference_server.connection, reference_server.hub
+import importlib, pkgutil
+import reference_server.broker, reference_server.protocol
+for module in pkgutil.iter_modules(reference_server.protocol.__path__, "reference_server.protocol."):
+    importlib.import_module(module.name)
 print(*openers & set(sys.modules))
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

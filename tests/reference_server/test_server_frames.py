@@ -4,8 +4,8 @@ import tracemalloc
 import pytest
 from refserver_peer import frame
 
-from reference_server.errors import FrameTooLargeError, HttpRequestError
-from reference_server.frames import HTTP_METHODS, FrameDecoder, encode_frame
+from reference_server.protocol.errors import FrameTooLargeError, HttpRequestError
+from reference_server.protocol.frames import HTTP_METHODS, FrameDecoder, encode_frame
 
 LIMIT = 1024
 

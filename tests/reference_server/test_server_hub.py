@@ -5,11 +5,11 @@ import tracemalloc
 from refserver_peer import Recorder, code_of, connect, frame, message, messages_in, ping
 
 from reference_server import Limits
-from reference_server.connection import Connection
-from reference_server.events import ConnectReceived, PublishReceived, SubscribeReceived, UnsubscribeReceived
-from reference_server.hub import Hub
-from reference_server.offer import Offer
-from reference_server.states import State
+from reference_server.broker import Hub
+from reference_server.protocol.capabilities import Offer
+from reference_server.protocol.connection import Connection
+from reference_server.protocol.events import ConnectReceived, PublishReceived, SubscribeReceived, UnsubscribeReceived
+from reference_server.protocol.states import State
 
 
 class Member(Recorder):

@@ -6,14 +6,14 @@ import sqlite3
 import msgspec
 import pytest
 
-from reference_server.profiles.jobs import (
+from reference_server.profiles.queue.job_store import (
     COMPLETED,
     KEPT_FINISHED,
     JobConflictError,
     JobStore,
     NotLeasedError,
 )
-from reference_server.profiles.state_file import open_memory
+from reference_server.profiles.queue.state_file import open_memory
 
 NOW = 1_700_000_000_000
 QUEUE = ("demo", "q")

@@ -3,8 +3,8 @@ import json
 import pytest
 from refserver_peer import frame
 
-from reference_server.errors import MalformedFrameError, UnsendableError
-from reference_server.messages import MessageIds, ServerMessage, decode_message, encode_message
+from reference_server.protocol.errors import MalformedFrameError, UnsendableError
+from reference_server.protocol.messages import MessageIds, ServerMessage, decode_message, encode_message
 
 DEPTH = 64
 

@@ -8,7 +8,7 @@ import pytest
 from refserver_peer import code_of, message, running
 
 from reference_server import ReferenceServer
-from reference_server.profiles.jobs import JobStore
+from reference_server.profiles.queue.job_store import JobStore
 
 
 def serving(**options):

@@ -3,7 +3,7 @@ import contextvars
 
 import pytest
 
-from reference_server.relay import Relay
+from reference_server.network.eager_tasks import Relay
 
 variable = contextvars.ContextVar("variable", default=0)
 

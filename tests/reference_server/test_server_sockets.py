@@ -21,7 +21,7 @@ from refserver_peer import (
 )
 
 from reference_server import ReferenceServer
-from reference_server.listeners import open_listeners
+from reference_server.network.listeners import open_listeners
 
 
 @pytest.fixture(scope="module")

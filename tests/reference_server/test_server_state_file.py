@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from reference_server.profiles.jobs import JobStore
-from reference_server.profiles.state_file import StateFileError, open_file
+from reference_server.profiles.queue.job_store import JobStore
+from reference_server.profiles.queue.state_file import StateFileError, open_file
 
 NOW = 1_700_000_000_000
 QUEUE = ("demo", "q")
@@ -143,8 +143,8 @@ def test_log_of_a_killed_server_is_not_lost(tmp_path):
     put(path, "before")
     script = (
         "import os, sys; from pathlib import Path\n"
-        "from reference_server.profiles.jobs import JobStore\n"
-        "from reference_server.profiles.state_file import open_file\n"
+        "from reference_server.profiles.queue.job_store import JobStore\n"
+        "from reference_server.profiles.queue.state_file import open_file\n"
         "store = JobStore(open_file(Path(sys.argv[1])))\n"
         "for n in range(300):\n"
         "    job = {'id': str(n), 'data': 'x' * 5000}\n"
@@ -165,6 +165,6 @@ def test_database_that_fails_is_reported_by_sqlite_code(tmp_path, monkeypatch):
         error.sqlite_errorcode = sqlite3.SQLITE_READONLY
         raise error
 
-    monkeypatch.setattr("reference_server.profiles.state_file._prepare", refuse)
+    monkeypatch.setattr("reference_server.profiles.queue.state_file._prepare", refuse)
     with pytest.raises(StateFileError, match=r"cannot be written: attempt to write .* allow this server to write it"):
         open_file(path)

@@ -7,11 +7,11 @@ import re
 import pytest
 
 from reference_server import Limits
-from reference_server.errors import ErrorCode
-from reference_server.limits import RANGES
-from reference_server.profiles.system import ACTIONS
-from reference_server.schemas import validator
-from reference_server.states import TRANSITIONS, State, StateError, Step, next_state
+from reference_server.protocol.errors import ErrorCode
+from reference_server.protocol.limits import RANGES
+from reference_server.protocol.schemas import validator
+from reference_server.protocol.states import TRANSITIONS, State, StateError, Step, next_state
+from reference_server.protocol.system_actions import ACTIONS
 
 
 def rows_of_table(chapter: str, first_column: str) -> list[list[str]]:

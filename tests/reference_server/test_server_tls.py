@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import serialization
 from refserver_peer import SECONDS, Client, code_of, connect, frame, message, running
 
 from reference_server import ReferenceServer
-from reference_server.tls import CertificateError, load_certificate
+from reference_server.network.tls import CertificateError, load_certificate
 
 TOKEN = "s3cret-ö"  # noqa: S105 - of a server that lives for a second
 
@@ -155,7 +155,9 @@ def test_token_is_demanded_and_not_shown():
 
 def test_token_is_not_compared_character_by_character(monkeypatch):
     compared = []
-    monkeypatch.setattr("reference_server.offer.hmac.compare_digest", lambda *pair: compared.append(pair) or False)
+    monkeypatch.setattr(
+        "reference_server.protocol.capabilities.hmac.compare_digest", lambda *pair: compared.append(pair) or False
+    )
     assert not ReferenceServer(token=TOKEN).offer.admits("wrong")
     assert compared == [(b"wrong", TOKEN.encode())]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
-from reference_server.connection import Connection
-from reference_server.errors import ErrorCode
-from reference_server.events import ConnectReceived
-from reference_server.messages import MessageIds, ServerMessage, encode_message
-from reference_server.states import State
+from reference_server.protocol.connection import Connection
+from reference_server.protocol.errors import ErrorCode
+from reference_server.protocol.events import ConnectReceived
+from reference_server.protocol.messages import MessageIds, ServerMessage, encode_message
+from reference_server.protocol.states import State
 
 
 @dataclass

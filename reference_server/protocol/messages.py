@@ -10,8 +10,8 @@ from typing import Any, Final, NoReturn
 
 import msgspec
 
-from reference_server.errors import MalformedFrameError, UnsendableError
-from reference_server.frames import encode_frame
+from reference_server.protocol.errors import MalformedFrameError, UnsendableError
+from reference_server.protocol.frames import encode_frame
 
 Message = dict[str, Any]
 

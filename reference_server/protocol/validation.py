@@ -10,8 +10,9 @@ from typing import Final
 
 import jsonschema_rs
 
-from reference_server.errors import ErrorCode, WireError
-from reference_server.events import (
+from reference_server.protocol.capabilities import SYSTEM, Offer
+from reference_server.protocol.errors import ErrorCode, WireError
+from reference_server.protocol.events import (
     ActionReceived,
     ConnectReceived,
     Event,
@@ -21,9 +22,8 @@ from reference_server.events import (
     SubscribeReceived,
     UnsubscribeReceived,
 )
-from reference_server.messages import Message
-from reference_server.offer import SYSTEM, Offer
-from reference_server.schemas import explain, validator
+from reference_server.protocol.messages import Message
+from reference_server.protocol.schemas import explain, validator
 from reference_server.version import PROTOCOL
 
 _MAJOR: Final = PROTOCOL.partition(".")[0]

@@ -17,9 +17,8 @@ from typing import Any, Final
 
 import jsonschema_rs
 
-from reference_server.errors import ErrorCode
 from reference_server.handlers import Request
-from reference_server.profiles.jobs import (
+from reference_server.profiles.queue.job_store import (
     COMPLETED,
     FAILED,
     JobConflictError,
@@ -30,8 +29,9 @@ from reference_server.profiles.jobs import (
     Operation,
     Result,
 )
-from reference_server.profiles.state_file import open_file, open_memory
-from reference_server.schemas import explain, validator
+from reference_server.profiles.queue.state_file import open_file, open_memory
+from reference_server.protocol.errors import ErrorCode
+from reference_server.protocol.schemas import explain, validator
 
 NAME: Final = "queue"
 MANAGER: Final = "queue_manager"

@@ -9,13 +9,13 @@ from typing import Any, Final
 
 import msgspec
 
-from reference_server.connection import Connection
-from reference_server.errors import ErrorCode
-from reference_server.events import BatchReceived, NotificationReceived, RequestReceived
 from reference_server.handlers import Handler, Request
+from reference_server.network.eager_tasks import Relay
+from reference_server.network.handler_threads import HandlerThreads
 from reference_server.profiles import batch
-from reference_server.relay import Relay
-from reference_server.threads import HandlerThreads
+from reference_server.protocol.connection import Connection
+from reference_server.protocol.errors import ErrorCode
+from reference_server.protocol.events import BatchReceived, NotificationReceived, RequestReceived
 
 # What a task and its request take besides the octets of the payload, about.
 TASK_BYTES: Final = 4096

@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from reference_server.profiles.jobs import SCHEMA
+from reference_server.profiles.queue.job_store import SCHEMA
 
 VERSION: Final = 1
 """The version of the tables; a server opens files of its own version only."""

@@ -10,16 +10,16 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, Protocol
 
-from reference_server.errors import ErrorCode, HttpRequestError, UnsendableError, WireError
-from reference_server.events import ActionReceived, BatchReceived, ConnectReceived, Event, RequestReceived
-from reference_server.frames import HEADER, HTTP_HINT, FrameDecoder
-from reference_server.limits import Limits
-from reference_server.messages import MessageIds, ServerMessage, decode_message, encode_message
-from reference_server.offer import SYSTEM, Offer
-from reference_server.precedence import read_connect, read_message
 from reference_server.profiles import batch
-from reference_server.schemas import validator
-from reference_server.states import State, Step, next_state
+from reference_server.protocol.capabilities import SYSTEM, Offer
+from reference_server.protocol.errors import ErrorCode, HttpRequestError, UnsendableError, WireError
+from reference_server.protocol.events import ActionReceived, BatchReceived, ConnectReceived, Event, RequestReceived
+from reference_server.protocol.frames import HEADER, HTTP_HINT, FrameDecoder
+from reference_server.protocol.limits import Limits
+from reference_server.protocol.messages import MessageIds, ServerMessage, decode_message, encode_message
+from reference_server.protocol.schemas import validator
+from reference_server.protocol.states import State, Step, next_state
+from reference_server.protocol.validation import read_connect, read_message
 from reference_server.version import PROTOCOL
 
 _MESSAGE_ID: Final = validator("common#/$defs/message_id")

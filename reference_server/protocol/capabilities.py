@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from reference_server.messages import Message
-from reference_server.profiles.system import ACTIONS
+from reference_server.protocol.messages import Message
+from reference_server.protocol.system_actions import ACTIONS
 
 SYSTEM: Final = "system"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from typing import Final
 
-from reference_server.errors import FrameTooLargeError, HttpRequestError
+from reference_server.protocol.errors import FrameTooLargeError, HttpRequestError
 
 HEADER: Final = struct.Struct(">I")
 

@@ -10,9 +10,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from reference_server.connection import Connection
-from reference_server.errors import ErrorCode
-from reference_server.events import (
+from reference_server.broker import Hub
+from reference_server.handlers import HandlerTable
+from reference_server.network.handler_runner import Work
+from reference_server.network.handler_threads import HandlerThreads
+from reference_server.protocol.capabilities import Offer
+from reference_server.protocol.connection import Connection
+from reference_server.protocol.errors import ErrorCode
+from reference_server.protocol.events import (
     BatchReceived,
     ConnectReceived,
     Event,
@@ -22,13 +27,8 @@ from reference_server.events import (
     SubscribeReceived,
     UnsubscribeReceived,
 )
-from reference_server.handlers import HandlerTable
-from reference_server.hub import Hub
-from reference_server.limits import Limits
-from reference_server.offer import Offer
-from reference_server.states import State
-from reference_server.threads import HandlerThreads
-from reference_server.work import Work
+from reference_server.protocol.limits import Limits
+from reference_server.protocol.states import State
 
 
 @dataclass

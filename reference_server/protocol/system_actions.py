@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from reference_server.messages import Message
+from reference_server.protocol.messages import Message
 
 
 def ping(_message: Message) -> dict[str, Any]:
