@@ -20,7 +20,7 @@ class _Application:
     subscriptions: dict[Connection, set[str]] = field(default_factory=dict)
 
 
-class Hub:
+class Broker:
     """Keeps the connections that completed the handshake, by application.
 
     Args:

@@ -13,17 +13,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
-from reference_server.broker import Hub
+from reference_server.broker import Broker
 from reference_server.handlers import HandlerFunction, HandlerTable, Kind
 from reference_server.network.handler_threads import HandlerThreads
 from reference_server.network.listeners import open_listeners
-from reference_server.network.session import Link, Site
+from reference_server.network.session import ServerState, Session
 from reference_server.network.tls import TlsLayer
 from reference_server.profiles import batch, discovery
 from reference_server.profiles.discovery import ServiceRegistry
 from reference_server.profiles.queue import manager
 from reference_server.profiles.queue.manager import QueueManager
-from reference_server.protocol.capabilities import Offer
+from reference_server.protocol.capabilities import Capabilities
 from reference_server.protocol.errors import ErrorCode
 from reference_server.protocol.limits import Limits
 from reference_server.protocol.schemas import check_name
@@ -92,14 +92,14 @@ class ReferenceServer:
         self._wanted_port = port
         self._bound_port = 0
         self._handlers = HandlerTable()
-        self._hub = Hub(self.limits.max_frame_bytes)
+        self._broker = Broker(self.limits.max_frame_bytes)
         self._services = ServiceRegistry(self._announce, self._in_loop)
         self._jobs: QueueManager | None = None
         if manager.NAME in self.profiles:
             path = None if state is None else Path(state)
             self._jobs = QueueManager(path, self._announce, self.limits.max_frame_bytes)
             self._handlers.add(self._jobs.handle, manager.MANAGER, "request", None)
-        self._site: Site | None = None
+        self._running: ServerState | None = None
         self._listeners: list[asyncio.Server] = []
         self._stopped: asyncio.Event
 
@@ -125,7 +125,7 @@ class ReferenceServer:
         Raises:
             ValueError: The channel cannot have a handler, or has one already.
         """
-        if self.offer.reserves(channel_id):
+        if self.capabilities.reserves(channel_id):
             raise ValueError(f"the channel {channel_id!r} belongs to the server")
 
         def register(function: _Function) -> _Function:
@@ -160,32 +160,32 @@ class ReferenceServer:
         self._originate("notification", app_id, channel_id, payload)
 
     def _originate(self, message_type: str, app_id: str, channel_id: str, payload: object) -> None:
-        site = self._site  # which the event loop's thread may take away meanwhile
-        if site is None:
+        running = self._running  # which the event loop's thread may take away meanwhile
+        if running is None:
             raise RuntimeError("the server is not running")
-        if site.offer.reserves(channel_id):
+        if running.capabilities.reserves(channel_id):
             raise ValueError(f"the channel {channel_id!r} is reserved for what the server itself says")
         check_name("app_id", app_id)
         check_name("channel_id", channel_id)
-        frame = self._hub.originate(message_type, app_id, channel_id, payload)
-        site.in_loop(self._hub.publish, app_id, channel_id, frame)
+        frame = self._broker.originate(message_type, app_id, channel_id, payload)
+        running.in_loop(self._broker.publish, app_id, channel_id, frame)
 
     def _announce(self, scope: str | None, channel_id: str, payload: object) -> None:
-        for app_id in self._hub.applications() if scope is None else [scope]:
-            self._hub.publish(app_id, channel_id, self._hub.originate("publish", app_id, channel_id, payload))
+        for app_id in self._broker.applications() if scope is None else [scope]:
+            self._broker.publish(app_id, channel_id, self._broker.originate("publish", app_id, channel_id, payload))
 
     def _in_loop(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        site = self._site  # which the event loop's thread may take away meanwhile
-        if site is None:
+        running = self._running  # which the event loop's thread may take away meanwhile
+        if running is None:
             return function(*arguments)
         outcome: Future[Any] = Future()
-        site.in_loop(_settle, outcome, function, *arguments)
+        running.in_loop(_settle, outcome, function, *arguments)
         return outcome.result()
 
     @property
-    def offer(self) -> Offer:
+    def capabilities(self) -> Capabilities:
         """What the server offers beyond the core."""
-        actions, channels = dict(ACTIONS), Offer().channels
+        actions, channels = dict(ACTIONS), Capabilities().channels
         families: tuple[str, ...] = ()
         acknowledged: dict[str, Any] = {}
         if discovery.NAME in self.profiles:
@@ -195,7 +195,7 @@ class ReferenceServer:
             channels |= {manager.MANAGER}
             families = (manager.EVENTS,)
             acknowledged["queue"] = {"durable": self._jobs.state is not None}
-        return Offer(
+        return Capabilities(
             profiles=self.profiles,
             actions=actions,
             channels=channels,
@@ -235,17 +235,19 @@ class ReferenceServer:
             raise
         self._bound_port = sockets[0].getsockname()[1]
         threads = HandlerThreads(self.limits.handler_threads)
-        site = Site(self.limits, self._hub, self._handlers, threads, _caller(loop), self.offer, self._session_ended)
-        self._site = site
+        running = ServerState(
+            self.limits, self._broker, self._handlers, threads, _caller(loop), self.capabilities, self._session_ended
+        )
+        self._running = running
         self._stopped = asyncio.Event()
         self._listeners = [
-            await loop.create_server(functools.partial(self._accept, site), sock=listener, backlog=_BACKLOG)
+            await loop.create_server(functools.partial(self._accept, running), sock=listener, backlog=_BACKLOG)
             for listener in sockets
         ]
 
-    def _accept(self, site: Site) -> asyncio.Protocol:
-        link = Link(site)
-        return link if self._tls is None else TlsLayer(link, self._tls, self.limits.handshake_timeout)
+    def _accept(self, running: ServerState) -> asyncio.Protocol:
+        session = Session(running)
+        return session if self._tls is None else TlsLayer(session, self._tls, self.limits.handshake_timeout)
 
     async def serve_forever(self) -> None:
         """Wait until `close` was called, by whomever."""
@@ -256,20 +258,20 @@ class ReferenceServer:
 
         Takes at most the grace period and the time to linger.
         """
-        site = self._site
-        if site is None:
+        running = self._running
+        if running is None:
             return
-        if site.stopping:
+        if running.stopping:
             await self._stopped.wait()
             return
-        site.stopping = True
+        running.stopping = True
         for listener in self._listeners:
             listener.close()
-        await _end_links(site)
-        site.threads.close()
+        await _end_sessions(running)
+        running.threads.close()
         if self._jobs:
             await self._jobs.close()
-        self._site = None
+        self._running = None
         self._stopped.set()
 
     def _session_ended(self, session: int) -> None:
@@ -294,22 +296,22 @@ def _checked(profiles: Iterable[str]) -> tuple[str, ...]:
     return wanted
 
 
-async def _end_links(site: Site) -> None:
-    for link in list(site.links):
-        link.finish()
-    await _wait_until_empty(site, site.limits.shutdown_grace)
-    for link in list(site.links):
-        link.fail(ErrorCode.SHUTTING_DOWN)
-    # Every link lingers for this time at most, unless its client does not even take the error.
-    await _wait_until_empty(site, site.limits.linger + 1)
-    for link in list(site.links):
-        link.abort()
-    await site.empty.wait()
+async def _end_sessions(running: ServerState) -> None:
+    for session in list(running.sessions):
+        session.finish()
+    await _wait_until_empty(running, running.limits.shutdown_grace)
+    for session in list(running.sessions):
+        session.fail(ErrorCode.SHUTTING_DOWN)
+    # Every session lingers for this time at most, unless its client does not even take the error.
+    await _wait_until_empty(running, running.limits.linger + 1)
+    for session in list(running.sessions):
+        session.abort()
+    await running.empty.wait()
 
 
-async def _wait_until_empty(site: Site, seconds: float) -> None:
+async def _wait_until_empty(running: ServerState, seconds: float) -> None:
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(site.empty.wait(), seconds)
+        await asyncio.wait_for(running.empty.wait(), seconds)
 
 
 def _settle(outcome: Future[Any], function: Callable[..., Any], *arguments: Any) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 _Waiting = set[asyncio.Task[None]]
 
 
-class Relay:
+class EagerTasks:
     """Starts coroutines in order, one behind the other in one task, for as long as none of them waits.
 
     One that waits keeps the task for itself, and another task takes over the rest. So a coroutine that never waits,

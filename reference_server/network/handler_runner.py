@@ -10,7 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from reference_server.handlers import Handler, Request
-from reference_server.network.eager_tasks import Relay
+from reference_server.network.eager_tasks import EagerTasks
 from reference_server.network.handler_threads import HandlerThreads
 from reference_server.profiles import batch
 from reference_server.protocol.connection import Connection
@@ -23,7 +23,7 @@ TASK_BYTES: Final = 4096
 _log = logging.getLogger("reference_server")
 
 
-class Work:
+class HandlerRunner:
     """Runs handlers and answers with what they return.
 
     Attributes:
@@ -38,7 +38,7 @@ class Work:
         self._session = session
         self._threads = threads
         self._load_changed = load_changed
-        self._relay = Relay(self._cancel_if_ended)
+        self._tasks = EagerTasks(self._cancel_if_ended)
         self._requests: set[asyncio.Task[None]] = set()  # that wait for something
         self._notifications: set[asyncio.Task[None]] = set()  # likewise
         self._waiting: set[asyncio.Task[None]] = set()  # those of both that wait for their turn to start
@@ -48,12 +48,12 @@ class Work:
     def start_request(self, handler: Handler, event: RequestReceived, drop: Callable[[], object]) -> None:
         """Start a handler behind those started before (REQ-009)."""
         self.load += event.size + TASK_BYTES
-        self._relay.start(self._run_request(handler, event, drop), self._requests)
+        self._tasks.start(self._run_request(handler, event, drop), self._requests)
 
     def start_notification(self, handler: Handler, event: NotificationReceived, drop: Callable[[], object]) -> None:
         """Hand a notification to its handler, behind those before (NTF-003)."""
         self.load += event.size + TASK_BYTES
-        self._relay.start(self._run_notification(handler, event, drop), self._notifications)
+        self._tasks.start(self._run_notification(handler, event, drop), self._notifications)
 
     def cancel_requests(self) -> None:
         """End the handlers whose answers nobody waits for any more, those that did not start yet once they started.

@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from reference_server.broker import Hub
+from reference_server.broker import Broker
 from reference_server.handlers import HandlerTable
-from reference_server.network.handler_runner import Work
+from reference_server.network.handler_runner import HandlerRunner
 from reference_server.network.handler_threads import HandlerThreads
-from reference_server.protocol.capabilities import Offer
+from reference_server.protocol.capabilities import Capabilities
 from reference_server.protocol.connection import Connection
 from reference_server.protocol.errors import ErrorCode
 from reference_server.protocol.events import (
@@ -32,30 +32,30 @@ from reference_server.protocol.states import State
 
 
 @dataclass
-class Site:
-    """What the links of one server share.
+class ServerState:
+    """What the sessions of one server share.
 
     Attributes:
-        offer: What the server offers.
+        capabilities: What the server offers.
         in_loop: Calls a function with arguments in the event loop, at once or as soon as it can.
         session_ended: Called with the number of a connection that leaves the state open, and once more when it ends.
-        sessions: The numbers of connections.
-        links: Every connection with a transport.
+        session_numbers: The numbers of connections.
+        sessions: Every connection with a transport.
         serving: Those that count for the limit of connections: not the ones that are closing.
-        empty: Set while there are no links.
+        empty: Set while there are no sessions.
         stopping: Whether the server is shutting down.
     """
 
     limits: Limits
-    hub: Hub
+    broker: Broker
     handlers: HandlerTable
     threads: HandlerThreads
     in_loop: Callable[..., None]
-    offer: Offer
+    capabilities: Capabilities
     session_ended: Callable[[int], object]
-    sessions: Iterator[int] = field(default_factory=itertools.count)
-    links: set[Link] = field(default_factory=set)
-    serving: set[Link] = field(default_factory=set)
+    session_numbers: Iterator[int] = field(default_factory=itertools.count)
+    sessions: set[Session] = field(default_factory=set)
+    serving: set[Session] = field(default_factory=set)
     empty: asyncio.Event = field(default_factory=asyncio.Event)
     stopping: bool = False
 
@@ -63,16 +63,16 @@ class Site:
         self.empty.set()
 
 
-class Link(asyncio.Protocol):
+class Session(asyncio.Protocol):
     """One accepted TCP connection."""
 
-    def __init__(self, site: Site) -> None:
-        self._site = site
-        self._limits = site.limits
+    def __init__(self, server: ServerState) -> None:
+        self._server = server
+        self._limits = server.limits
         self._loop = asyncio.get_running_loop()
-        self._connection = Connection(site.limits, self, site.offer)
-        self._session = next(site.sessions)
-        self._work = Work(self._connection, self._session, site.threads, self._load_changed)
+        self._connection = Connection(server.limits, self, server.capabilities)
+        self._number = next(server.session_numbers)
+        self._runner = HandlerRunner(self._connection, self._number, server.threads, self._load_changed)
         self._transport: asyncio.Transport
         self._timer: asyncio.TimerHandle | None = None
         self._flush_scheduled = False
@@ -88,14 +88,14 @@ class Link(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 - for the type checker; servers make no others
         self._transport = transport
         transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # FRM-004
-        self._site.links.add(self)
-        self._site.empty.clear()
-        if self._site.stopping:
+        self._server.sessions.add(self)
+        self._server.empty.clear()
+        if self._server.stopping:
             self._connection.fail(ErrorCode.SHUTTING_DOWN)
-        elif len(self._site.serving) >= self._limits.max_connections:
+        elif len(self._server.serving) >= self._limits.max_connections:
             self._connection.fail(ErrorCode.TOO_MANY_CONNECTIONS)
         else:
-            self._site.serving.add(self)
+            self._server.serving.add(self)
             timed_out = functools.partial(self._connection.fail, ErrorCode.HANDSHAKE_TIMEOUT)
             self._set_timer(self._limits.handshake_timeout, timed_out)
 
@@ -129,9 +129,9 @@ class Link(asyncio.Protocol):
         self._lost = True
         self._connection.transport_lost()
         self._set_timer(None)
-        self._site.links.discard(self)
-        if not self._site.links:
-            self._site.empty.set()
+        self._server.sessions.discard(self)
+        if not self._server.sessions:
+            self._server.empty.set()
 
     # What the connection calls
 
@@ -143,17 +143,17 @@ class Link(asyncio.Protocol):
 
     def state_changed(self, before: State) -> None:
         """Arm the timer of the new state and end what the connection may no longer have."""
-        self._site.hub.state_changed(self._connection, before)
+        self._server.broker.state_changed(self._connection, before)
         if before is State.OPEN or before is State.DRAINING:  # what it was still owed may have been a lease
-            self._site.session_ended(self._session)
+            self._server.session_ended(self._number)
         self._set_timer(None)
         state = self._connection.state
         if state is State.DRAINING:
             self._set_timer(self._limits.drain_timeout, self._connection.drain_over)
         elif state is not State.OPEN:
-            self._site.serving.discard(self)
+            self._server.serving.discard(self)
             if before is not State.CLOSING:
-                self._work.cancel_requests()
+                self._runner.cancel_requests()
             self.output_ready()
 
     # What the server calls
@@ -168,48 +168,48 @@ class Link(asyncio.Protocol):
 
     def abort(self) -> None:
         """End the connection and its handlers at once."""
-        self._work.cancel_all()
+        self._runner.cancel_all()
         self._transport.abort()
 
     # Events of the connection
 
     def _connect(self, event: ConnectReceived) -> None:
-        self._site.hub.connect(self._connection, event)
+        self._server.broker.connect(self._connection, event)
 
     def _subscribe(self, event: SubscribeReceived) -> None:
-        self._site.hub.subscribe(self._connection, event.channel_id)
+        self._server.broker.subscribe(self._connection, event.channel_id)
 
     def _unsubscribe(self, event: UnsubscribeReceived) -> None:
-        self._site.hub.unsubscribe(self._connection, event.channel_id)
+        self._server.broker.unsubscribe(self._connection, event.channel_id)
 
     def _publish(self, event: PublishReceived) -> None:
-        self._site.hub.publish(self._connection.app_id, event.channel_id, event.frame)
+        self._server.broker.publish(self._connection.app_id, event.channel_id, event.frame)
 
     def _request(self, event: RequestReceived) -> None:
-        handler = self._site.handlers.find("request", self._connection.app_id, event.channel_id)
+        handler = self._server.handlers.find("request", self._connection.app_id, event.channel_id)
         if handler is None:
             self._connection.refuse(event, ErrorCode.NO_HANDLER, f"channel {event.channel_id!r} has no handler")
             return
-        self._work.start_request(handler, event, self._drop)
+        self._runner.start_request(handler, event, self._drop)
         self._load_raised()
 
     def _notification(self, event: NotificationReceived) -> None:
-        handler = self._site.handlers.find("notification", self._connection.app_id, event.channel_id)
+        handler = self._server.handlers.find("notification", self._connection.app_id, event.channel_id)
         if handler is not None:
-            self._work.start_notification(handler, event, self._drop)
+            self._runner.start_notification(handler, event, self._drop)
             self._load_raised()
 
     def _drop(self) -> None:
-        self._site.in_loop(self._connection.drop)
+        self._server.in_loop(self._connection.drop)
 
     # Flow
 
     def _load_raised(self) -> None:
-        if self._work.load > self._limits.max_in_flight_bytes:
+        if self._runner.load > self._limits.max_in_flight_bytes:
             self._balance_reading()
 
     def _load_changed(self) -> None:
-        if self._site.stopping and not self._work.load:
+        if self._server.stopping and not self._runner.load:
             self._connection.fail(ErrorCode.SHUTTING_DOWN)
         elif self._reading_paused:
             self._balance_reading()
@@ -217,7 +217,7 @@ class Link(asyncio.Protocol):
     def _balance_reading(self) -> None:
         if self._connection.state not in _READING:
             return
-        full = self._work.load > self._limits.max_in_flight_bytes
+        full = self._runner.load > self._limits.max_in_flight_bytes
         self._reading_paused = full or self._output_blocked
         if self._reading_paused:
             self._transport.pause_reading()
@@ -264,12 +264,12 @@ class Link(asyncio.Protocol):
 
 _READING: Final = (State.AWAITING_CONNECT, State.OPEN)
 
-_ACTIONS: Final[dict[type[Event], Callable[[Link, Any], None]]] = {
-    ConnectReceived: Link._connect,
-    RequestReceived: Link._request,
-    BatchReceived: Link._request,
-    NotificationReceived: Link._notification,
-    SubscribeReceived: Link._subscribe,
-    UnsubscribeReceived: Link._unsubscribe,
-    PublishReceived: Link._publish,
+_ACTIONS: Final[dict[type[Event], Callable[[Session, Any], None]]] = {
+    ConnectReceived: Session._connect,
+    RequestReceived: Session._request,
+    BatchReceived: Session._request,
+    NotificationReceived: Session._notification,
+    SubscribeReceived: Session._subscribe,
+    UnsubscribeReceived: Session._unsubscribe,
+    PublishReceived: Session._publish,
 }

@@ -20,7 +20,7 @@ It raises `WireError` where the request breaks a rule of the action's own.
 
 
 @dataclass(frozen=True, kw_only=True)
-class Offer:
+class Capabilities:
     """What the connections of one server share.
 
     Attributes:

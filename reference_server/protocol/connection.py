@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, Protocol
 
 from reference_server.profiles import batch
-from reference_server.protocol.capabilities import SYSTEM, Offer
+from reference_server.protocol.capabilities import SYSTEM, Capabilities
 from reference_server.protocol.errors import ErrorCode, HttpRequestError, UnsendableError, WireError
 from reference_server.protocol.events import ActionReceived, BatchReceived, ConnectReceived, Event, RequestReceived
 from reference_server.protocol.frames import HEADER, HTTP_HINT, FrameDecoder
@@ -46,13 +46,13 @@ class Connection:
         owed: How many requests are not answered yet.
     """
 
-    def __init__(self, limits: Limits, watcher: Watcher, offer: Offer) -> None:
+    def __init__(self, limits: Limits, watcher: Watcher, capabilities: Capabilities) -> None:
         self.state = State.AWAITING_CONNECT
         self.app_id = SYSTEM
         self.connection_id = ""
         self.owed = 0
         self._limits = limits
-        self._offer = offer
+        self._capabilities = capabilities
         self._watcher = watcher
         self._frames = FrameDecoder(limits.max_frame_bytes)
         self._ids = MessageIds()
@@ -124,9 +124,9 @@ class Connection:
             "status": "connected",
             "connection_id": event.connection_id,
             "protocol": PROTOCOL,
-            "profiles": self._offer.profiles,
+            "profiles": self._capabilities.profiles,
             "limits": self._limits.announced(),
-            **self._offer.acknowledged,
+            **self._capabilities.acknowledged,
         }
         self._respond(acknowledgement, SYSTEM, reply_to=None)
         self._take(Step.CONNECT_ACCEPTED)
@@ -205,9 +205,13 @@ class Connection:
     def _read(self, frame: bytes) -> Event | None:
         message = decode_message(frame, self._limits.max_depth)
         if self.state is State.AWAITING_CONNECT:
-            return read_connect(message, self._offer)
-        event = read_message(message, frame, self.app_id, self.connection_id, self._offer)
-        if batch.NAME in self._offer.profiles and type(event) is RequestReceived and batch.is_batch(event.payload):
+            return read_connect(message, self._capabilities)
+        event = read_message(message, frame, self.app_id, self.connection_id, self._capabilities)
+        if (
+            batch.NAME in self._capabilities.profiles
+            and type(event) is RequestReceived
+            and batch.is_batch(event.payload)
+        ):
             items = batch.read_items(message)
             return BatchReceived(event.channel_id, event.message_id, event.payload, event.size, items)
         return event

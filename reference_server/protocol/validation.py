@@ -10,7 +10,7 @@ from typing import Final
 
 import jsonschema_rs
 
-from reference_server.protocol.capabilities import SYSTEM, Offer
+from reference_server.protocol.capabilities import SYSTEM, Capabilities
 from reference_server.protocol.errors import ErrorCode, WireError
 from reference_server.protocol.events import (
     ActionReceived,
@@ -34,7 +34,7 @@ _SUBSCRIPTION: Final = validator("subscription")
 _SYSTEM_REQUEST: Final = validator("system-request")
 
 
-def read_connect(message: Message, offer: Offer) -> ConnectReceived:
+def read_connect(message: Message, capabilities: Capabilities) -> ConnectReceived:
     """Return what the first message of a connection asks for (stage 5).
 
     Raises:
@@ -43,7 +43,7 @@ def read_connect(message: Message, offer: Offer) -> ConnectReceived:
     if not _CONNECT_MESSAGE.is_valid(message):
         raise WireError(ErrorCode.HANDSHAKE_REQUIRED, explain(_CONNECT_MESSAGE, message), message)
     payload = message["payload"]
-    if not offer.admits(payload.get("token")):
+    if not capabilities.admits(payload.get("token")):
         raise WireError(ErrorCode.UNAUTHORIZED, "", message)
     protocol = payload.get("protocol", PROTOCOL)
     if protocol.partition(".")[0] != _MAJOR:
@@ -52,7 +52,9 @@ def read_connect(message: Message, offer: Offer) -> ConnectReceived:
     return ConnectReceived(message["app_id"], payload["connection_id"])
 
 
-def read_message(message: Message, frame: bytes, app_id: str, connection_id: str, offer: Offer) -> Event | None:
+def read_message(
+    message: Message, frame: bytes, app_id: str, connection_id: str, capabilities: Capabilities
+) -> Event | None:
     """Return what a later message asks for, None when it is to be discarded (stages 6 to 10).
 
     Args:
@@ -60,7 +62,7 @@ def read_message(message: Message, frame: bytes, app_id: str, connection_id: str
         frame: Its frame, header included.
         app_id: The application of the connection.
         connection_id: The connection's name inside it.
-        offer: What the server offers.
+        capabilities: What the server offers.
 
     Raises:
         WireError: It breaks a rule.
@@ -72,44 +74,44 @@ def read_message(message: Message, frame: bytes, app_id: str, connection_id: str
         return None  # REQ-015
     if message["app_id"] != app_id:
         raise WireError(ErrorCode.APP_MISMATCH, f"this connection belongs to {app_id!r}", message)
-    return _READERS[kind](message, frame, connection_id, offer)
+    return _READERS[kind](message, frame, connection_id, capabilities)
 
 
-def _read_request(message: Message, frame: bytes, _connection_id: str, offer: Offer) -> Event:
+def _read_request(message: Message, frame: bytes, _connection_id: str, capabilities: Capabilities) -> Event:
     channel_id = message["channel_id"]
     if channel_id == SYSTEM:
-        return _read_action(message, offer)
+        return _read_action(message, capabilities)
     return RequestReceived(channel_id, message["message_id"], message["payload"], len(frame))
 
 
-def _read_action(message: Message, offer: Offer) -> ActionReceived:
+def _read_action(message: Message, capabilities: Capabilities) -> ActionReceived:
     _check_payload(_SYSTEM_REQUEST, message)
     name = message["payload"]["action"]
     if name == "connect":
         raise WireError(ErrorCode.ALREADY_CONNECTED, "this connection has completed its handshake", message)
-    action = offer.actions.get(name)
+    action = capabilities.actions.get(name)
     if action is None:
-        raise WireError(ErrorCode.UNKNOWN_ACTION, f"known are connect, {', '.join(offer.actions)}", message)
+        raise WireError(ErrorCode.UNKNOWN_ACTION, f"known are connect, {', '.join(capabilities.actions)}", message)
     return ActionReceived(message["message_id"], action(message))
 
 
-def _read_notification(message: Message, frame: bytes, _connection_id: str, _offer: Offer) -> Event:
+def _read_notification(message: Message, frame: bytes, _connection_id: str, _capabilities: Capabilities) -> Event:
     return NotificationReceived(message["channel_id"], message["message_id"], message["payload"], len(frame))
 
 
-def _read_publish(message: Message, frame: bytes, _connection_id: str, offer: Offer) -> Event:
+def _read_publish(message: Message, frame: bytes, _connection_id: str, capabilities: Capabilities) -> Event:
     channel_id = message["channel_id"]
-    if offer.reserves(channel_id):
+    if capabilities.reserves(channel_id):
         raise WireError(ErrorCode.RESERVED_CHANNEL, f"only the server publishes on {channel_id!r}", message)  # ISO-004
     return PublishReceived(channel_id, frame)
 
 
-def _read_subscribe(message: Message, _frame: bytes, connection_id: str, _offer: Offer) -> Event:
+def _read_subscribe(message: Message, _frame: bytes, connection_id: str, _capabilities: Capabilities) -> Event:
     _check_subscription(message, connection_id)
     return SubscribeReceived(message["channel_id"])
 
 
-def _read_unsubscribe(message: Message, _frame: bytes, connection_id: str, _offer: Offer) -> Event:
+def _read_unsubscribe(message: Message, _frame: bytes, connection_id: str, _capabilities: Capabilities) -> Event:
     _check_subscription(message, connection_id)
     return UnsubscribeReceived(message["channel_id"])
 
@@ -126,7 +128,7 @@ def _check_payload(schema: jsonschema_rs.Draft202012Validator, message: Message)
         raise WireError(ErrorCode.INVALID_MESSAGE, f"payload: {explain(schema, payload)}", message)
 
 
-_READERS: Final[dict[str, Callable[[Message, bytes, str, Offer], Event]]] = {
+_READERS: Final[dict[str, Callable[[Message, bytes, str, Capabilities], Event]]] = {
     "request": _read_request,
     "notification": _read_notification,
     "publish": _read_publish,

@@ -11,8 +11,8 @@ from pathlib import Path
 from types import MappingProxyType
 
 from client_mutants import MUTANTS
+from kill_check import CONTROL
 from mutation import ClientMutant
-from trial import CONTROL
 
 from conformance.core.roles import Role
 from conformance.core.settings import Settings

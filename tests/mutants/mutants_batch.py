@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from mutation import around, mutant
 
-from reference_server.network.handler_runner import Work
+from reference_server.network.handler_runner import HandlerRunner
 from reference_server.profiles import batch
 from reference_server.protocol.errors import ErrorCode, WireError
 
@@ -43,8 +43,8 @@ def handler_asked_first() -> None:
 def answers_as_they_come() -> None:
     """Answers stand in the order in which they are done."""
 
-    @around(Work, "_payload")
-    async def payload(original: Any, self: Work, handler: Any, event: Any, drop: Any) -> Any:
+    @around(HandlerRunner, "_payload")
+    async def payload(original: Any, self: HandlerRunner, handler: Any, event: Any, drop: Any) -> Any:
         made = await original(self, handler, event, drop)
         if hasattr(event, "items") and isinstance(made["responses"][:1], list):
             made["responses"].sort(key=repr)
@@ -67,8 +67,8 @@ def empty_refused() -> None:
 def one_fails_all() -> None:
     """A handler that fails for one item fails the batch."""
 
-    @around(Work, "_answer_item")
-    async def answer_item(original: Any, self: Work, handler: Any, event: Any, item: Any) -> Any:
+    @around(HandlerRunner, "_answer_item")
+    async def answer_item(original: Any, self: HandlerRunner, handler: Any, event: Any, item: Any) -> Any:
         answer = await original(self, handler, event, item)
         if isinstance(answer, dict) and answer.get("error", {}).get("code") is ErrorCode.HANDLER_FAILED:
             raise RuntimeError("an item failed")
@@ -79,8 +79,8 @@ def one_fails_all() -> None:
 def text_told() -> None:
     """The error in an item's place has the text of the exception."""
 
-    @around(Work, "_answer_item")
-    async def answer_item(_original: Any, self: Work, handler: Any, _event: Any, item: Any) -> Any:
+    @around(HandlerRunner, "_answer_item")
+    async def answer_item(_original: Any, self: HandlerRunner, handler: Any, _event: Any, item: Any) -> Any:
         try:
             return await self._call(handler, item)
         except Exception as error:  # noqa: BLE001 - as the server itself does
@@ -91,8 +91,8 @@ def text_told() -> None:
 def handled_twice() -> None:
     """Each item is handled twice."""
 
-    @around(Work, "_answer_item")
-    async def answer_item(original: Any, self: Work, handler: Any, event: Any, item: Any) -> Any:
+    @around(HandlerRunner, "_answer_item")
+    async def answer_item(original: Any, self: HandlerRunner, handler: Any, event: Any, item: Any) -> Any:
         await original(self, handler, event, item)
         return await original(self, handler, event, item)
 
@@ -111,8 +111,8 @@ def last_first() -> None:
 def nested_handled() -> None:
     """A batch in a batch is handed to the handler."""
 
-    @around(Work, "_answer_item")
-    async def answer_item(_original: Any, self: Work, handler: Any, _event: Any, item: Any) -> Any:
+    @around(HandlerRunner, "_answer_item")
+    async def answer_item(_original: Any, self: HandlerRunner, handler: Any, _event: Any, item: Any) -> Any:
         return await self._call(handler, item)
 
 
@@ -143,8 +143,8 @@ def placed_by_id() -> None:
 def equal_ones_once() -> None:
     """Items that are equal are handled once."""
 
-    @around(Work, "_payload")
-    async def payload(original: Any, self: Work, handler: Any, event: Any, drop: Any) -> Any:
+    @around(HandlerRunner, "_payload")
+    async def payload(original: Any, self: HandlerRunner, handler: Any, event: Any, drop: Any) -> Any:
         items = getattr(event, "items", None)
         if not isinstance(items, list):
             return await original(self, handler, event, drop)
@@ -158,8 +158,8 @@ def sixty_four_at_a_time() -> None:
     """Of the items whose handlers wait, the sixty-fifth and those behind it fail."""
     waiting = 0
 
-    @around(Work, "_answer_item")
-    async def answer_item(original: Any, self: Work, handler: Any, event: Any, item: Any) -> Any:
+    @around(HandlerRunner, "_answer_item")
+    async def answer_item(original: Any, self: HandlerRunner, handler: Any, event: Any, item: Any) -> Any:
         nonlocal waiting
         if waiting >= 64:
             return batch.error(ErrorCode.HANDLER_FAILED, "too many items")

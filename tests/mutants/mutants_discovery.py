@@ -7,9 +7,9 @@ from typing import Any
 
 from mutation import around, mutant
 
-from reference_server.broker import Hub
+from reference_server.broker import Broker
 from reference_server.profiles.discovery import INSTANCES, SERVICES, ServiceRegistry
-from reference_server.protocol.capabilities import Offer
+from reference_server.protocol.capabilities import Capabilities
 from reference_server.protocol.errors import WireError
 from reference_server.server import ReferenceServer
 
@@ -213,8 +213,8 @@ def newest_first() -> None:
 def told_later() -> None:
     """Events are published a moment after the change."""
 
-    @around(Hub, "publish")
-    def publish(original: Any, self: Hub, app_id: str, channel_id: str, frame: bytes) -> None:
+    @around(Broker, "publish")
+    def publish(original: Any, self: Broker, app_id: str, channel_id: str, frame: bytes) -> None:
         if channel_id in EVENTS:
             asyncio.get_running_loop().call_later(0.005, original, self, app_id, channel_id, frame)
         else:
@@ -225,8 +225,8 @@ def told_later() -> None:
 def events_from_clients() -> None:
     """Clients publish on the channels of service events."""
 
-    @around(Offer, "reserves")
-    def reserves(original: Any, self: Offer, channel_id: str) -> bool:
+    @around(Capabilities, "reserves")
+    def reserves(original: Any, self: Capabilities, channel_id: str) -> bool:
         return channel_id not in EVENTS and bool(original(self, channel_id))
 
 

@@ -12,7 +12,7 @@ import msgspec
 from mutation import around, mutant, replace
 
 from reference_server import broker
-from reference_server.broker import Hub
+from reference_server.broker import Broker
 from reference_server.protocol import connection, messages
 from reference_server.protocol.connection import Connection
 from reference_server.protocol.errors import ErrorCode, MalformedFrameError, WireError
@@ -52,8 +52,8 @@ def _change_objects(change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
 def _change_delivered(change: Callable[[bytes], bytes]) -> None:
     """Change the body of everything that is delivered."""
 
-    @around(Hub, "publish")
-    def publish(original: Any, self: Hub, app_id: str, channel_id: str, frame: bytes) -> None:
+    @around(Broker, "publish")
+    def publish(original: Any, self: Broker, app_id: str, channel_id: str, frame: bytes) -> None:
         original(self, app_id, channel_id, encode_frame(change(frame[HEADER.size :])))
 
 

@@ -9,8 +9,7 @@ from typing import Any
 
 import msgspec
 from mutation import around, mutant
-from tricks import act_in_spite_of, change_message, link, publish, refuse_message
-from tricks import hub as hub_of
+from patches import act_in_spite_of, broker_of, change_message, publish, refuse_message, session_of
 
 from reference_server import broker
 from reference_server.protocol import connection
@@ -143,7 +142,7 @@ def subscribed_all_the_same() -> None:
 
     def act(of: Connection, message: Mapping[str, Any]) -> None:
         if message.get("message_type") == "subscribe":
-            hub_of(of).subscribe(of, message["channel_id"])
+            broker_of(of).subscribe(of, message["channel_id"])
 
     act_in_spite_of(ErrorCode.INVALID_MESSAGE, act)
 
@@ -154,7 +153,9 @@ def handled_all_the_same() -> None:
 
     def act(of: Connection, message: Mapping[str, Any]) -> None:
         if message.get("message_type") == "request" and message["channel_id"] != "system":
-            link(of)._request(RequestReceived(message["channel_id"], message["message_id"], message["payload"], 0))
+            session_of(of)._request(
+                RequestReceived(message["channel_id"], message["message_id"], message["payload"], 0)
+            )
 
     act_in_spite_of(ErrorCode.INVALID_MESSAGE, act)
 

@@ -6,9 +6,9 @@ import functools
 from typing import Any
 
 from mutation import around, mutant
-from tricks import link
+from patches import session_of
 
-from reference_server.network.session import Link
+from reference_server.network.session import Session
 from reference_server.protocol import connection
 from reference_server.protocol.connection import Connection
 from reference_server.protocol.errors import ErrorCode, WireError
@@ -126,7 +126,7 @@ def error_ends_subscriptions() -> None:
     def report(original: Any, self: Connection, error: WireError) -> None:
         original(self, error)
         if error.code is ErrorCode.UNKNOWN_ACTION:
-            link(self)._site.hub._end_subscriptions(self)
+            session_of(self)._server.broker._end_subscriptions(self)
 
 
 @mutant("ERR-006")
@@ -157,8 +157,8 @@ def deliveries_go_on() -> None:
 def waits_for_the_client() -> None:
     """After a fatal error the server waits for the client to close first."""
 
-    @around(Link, "_end_sending")
-    def end_sending(_original: Any, self: Link) -> None:
+    @around(Session, "_end_sending")
+    def end_sending(_original: Any, self: Session) -> None:
         self._ending = True
         self._transport.resume_reading()
         self._set_timer(self._limits.flush_timeout, self._transport.abort)
@@ -173,7 +173,7 @@ def goes_on_behind() -> None:
         original(self, error)
         if error.code is ErrorCode.MALFORMED_FRAME and self.app_id != "system":
             for event in list(_events_behind(self)):
-                link(self)._publish(event)
+                session_of(self)._publish(event)
 
 
 def _events_behind(self: Connection) -> Any:
@@ -187,8 +187,8 @@ def _events_behind(self: Connection) -> Any:
 def segment_refused_whole() -> None:
     """A malformed frame makes the server drop what arrived ahead of it in the same segment."""
 
-    @around(Link, "data_received")
-    def data_received(original: Any, self: Link, data: bytes) -> None:
+    @around(Session, "data_received")
+    def data_received(original: Any, self: Session, data: bytes) -> None:
         if self._connection.state is not State.OPEN:
             original(self, data)
             return
@@ -220,8 +220,8 @@ def answers_dropped() -> None:
 def closed_at_once() -> None:
     """After a fatal error the socket is closed without regard to what the client is sending."""
 
-    @around(Link, "_end_sending")
-    def end_sending(_original: Any, self: Link) -> None:
+    @around(Session, "_end_sending")
+    def end_sending(_original: Any, self: Session) -> None:
         self._ending = True
         self._transport.close()
 

@@ -9,10 +9,10 @@ import socket
 from typing import Any
 
 from mutation import around, mutant, replace
-from tricks import link
+from patches import session_of
 
-from reference_server.broker import Hub
-from reference_server.network.session import Link
+from reference_server.broker import Broker
+from reference_server.network.session import Session
 from reference_server.protocol import frames, messages
 from reference_server.protocol.connection import Connection
 from reference_server.protocol.errors import ErrorCode
@@ -37,8 +37,8 @@ def length_in_characters() -> None:
 def header_counted() -> None:
     """The length of a delivery counts the header too."""
 
-    @around(Hub, "publish")
-    def publish(original: Any, self: Hub, app_id: str, channel_id: str, frame: bytes) -> None:
+    @around(Broker, "publish")
+    def publish(original: Any, self: Broker, app_id: str, channel_id: str, frame: bytes) -> None:
         original(self, app_id, channel_id, HEADER.pack(len(frame)) + frame[4:])
 
 
@@ -46,8 +46,8 @@ def header_counted() -> None:
 def farewell() -> None:
     """A line of text is sent behind the last frame."""
 
-    @around(Link, "eof_received")
-    def eof_received(original: Any, self: Link) -> Any:
+    @around(Session, "eof_received")
+    def eof_received(original: Any, self: Session) -> Any:
         self._transport.write(b"\r\n")
         return original(self)
 
@@ -56,15 +56,15 @@ def farewell() -> None:
 def two_writes() -> None:
     """Header and body are written with two calls, and Nagle's algorithm is left on."""
 
-    @around(Link, "connection_made")
-    def connection_made(original: Any, self: Link, transport: Any) -> None:
+    @around(Session, "connection_made")
+    def connection_made(original: Any, self: Session, transport: Any) -> None:
         original(self, transport)
         transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 0)
 
     @around(Connection, "data_to_send")
     def data_to_send(original: Any, self: Connection, held: int) -> Any:
         data = original(self, held)
-        link(self)._transport.write(data[:4])
+        session_of(self)._transport.write(data[:4])
         return data[4:]
 
 
@@ -112,8 +112,8 @@ def body_in_one_piece() -> None:
 def one_frame_per_segment() -> None:
     """Of the frames in a segment only the first is processed, the others when more arrives."""
 
-    @around(Link, "data_received")
-    def data_received(original: Any, self: Link, data: bytes) -> None:
+    @around(Session, "data_received")
+    def data_received(original: Any, self: Session, data: bytes) -> None:
         self._connection._frames.__dict__["had"] = False
         original(self, data)
 
@@ -161,7 +161,7 @@ def last_octet_not_missed() -> None:
     @around(Connection, "receive_eof")
     def receive_eof(original: Any, self: Connection) -> None:
         if _rest(self._frames):
-            link(self).data_received(b"}")
+            session_of(self).data_received(b"}")
         original(self)
 
 
@@ -255,8 +255,8 @@ def empty_body_ends_the_server() -> None:
 def reset_ends_the_server() -> None:
     """A connection that is reset inside a frame ends the server."""
 
-    @around(Link, "connection_lost")
-    def connection_lost(original: Any, self: Link, error: Exception | None) -> None:
+    @around(Session, "connection_lost")
+    def connection_lost(original: Any, self: Session, error: Exception | None) -> None:
         if error and self._connection.state is not State.CLOSING and _rest(self._connection._frames):
             os._exit(1)
         original(self, error)

@@ -8,13 +8,13 @@ import time
 from typing import Any
 
 from mutation import around, instead_of_entry, mutant, replace
-from tricks import link
+from patches import session_of
 
 from reference_server.handlers import Request
-from reference_server.network import session as link_module
-from reference_server.network.eager_tasks import Relay
-from reference_server.network.handler_runner import Work
-from reference_server.network.session import Link
+from reference_server.network import session as session_module
+from reference_server.network.eager_tasks import EagerTasks
+from reference_server.network.handler_runner import HandlerRunner
+from reference_server.network.session import Session
 from reference_server.protocol.connection import Connection
 from reference_server.protocol.errors import ErrorCode
 from reference_server.protocol.events import NotificationReceived, RequestReceived
@@ -25,8 +25,8 @@ from reference_server.responder import Responder
 def last_in_first_out() -> None:
     """Handlers that are to be started are taken from the wrong end of their queue."""
 
-    @around(Relay, "start")
-    def start(original: Any, self: Relay, *arguments: Any) -> None:
+    @around(EagerTasks, "start")
+    def start(original: Any, self: EagerTasks, *arguments: Any) -> None:
         original(self, *arguments)
         self._queue.rotate(1)
 
@@ -47,7 +47,7 @@ def one_worker() -> None:
     """The whole server runs one handler at a time."""
     turn = asyncio.Lock()
 
-    @around(Work, "_call")
+    @around(HandlerRunner, "_call")
     async def call(original: Any, *arguments: Any, **options: Any) -> Any:
         async with turn:
             return await original(*arguments, **options)
@@ -67,16 +67,16 @@ def waits_for_the_answer() -> None:
     @around(Connection, "_settle")
     def settle(original: Any, self: Connection) -> None:
         original(self)
-        asyncio.get_running_loop().call_soon(link(self).data_received, b"")
+        asyncio.get_running_loop().call_soon(session_of(self).data_received, b"")
 
 
 @mutant("REQ-011/one-at-a-time")
 def one_handler_per_connection() -> None:
     """A connection has one handler at a time; pings are answered meanwhile."""
-    turns: dict[Work, asyncio.Lock] = {}
+    turns: dict[HandlerRunner, asyncio.Lock] = {}
 
-    @around(Work, "_call")
-    async def call(original: Any, self: Work, *arguments: Any, **options: Any) -> Any:
+    @around(HandlerRunner, "_call")
+    async def call(original: Any, self: HandlerRunner, *arguments: Any, **options: Any) -> Any:
         async with turns.setdefault(self, asyncio.Lock()):
             return await original(self, *arguments, **options)
 
@@ -105,9 +105,9 @@ def exception_told() -> None:
 def notification_needs_a_handler() -> None:
     """A notification on a channel without a handler is answered with no_handler."""
 
-    @instead_of_entry(link_module._ACTIONS, NotificationReceived)
-    def notification(original: Any, self: Link, event: NotificationReceived) -> None:
-        if self._site.handlers.find("notification", self._connection.app_id, event.channel_id):
+    @instead_of_entry(session_module._ACTIONS, NotificationReceived)
+    def notification(original: Any, self: Session, event: NotificationReceived) -> None:
+        if self._server.handlers.find("notification", self._connection.app_id, event.channel_id):
             original(self, event)
         else:
             about = {"message_id": event.message_id, "channel_id": event.channel_id}
@@ -118,10 +118,10 @@ def notification_needs_a_handler() -> None:
 def notification_confirmed() -> None:
     """A notification that a handler took is answered."""
 
-    @instead_of_entry(link_module._ACTIONS, NotificationReceived)
-    def notification(original: Any, self: Link, event: NotificationReceived) -> None:
+    @instead_of_entry(session_module._ACTIONS, NotificationReceived)
+    def notification(original: Any, self: Session, event: NotificationReceived) -> None:
         original(self, event)
-        if self._site.handlers.find("notification", self._connection.app_id, event.channel_id):
+        if self._server.handlers.find("notification", self._connection.app_id, event.channel_id):
             self._connection._respond({"status": "ok"}, event.channel_id, event.message_id)
 
 
@@ -129,8 +129,8 @@ def notification_confirmed() -> None:
 def handled_twice() -> None:
     """A notification reaches its handler twice."""
 
-    @instead_of_entry(link_module._ACTIONS, NotificationReceived)
-    def notification(original: Any, self: Link, event: NotificationReceived) -> None:
+    @instead_of_entry(session_module._ACTIONS, NotificationReceived)
+    def notification(original: Any, self: Session, event: NotificationReceived) -> None:
         original(self, event)
         original(self, event)
 
@@ -139,18 +139,20 @@ def handled_twice() -> None:
 def latest_first() -> None:
     """Of the notifications that wait, the handler gets the latest one first."""
 
-    @around(Work, "start_notification")
-    def start(original: Any, self: Work, *arguments: Any) -> None:
+    @around(HandlerRunner, "start_notification")
+    def start(original: Any, self: HandlerRunner, *arguments: Any) -> None:
         original(self, *arguments)
-        self._relay._queue.rotate(1)
+        self._tasks._queue.rotate(1)
 
 
 @mutant("NTF-004")
 def notification_passed_on() -> None:
     """A notification is passed on to the subscribers of its channel."""
 
-    @instead_of_entry(link_module._ACTIONS, NotificationReceived)
-    def notification(original: Any, self: Link, event: NotificationReceived) -> None:
+    @instead_of_entry(session_module._ACTIONS, NotificationReceived)
+    def notification(original: Any, self: Session, event: NotificationReceived) -> None:
         original(self, event)
-        hub, app_id = self._site.hub, self._connection.app_id
-        hub.publish(app_id, event.channel_id, hub.originate("notification", app_id, event.channel_id, event.payload))
+        broker, app_id = self._server.broker, self._connection.app_id
+        broker.publish(
+            app_id, event.channel_id, broker.originate("notification", app_id, event.channel_id, event.payload)
+        )

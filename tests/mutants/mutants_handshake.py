@@ -7,18 +7,18 @@ import functools
 from typing import Any
 
 from mutation import around, mutant, replace
-from tricks import (
+from patches import (
     act_in_spite_of,
+    broker_of,
     change_acknowledgement,
-    hub,
     is_acknowledgement,
-    link,
     refuse_connect,
+    session_of,
 )
 
-from reference_server.network.session import Link
+from reference_server.network.session import Session
 from reference_server.protocol import connection, validation
-from reference_server.protocol.capabilities import Offer
+from reference_server.protocol.capabilities import Capabilities
 from reference_server.protocol.connection import Connection
 from reference_server.protocol.errors import ErrorCode
 from reference_server.protocol.events import ActionReceived, ConnectReceived
@@ -57,8 +57,8 @@ def acknowledgement_is_a_reply() -> None:
     asked: list[str] = []
 
     @around(connection, "read_connect")
-    def read(original: Any, message: Message, offer: Any) -> Any:
-        event = original(message, offer)
+    def read(original: Any, message: Message, capabilities: Any) -> Any:
+        event = original(message, capabilities)
         asked[:] = [message["message_id"]]
         return event
 
@@ -120,10 +120,10 @@ def ping_before_connect() -> None:
     """A ping is answered before the handshake."""
 
     @around(connection, "read_connect")
-    def read(original: Any, message: Message, offer: Any) -> Any:
+    def read(original: Any, message: Message, capabilities: Any) -> Any:
         if isinstance(payload := message.get("payload"), dict) and payload.get("action") == "ping":
-            return validation._read_action(message, Offer())
-        return original(message, offer)
+            return validation._read_action(message, Capabilities())
+        return original(message, capabilities)
 
 
 @mutant("HSK-013/type")
@@ -131,8 +131,8 @@ def connect_by_notification() -> None:
     """A connect message may be of any type."""
 
     @around(connection, "read_connect")
-    def read(original: Any, message: Message, offer: Any) -> Any:
-        return original(message | {"message_type": "request"} if "message_type" in message else message, offer)
+    def read(original: Any, message: Message, capabilities: Any) -> Any:
+        return original(message | {"message_type": "request"} if "message_type" in message else message, capabilities)
 
 
 @mutant("HSK-013/application")
@@ -140,8 +140,8 @@ def default_application() -> None:
     """A connect message without app_id joins the application `default`."""
 
     @around(connection, "read_connect")
-    def read(original: Any, message: Message, offer: Any) -> Any:
-        return original({"app_id": "default"} | message, offer)
+    def read(original: Any, message: Message, capabilities: Any) -> Any:
+        return original({"app_id": "default"} | message, capabilities)
 
 
 @mutant("HSK-014")
@@ -170,7 +170,7 @@ def timeout_without_a_word() -> None:
     @around(Connection, "fail")
     def fail(original: Any, self: Connection, code: ErrorCode, *arguments: Any) -> None:
         if code is ErrorCode.HANDSHAKE_TIMEOUT:
-            link(self)._transport.abort()
+            session_of(self)._transport.abort()
         else:
             original(self, code, *arguments)
 
@@ -179,8 +179,8 @@ def timeout_without_a_word() -> None:
 def impatient() -> None:
     """The handshake timeout is 400 ms."""
 
-    @around(Link, "connection_made")
-    def connection_made(original: Any, self: Link, transport: Any) -> None:
+    @around(Session, "connection_made")
+    def connection_made(original: Any, self: Session, transport: Any) -> None:
         original(self, transport)
         if self._connection.state is State.AWAITING_CONNECT:
             self._set_timer(0.4, functools.partial(self._connection.fail, ErrorCode.HANDSHAKE_TIMEOUT))
@@ -190,8 +190,8 @@ def impatient() -> None:
 def timeout_starts_again() -> None:
     """Every octet that arrives starts the handshake timeout again."""
 
-    @around(Link, "data_received")
-    def data_received(original: Any, self: Link, data: bytes) -> None:
+    @around(Session, "data_received")
+    def data_received(original: Any, self: Session, data: bytes) -> None:
         original(self, data)
         if self._connection.state is State.AWAITING_CONNECT:
             timed_out = functools.partial(self._connection.fail, ErrorCode.HANDSHAKE_TIMEOUT)
@@ -203,11 +203,11 @@ def connect_twice() -> None:
     """A second connect message is answered like the first."""
 
     @around(validation, "_read_action")
-    def read(original: Any, message: Message, offer: Any) -> Any:
+    def read(original: Any, message: Message, capabilities: Any) -> Any:
         payload = message["payload"]
         if isinstance(payload, dict) and payload.get("action") == "connect":
             return ActionReceived(message["message_id"], {"status": "connected"})
-        return original(message, offer)
+        return original(message, capabilities)
 
 
 @mutant("HSK-025")
@@ -217,7 +217,7 @@ def renamed() -> None:
     def rename(of: Connection, message: Any) -> None:
         wanted = message["payload"].get("connection_id")
         if isinstance(wanted, str):
-            connections = hub(of)._applications[of.app_id].connections
+            connections = broker_of(of)._applications[of.app_id].connections
             del connections[of.connection_id]
             of.connection_id = wanted
             connections[wanted] = of
@@ -228,4 +228,4 @@ def renamed() -> None:
 @mutant("HSK-025/subscriptions")
 def subscriptions_forgotten() -> None:
     """A second connect message is refused, and still ends the subscriptions."""
-    act_in_spite_of(ErrorCode.ALREADY_CONNECTED, lambda of, _message: hub(of)._end_subscriptions(of))
+    act_in_spite_of(ErrorCode.ALREADY_CONNECTED, lambda of, _message: broker_of(of)._end_subscriptions(of))

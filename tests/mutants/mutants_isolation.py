@@ -8,12 +8,12 @@ from datetime import datetime
 from typing import Any
 
 from mutation import around, instead_of_entry, mutant, replace
-from tricks import act_in_spite_of, change_acknowledgement, publish, refuse_message
+from patches import act_in_spite_of, change_acknowledgement, publish, refuse_message
 
-from reference_server.broker import Hub
+from reference_server.broker import Broker
 from reference_server.profiles.discovery import ServiceRegistry
 from reference_server.protocol import connection, validation
-from reference_server.protocol.capabilities import Offer
+from reference_server.protocol.capabilities import Capabilities
 from reference_server.protocol.connection import Connection
 from reference_server.protocol.errors import ErrorCode, WireError
 from reference_server.protocol.events import PublishReceived
@@ -46,8 +46,8 @@ def delivered_elsewhere() -> None:
 def channels_are_global() -> None:
     """A channel of the same name is the same channel in every application."""
 
-    @around(Hub, "publish")
-    def publish(original: Any, self: Hub, _app_id: str, channel_id: str, frame: bytes) -> None:
+    @around(Broker, "publish")
+    def publish(original: Any, self: Broker, _app_id: str, channel_id: str, frame: bytes) -> None:
         for each in list(self._applications):
             original(self, each, channel_id, frame)
 
@@ -78,10 +78,10 @@ def waits_for_the_rest() -> None:
 @mutant("ISO-007")
 def dead_subscriber_ends_the_round() -> None:
     """A delivery ends at the first subscriber that is gone, and those behind it get nothing."""
-    replace(Hub, "_end_subscriptions", lambda _self, _connection: None)
+    replace(Broker, "_end_subscriptions", lambda _self, _connection: None)
 
-    @around(Hub, "publish")
-    def publish(_original: Any, self: Hub, app_id: str, channel_id: str, frame: bytes) -> None:
+    @around(Broker, "publish")
+    def publish(_original: Any, self: Broker, app_id: str, channel_id: str, frame: bytes) -> None:
         application = self._applications.get(app_id)
         for subscriber in application.channels.get(channel_id, ()) if application else ():
             if subscriber.state is not State.OPEN:
@@ -94,10 +94,10 @@ def no_action_is_an_unknown_one() -> None:
     """A system request without an action is one with an unknown action."""
 
     @around(validation, "_read_action")
-    def read(original: Any, message: Message, offer: Any) -> Any:
+    def read(original: Any, message: Message, capabilities: Any) -> Any:
         if not validation._SYSTEM_REQUEST.is_valid(message["payload"]):
             raise WireError(ErrorCode.UNKNOWN_ACTION, "", message)
-        return original(message, offer)
+        return original(message, capabilities)
 
 
 @mutant("SYS-002")
@@ -105,9 +105,9 @@ def action_by_prefix() -> None:
     """An unknown action is a request without a handler."""
 
     @around(validation, "_read_action")
-    def read(original: Any, message: Message, offer: Any) -> Any:
+    def read(original: Any, message: Message, capabilities: Any) -> Any:
         try:
-            return original(message, offer)
+            return original(message, capabilities)
         except WireError as error:
             if error.code is ErrorCode.UNKNOWN_ACTION:
                 raise WireError(ErrorCode.NO_HANDLER, "", message) from None
@@ -119,11 +119,11 @@ def action_in_capitals() -> None:
     """Actions are compared without regard to case and to blanks around them."""
 
     @around(validation, "_read_action")
-    def read(original: Any, message: Message, offer: Any) -> Any:
+    def read(original: Any, message: Message, capabilities: Any) -> Any:
         payload = message["payload"]
         if isinstance(payload, dict) and isinstance(payload.get("action"), str):
             message = message | {"payload": payload | {"action": payload["action"].strip().lower()}}
-        return original(message, offer)
+        return original(message, capabilities)
 
 
 @mutant("SYS-003", harms=("*",), because="every case waits for a pong to know that nothing else came")
@@ -185,6 +185,6 @@ def action_of_a_profile() -> None:
     """The actions of a profile are answered although the server does not announce it."""
     change_acknowledgement(lambda payload: payload.update(profiles=[]))
 
-    @around(Offer, "reserves")
-    def reserves(_original: Any, _self: Offer, channel_id: str) -> bool:
+    @around(Capabilities, "reserves")
+    def reserves(_original: Any, _self: Capabilities, channel_id: str) -> bool:
         return channel_id == "system"

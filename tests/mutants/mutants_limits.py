@@ -6,9 +6,9 @@ import os
 from typing import Any
 
 from mutation import around, mutant, replace
-from tricks import link
+from patches import session_of
 
-from reference_server.network.session import Link
+from reference_server.network.session import Session
 from reference_server.protocol import connection
 from reference_server.protocol.connection import Connection
 from reference_server.protocol.errors import ErrorCode
@@ -23,7 +23,7 @@ def _without_a_word(code: ErrorCode) -> None:
     def fail(original: Any, self: Connection, wanted: ErrorCode, *arguments: Any) -> None:
         if wanted is code:
             self._outbox.clear()
-            link(self)._transport.abort()
+            session_of(self)._transport.abort()
         else:
             original(self, wanted, *arguments)
 
@@ -76,33 +76,33 @@ def depth_off_by_one() -> None:
 def publisher_waits() -> None:
     """The server waits until every subscriber has taken a message before it reads the next one."""
 
-    @around(Link, "pause_writing")
-    def pause_writing(original: Any, self: Link) -> None:
+    @around(Session, "pause_writing")
+    def pause_writing(original: Any, self: Session) -> None:
         original(self)
-        for each in self._site.links:
+        for each in self._server.sessions:
             each._transport.pause_reading()
 
-    @around(Link, "resume_writing")
-    def resume_writing(original: Any, self: Link) -> None:
+    @around(Session, "resume_writing")
+    def resume_writing(original: Any, self: Session) -> None:
         original(self)
-        for each in self._site.links:
+        for each in self._server.sessions:
             each._transport.resume_reading()
 
 
 @mutant("LIM-007")
 def reads_on() -> None:
     """The server goes on reading from a client that does not read its answers."""
-    replace(Link, "pause_writing", lambda _self: None)
+    replace(Session, "pause_writing", lambda _self: None)
 
 
 @mutant("LIM-008")
 def sixty_four_connections() -> None:
     """Sixty-four connections are the most the server serves, whatever it announces."""
 
-    @around(Link, "connection_made")
-    def connection_made(original: Any, self: Link, transport: Any) -> None:
+    @around(Session, "connection_made")
+    def connection_made(original: Any, self: Session, transport: Any) -> None:
         original(self, transport)
-        if len(self._site.serving) > 64:
+        if len(self._server.serving) > 64:
             self._connection.fail(ErrorCode.TOO_MANY_CONNECTIONS)
 
 
@@ -110,10 +110,10 @@ def sixty_four_connections() -> None:
 def fifty_newcomers() -> None:
     """Fifty connections before their handshake are the most the server has at a time."""
 
-    @around(Link, "connection_made")
-    def connection_made(original: Any, self: Link, transport: Any) -> None:
+    @around(Session, "connection_made")
+    def connection_made(original: Any, self: Session, transport: Any) -> None:
         original(self, transport)
-        if sum(each._connection.state is State.AWAITING_CONNECT for each in self._site.serving) > 50:
+        if sum(each._connection.state is State.AWAITING_CONNECT for each in self._server.serving) > 50:
             self._connection.fail(ErrorCode.TOO_MANY_CONNECTIONS)
 
 
@@ -149,22 +149,22 @@ def turned_away_late() -> None:
 def places_never_free() -> None:
     """A connection that has ended keeps its place."""
 
-    @around(Link, "connection_made")
-    def connection_made(original: Any, self: Link, transport: Any) -> None:
+    @around(Session, "connection_made")
+    def connection_made(original: Any, self: Session, transport: Any) -> None:
         counted.extend([self])
         original(self, transport)
         if len(counted) > self._limits.max_connections + 1:
             self._connection.fail(ErrorCode.TOO_MANY_CONNECTIONS)
 
-    counted: list[Link] = []
+    counted: list[Session] = []
 
 
 @mutant("LIM-010")
 def timer_not_stopped() -> None:
     """The handshake timer goes on after the handshake."""
 
-    @around(Link, "state_changed")
-    def state_changed(original: Any, self: Link, before: State) -> None:
+    @around(Session, "state_changed")
+    def state_changed(original: Any, self: Session, before: State) -> None:
         if self._connection.state is State.OPEN:
             self._timer = None
         original(self, before)
@@ -189,17 +189,17 @@ def still_listening() -> None:
         self._listeners = []
         await original(self)
 
-    @around(Link, "connection_made")
-    def connection_made(original: Any, self: Link, transport: Any) -> None:
-        stopping, self._site.stopping = self._site.stopping, False
+    @around(Session, "connection_made")
+    def connection_made(original: Any, self: Session, transport: Any) -> None:
+        stopping, self._server.stopping = self._server.stopping, False
         original(self, transport)
-        self._site.stopping = stopping
+        self._server.stopping = stopping
 
 
 @mutant("LIM-013")
 def no_grace() -> None:
     """A shutdown does not wait for requests in flight."""
-    replace(Link, "finish", lambda self: self.fail(ErrorCode.SHUTTING_DOWN))
+    replace(Session, "finish", lambda self: self.fail(ErrorCode.SHUTTING_DOWN))
 
 
 @mutant("LIM-014")
@@ -211,10 +211,10 @@ def gone() -> None:
 @mutant("LIM-017/memory")
 def keeps_links() -> None:
     """Connections that have ended are kept in a list, with all they had received."""
-    kept: list[Link] = []
+    kept: list[Session] = []
 
-    @around(Link, "connection_made")
-    def connection_made(original: Any, self: Link, transport: Any) -> None:
+    @around(Session, "connection_made")
+    def connection_made(original: Any, self: Session, transport: Any) -> None:
         kept.append(self)
         original(self, transport)
 
@@ -223,7 +223,7 @@ def keeps_links() -> None:
 def keeps_descriptors() -> None:
     """The descriptor of every connection is duplicated, and the copy never closed."""
 
-    @around(Link, "connection_made")
-    def connection_made(original: Any, self: Link, transport: Any) -> None:
+    @around(Session, "connection_made")
+    def connection_made(original: Any, self: Session, transport: Any) -> None:
         os.dup(transport.get_extra_info("socket").fileno())
         original(self, transport)

@@ -9,9 +9,9 @@ from typing import Any
 
 from mutation import around, instead_of_entry, mutant
 
-from reference_server.broker import Hub
-from reference_server.network import session as link_module
-from reference_server.network.session import Link
+from reference_server.broker import Broker
+from reference_server.network import session as session_module
+from reference_server.network.session import Session
 from reference_server.protocol.connection import Connection
 from reference_server.protocol.events import PublishReceived, SubscribeReceived
 from reference_server.protocol.frames import HEADER, encode_frame
@@ -24,9 +24,9 @@ DELIVERY = ("publish/subscriber-gets-it-once-unchanged",)
 def publisher_left_out() -> None:
     """A publisher that is subscribed does not get its own messages."""
 
-    @instead_of_entry(link_module._ACTIONS, PublishReceived)
-    def publish(original: Any, self: Link, event: PublishReceived) -> None:
-        channel = self._site.hub._applications[self._connection.app_id].channels.get(event.channel_id, {})
+    @instead_of_entry(session_module._ACTIONS, PublishReceived)
+    def publish(original: Any, self: Session, event: PublishReceived) -> None:
+        channel = self._server.broker._applications[self._connection.app_id].channels.get(event.channel_id, {})
         subscribed = self._connection in channel
         channel.pop(self._connection, None)
         original(self, event)
@@ -38,8 +38,8 @@ def publisher_left_out() -> None:
 def fifty_subscribers() -> None:
     """Only the first fifty subscribers of a channel get a publish."""
 
-    @around(Hub, "publish")
-    def publish(_original: Any, self: Hub, app_id: str, channel_id: str, frame: bytes) -> None:
+    @around(Broker, "publish")
+    def publish(_original: Any, self: Broker, app_id: str, channel_id: str, frame: bytes) -> None:
         application = self._applications.get(app_id)
         for subscriber in list(application.channels.get(channel_id, ()))[:50] if application else ():
             subscriber.deliver(frame)
@@ -50,13 +50,13 @@ def last_message_retained() -> None:
     """The last message of a channel is delivered to who subscribes later."""
     last: dict[tuple[str, str], bytes] = {}
 
-    @around(Hub, "publish")
-    def publish(original: Any, self: Hub, app_id: str, channel_id: str, frame: bytes) -> None:
+    @around(Broker, "publish")
+    def publish(original: Any, self: Broker, app_id: str, channel_id: str, frame: bytes) -> None:
         original(self, app_id, channel_id, frame)
         last[app_id, channel_id] = frame
 
-    @around(Hub, "subscribe")
-    def subscribe(original: Any, self: Hub, connection: Connection, channel_id: str) -> None:
+    @around(Broker, "subscribe")
+    def subscribe(original: Any, self: Broker, connection: Connection, channel_id: str) -> None:
         original(self, connection, channel_id)
         if retained := last.get((connection.app_id, channel_id)):
             connection.deliver(retained)
@@ -66,10 +66,10 @@ def last_message_retained() -> None:
 def publisher_hears_itself() -> None:
     """A publisher gets its messages back whether it is subscribed or not."""
 
-    @instead_of_entry(link_module._ACTIONS, PublishReceived)
-    def publish(original: Any, self: Link, event: PublishReceived) -> None:
+    @instead_of_entry(session_module._ACTIONS, PublishReceived)
+    def publish(original: Any, self: Session, event: PublishReceived) -> None:
         original(self, event)
-        channel = self._site.hub._applications[self._connection.app_id].channels.get(event.channel_id, {})
+        channel = self._server.broker._applications[self._connection.app_id].channels.get(event.channel_id, {})
         if self._connection not in channel:
             self._connection.deliver(event.frame)
 
@@ -78,8 +78,8 @@ def publisher_hears_itself() -> None:
 def prefix_matches() -> None:
     """Who is subscribed to a channel gets also what is published on channels whose names begin with its name."""
 
-    @around(Hub, "publish")
-    def publish(original: Any, self: Hub, app_id: str, channel_id: str, frame: bytes) -> None:
+    @around(Broker, "publish")
+    def publish(original: Any, self: Broker, app_id: str, channel_id: str, frame: bytes) -> None:
         application = self._applications.get(app_id)
         for channel in list(application.channels) if application else ():
             if channel_id.startswith(channel):
@@ -87,8 +87,8 @@ def prefix_matches() -> None:
 
 
 def _deliver_changed(**members: Any) -> None:
-    @around(Hub, "publish")
-    def publish(original: Any, self: Hub, app_id: str, channel_id: str, frame: bytes) -> None:
+    @around(Broker, "publish")
+    def publish(original: Any, self: Broker, app_id: str, channel_id: str, frame: bytes) -> None:
         message = json.loads(frame[HEADER.size :]) | members
         original(self, app_id, channel_id, encode_frame(json.dumps(message).encode()))
 
@@ -109,8 +109,8 @@ def reply_to_cleared() -> None:
 def publish_answered() -> None:
     """A publish is answered with `published`."""
 
-    @instead_of_entry(link_module._ACTIONS, PublishReceived)
-    def publish(original: Any, self: Link, event: PublishReceived) -> None:
+    @instead_of_entry(session_module._ACTIONS, PublishReceived)
+    def publish(original: Any, self: Session, event: PublishReceived) -> None:
         original(self, event)
         self._connection._respond({"status": "published"}, event.channel_id, None)
 
@@ -120,7 +120,7 @@ def stack_of_publishes() -> None:
     """Publishes that arrive behind one another in one segment are delivered the last one first."""
     stack: list[tuple[Any, ...]] = []
 
-    @around(Hub, "publish")
+    @around(Broker, "publish")
     def publish(original: Any, *arguments: Any) -> None:
         stack.append((original, *arguments))
 
@@ -134,7 +134,7 @@ def stack_of_publishes() -> None:
         unstack()
         original(*arguments, **named)
 
-    @around(Link, "data_received")
+    @around(Session, "data_received")
     def data_received(original: Any, *arguments: Any) -> None:
         original(*arguments)
         unstack()
@@ -144,8 +144,8 @@ def stack_of_publishes() -> None:
 def subscribed_later() -> None:
     """A subscribe is processed when everything else that arrived with it has been."""
 
-    @instead_of_entry(link_module._ACTIONS, SubscribeReceived)
-    def subscribe(original: Any, self: Link, event: SubscribeReceived) -> None:
+    @instead_of_entry(session_module._ACTIONS, SubscribeReceived)
+    def subscribe(original: Any, self: Session, event: SubscribeReceived) -> None:
         asyncio.get_running_loop().call_soon(original, self, event)
 
 
@@ -153,7 +153,7 @@ def subscribed_later() -> None:
 def delivered_later() -> None:
     """A publish is delivered a moment later, behind the answer to a ping."""
 
-    @around(Hub, "publish")
+    @around(Broker, "publish")
     def publish(original: Any, *arguments: Any) -> None:
         asyncio.get_running_loop().call_later(0.05, original, *arguments)
 
@@ -174,6 +174,6 @@ def sent_to_all() -> None:
 
     @around(ReferenceServer, "_originate")
     def originate(_original: Any, self: ReferenceServer, kind: str, app_id: str, channel_id: str, payload: Any) -> None:
-        frame = self._hub.originate(kind, app_id, channel_id, payload)
-        for connection in self._hub._applications[app_id].connections.values():
+        frame = self._broker.originate(kind, app_id, channel_id, payload)
+        for connection in self._broker._applications[app_id].connections.values():
             connection.deliver(frame)

@@ -7,18 +7,18 @@ from typing import Any
 import msgspec
 from mutation import around, mutant, replace
 
-from reference_server.network.handler_runner import Work
+from reference_server.network.handler_runner import HandlerRunner
 from reference_server.profiles.queue import job_store, manager
 from reference_server.profiles.queue.job_store import JobConflictError, JobStore, JobTooLongError
 from reference_server.profiles.queue.manager import QueueManager
-from reference_server.protocol.capabilities import Offer
+from reference_server.protocol.capabilities import Capabilities
 
 
 def change_request(change: Any) -> None:
     """Let the manager see another request."""
 
-    @around(Work, "_request")
-    def request(original: Any, self: Work, *arguments: Any) -> Any:
+    @around(HandlerRunner, "_request")
+    def request(original: Any, self: HandlerRunner, *arguments: Any) -> Any:
         made = original(self, *arguments)
         return change(made) if made.channel_id == "queue_manager" else made
 
@@ -288,6 +288,6 @@ def half_of_it() -> None:
 def events_from_clients() -> None:
     """Clients publish on the channels of queues."""
 
-    @around(Offer, "reserves")
-    def reserves(original: Any, self: Offer, channel_id: str) -> bool:
+    @around(Capabilities, "reserves")
+    def reserves(original: Any, self: Capabilities, channel_id: str) -> bool:
         return not channel_id.startswith("queue:") and bool(original(self, channel_id))

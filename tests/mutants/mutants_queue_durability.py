@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mutation import around, mutant
-from tricks import change_acknowledgement
+from patches import change_acknowledgement
 
 from reference_server.profiles.queue import manager
 from reference_server.profiles.queue.job_store import JobStore

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from mutation import around, mutant
 
-from reference_server.network.session import Link
+from reference_server.network.session import Session
 from reference_server.profiles.queue import job_store, manager
 from reference_server.profiles.queue.job_store import JobStore, NotLeasedError
 from reference_server.profiles.queue.manager import QueueManager
@@ -52,13 +52,13 @@ def kept_by_the_dead() -> None:
 def kept_while_owed() -> None:
     """The leases of a connection that has ended its stream go on until it has got all its answers."""
 
-    @around(Link, "state_changed")
-    def state_changed(original: Any, self: Link, before: State) -> None:
-        ended = self._site.session_ended
+    @around(Session, "state_changed")
+    def state_changed(original: Any, self: Session, before: State) -> None:
+        ended = self._server.session_ended
         if self._connection.state is State.DRAINING:
-            self._site.session_ended = lambda _session: None
+            self._server.session_ended = lambda _session: None
         original(self, before)
-        self._site.session_ended = ended
+        self._server.session_ended = ended
 
 
 @mutant("QUE-015")

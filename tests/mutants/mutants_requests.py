@@ -7,11 +7,11 @@ from typing import Any
 
 import msgspec
 from mutation import around, instead_of_entry, mutant
-from tricks import holder
+from patches import holder
 
-from reference_server import broker as hub_module
-from reference_server.network import session as link_module
-from reference_server.network.session import Link
+from reference_server import broker as broker_module
+from reference_server.network import session as session_module
+from reference_server.network.session import Session
 from reference_server.protocol import connection
 from reference_server.protocol.connection import Connection
 from reference_server.protocol.errors import ErrorCode, WireError
@@ -95,7 +95,7 @@ def id_of_the_request() -> None:
 def ids_of_handlers() -> None:
     """Everything that handlers publish has the same message_id."""
 
-    @around(hub_module, "encode_message")
+    @around(broker_module, "encode_message")
     def encode(original: Any, message: Any, limit: int) -> Any:
         return original(msgspec.structs.replace(message, message_id="server"), limit)
 
@@ -136,8 +136,8 @@ def routed_by_message_id() -> None:
     """Answers are routed by message_id, which is taken to be unique in the whole server."""
     asked: dict[str, Connection] = {}
 
-    @instead_of_entry(link_module._ACTIONS, RequestReceived)
-    def request(original: Any, self: Link, event: RequestReceived) -> None:
+    @instead_of_entry(session_module._ACTIONS, RequestReceived)
+    def request(original: Any, self: Session, event: RequestReceived) -> None:
         asked[event.message_id] = self._connection
         original(self, event)
 
@@ -151,8 +151,8 @@ def twins_collide() -> None:
     """Of two requests in flight with one message_id only the first is handled."""
     in_flight: set[tuple[Connection, str]] = set()
 
-    @instead_of_entry(link_module._ACTIONS, RequestReceived)
-    def request(original: Any, self: Link, event: RequestReceived) -> None:
+    @instead_of_entry(session_module._ACTIONS, RequestReceived)
+    def request(original: Any, self: Session, event: RequestReceived) -> None:
         if (self._connection, event.message_id) not in in_flight:
             in_flight.add((self._connection, event.message_id))
             original(self, event)

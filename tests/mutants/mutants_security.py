@@ -7,12 +7,12 @@ import unicodedata
 from typing import Any
 
 from mutation import around, mutant
-from tricks import change_acknowledgement, hub
+from patches import broker_of, change_acknowledgement
 
-from reference_server.network.session import Link
+from reference_server.network.session import Session
 from reference_server.network.tls import TlsLayer
 from reference_server.protocol import connection
-from reference_server.protocol.capabilities import Offer
+from reference_server.protocol.capabilities import Capabilities
 from reference_server.protocol.connection import Connection
 from reference_server.protocol.errors import ErrorCode, WireError
 from reference_server.server import ReferenceServer
@@ -30,8 +30,8 @@ def not_announced() -> None:
 def any_token() -> None:
     """Every token is let in."""
 
-    @around(Offer, "admits")
-    def admits(_original: Any, _self: Offer, token: object) -> bool:
+    @around(Capabilities, "admits")
+    def admits(_original: Any, _self: Capabilities, token: object) -> bool:
         return token is not None
 
 
@@ -39,8 +39,8 @@ def any_token() -> None:
 def none_needed() -> None:
     """A client that shows no token is let in."""
 
-    @around(Offer, "admits")
-    def admits(original: Any, self: Offer, token: object) -> bool:
+    @around(Capabilities, "admits")
+    def admits(original: Any, self: Capabilities, token: object) -> bool:
         return token is None or bool(original(self, token))
 
 
@@ -48,8 +48,8 @@ def none_needed() -> None:
 def prefix_is_enough() -> None:
     """A token that begins with the right one is let in."""
 
-    @around(Offer, "admits")
-    def admits(_original: Any, self: Offer, token: object) -> bool:
+    @around(Capabilities, "admits")
+    def admits(_original: Any, self: Capabilities, token: object) -> bool:
         return isinstance(token, str) and token.startswith(self.token or "")
 
 
@@ -57,8 +57,8 @@ def prefix_is_enough() -> None:
 def blanks_are_cut() -> None:
     """Blanks around a token do not count."""
 
-    @around(Offer, "admits")
-    def admits(original: Any, self: Offer, token: object) -> bool:
+    @around(Capabilities, "admits")
+    def admits(original: Any, self: Capabilities, token: object) -> bool:
         return bool(original(self, token.strip() if isinstance(token, str) else token))
 
 
@@ -66,8 +66,8 @@ def blanks_are_cut() -> None:
 def case_does_not_count() -> None:
     """Upper and lower case are one."""
 
-    @around(Offer, "admits")
-    def admits(_original: Any, self: Offer, token: object) -> bool:
+    @around(Capabilities, "admits")
+    def admits(_original: Any, self: Capabilities, token: object) -> bool:
         return isinstance(token, str) and token.casefold() == (self.token or "").casefold()
 
 
@@ -76,9 +76,9 @@ def version_first() -> None:
     """Who speaks another version learns that before the token is looked at."""
 
     @around(connection, "read_connect")
-    def read(original: Any, message: Any, offer: Offer) -> Any:
+    def read(original: Any, message: Any, capabilities: Capabilities) -> Any:
         try:
-            return original(message, offer)
+            return original(message, capabilities)
         except WireError as error:
             if error.code is ErrorCode.UNAUTHORIZED and message["payload"].get("protocol") == "2.0":
                 raise WireError(ErrorCode.UNSUPPORTED_PROTOCOL, "", message) from None
@@ -89,8 +89,8 @@ def version_first() -> None:
 def nobody_let_in() -> None:
     """No token is right."""
 
-    @around(Offer, "admits")
-    def admits(_original: Any, _self: Offer, _token: object) -> bool:
+    @around(Capabilities, "admits")
+    def admits(_original: Any, _self: Capabilities, _token: object) -> bool:
         return False
 
 
@@ -99,9 +99,9 @@ def absent_is_told() -> None:
     """The error says whether there was a token at all."""
 
     @around(connection, "read_connect")
-    def read(original: Any, message: Any, offer: Offer) -> Any:
+    def read(original: Any, message: Any, capabilities: Capabilities) -> Any:
         try:
-            return original(message, offer)
+            return original(message, capabilities)
         except WireError as error:
             if error.code is ErrorCode.UNAUTHORIZED and "token" not in message["payload"]:
                 raise WireError(error.code, "there is no token", message) from None
@@ -116,7 +116,7 @@ def replaced_all_the_same() -> None:
     def report(original: Any, self: Connection, error: WireError) -> None:
         original(self, error)
         if error.code is ErrorCode.UNAUTHORIZED:
-            application = hub(self)._applications.get(error.about["app_id"])
+            application = broker_of(self)._applications.get(error.about["app_id"])
             older = application.connections.get(error.about["payload"]["connection_id"]) if application else None
             if older:
                 older.fail(ErrorCode.SESSION_REPLACED)
@@ -127,9 +127,9 @@ def token_in_the_error() -> None:
     """The error has the token that was shown."""
 
     @around(connection, "read_connect")
-    def read(original: Any, message: Any, offer: Offer) -> Any:
+    def read(original: Any, message: Any, capabilities: Capabilities) -> Any:
         try:
-            return original(message, offer)
+            return original(message, capabilities)
         except WireError as error:
             if error.code is ErrorCode.UNAUTHORIZED:
                 raise WireError(error.code, f"token {message['payload'].get('token')!r}", message) from None
@@ -142,7 +142,9 @@ def token_in_the_acknowledgement() -> None:
 
     @around(Connection, "accept")
     def accept(original: Any, self: Connection, event: Any) -> None:
-        object.__setattr__(self._offer, "acknowledged", {**self._offer.acknowledged, "token": self._offer.token})
+        object.__setattr__(
+            self._capabilities, "acknowledged", {**self._capabilities.acknowledged, "token": self._capabilities.token}
+        )
         original(self, event)
 
 
@@ -153,7 +155,7 @@ def plaintext_too() -> None:
     @around(ReferenceServer, "_accept")
     def accept(_original: Any, self: ReferenceServer, site: Any) -> Any:
         assert self._tls
-        return _Either(Link(site), self._tls, self.limits.handshake_timeout)
+        return _Either(Session(site), self._tls, self.limits.handshake_timeout)
 
 
 class _Either(TlsLayer):
@@ -166,9 +168,9 @@ class _Either(TlsLayer):
             self._is_plain = data[:1] != b"\x16"
         if self._is_plain:
             self._end_deadline()
-            link: Any = self._inner
-            link._transport = self._transport
-            link.data_received(data)
+            session: Any = self._inner
+            session._transport = self._transport
+            session.data_received(data)
         else:
             super().data_received(data)
 
@@ -218,8 +220,8 @@ def cut_off_is_an_end() -> None:
 def normal_forms_are_equal() -> None:
     """Tokens are compared in a normal form of Unicode."""
 
-    @around(Offer, "admits")
-    def admits(original: Any, self: Offer, token: object) -> bool:
+    @around(Capabilities, "admits")
+    def admits(original: Any, self: Capabilities, token: object) -> bool:
         return bool(original(self, unicodedata.normalize("NFKC", token) if isinstance(token, str) else token))
 
 
@@ -227,7 +229,7 @@ def normal_forms_are_equal() -> None:
 def ascii_only() -> None:
     """Characters beyond ASCII do not count."""
 
-    @around(Offer, "admits")
-    def admits(_original: Any, self: Offer, token: object) -> bool:
+    @around(Capabilities, "admits")
+    def admits(_original: Any, self: Capabilities, token: object) -> bool:
         shown = token if isinstance(token, str) else ""
         return shown.encode("ascii", "ignore") == (self.token or "").encode("ascii", "ignore")

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from mutation import around, instead_of_entry, mutant, replace
-from tricks import act_in_spite_of, hub
+from patches import act_in_spite_of, broker_of
 
-from reference_server.broker import Hub
-from reference_server.network import session as link_module
-from reference_server.network.session import Link
+from reference_server.broker import Broker
+from reference_server.network import session as session_module
+from reference_server.network.session import Session
 from reference_server.protocol import validation
 from reference_server.protocol.connection import Connection
 from reference_server.protocol.errors import ErrorCode, WireError
@@ -59,7 +59,7 @@ def invalid_but_done() -> None:
 
 def _apply(of: Connection, message: Mapping[str, Any]) -> None:
     if message.get("message_type") in ("subscribe", "unsubscribe"):
-        getattr(hub(of), message["message_type"])(of, message["channel_id"])
+        getattr(broker_of(of), message["message_type"])(of, message["channel_id"])
 
 
 @mutant("ISO-005")
@@ -67,7 +67,7 @@ def done_for_the_other() -> None:
     """A subscribe or unsubscribe for another connection is forbidden, and takes effect for that one."""
 
     def apply(of: Connection, message: Mapping[str, Any]) -> None:
-        other = hub(of)._applications[of.app_id].connections.get(message["payload"]["connection_id"])
+        other = broker_of(of)._applications[of.app_id].connections.get(message["payload"]["connection_id"])
         if other:
             _apply(other, message)
 
@@ -78,11 +78,11 @@ def done_for_the_other() -> None:
 def case_folded() -> None:
     """The names of channels are compared without regard to case."""
 
-    def fold(original: Any, self: Hub, owner: Any, channel_id: str, *frame: bytes) -> None:
+    def fold(original: Any, self: Broker, owner: Any, channel_id: str, *frame: bytes) -> None:
         original(self, owner, channel_id.casefold(), *frame)
 
     for name in ("subscribe", "unsubscribe", "publish"):
-        around(Hub, name)(fold)
+        around(Broker, name)(fold)
 
 
 @mutant("SUB-004/closed")
@@ -101,8 +101,8 @@ def subscribed_twice() -> None:
     """Who subscribes twice gets everything twice."""
     times = _count_subscribes()
 
-    @around(Hub, "publish")
-    def publish(original: Any, self: Hub, app_id: str, channel_id: str, frame: bytes) -> None:
+    @around(Broker, "publish")
+    def publish(original: Any, self: Broker, app_id: str, channel_id: str, frame: bytes) -> None:
         original(self, app_id, channel_id, frame)
         for (subscriber, channel), number in times.items():
             if channel == channel_id and subscriber.app_id == app_id and number > 1:
@@ -114,8 +114,8 @@ def subscribes_counted() -> None:
     """Who subscribes twice has to unsubscribe twice."""
     times = _count_subscribes()
 
-    @around(Hub, "unsubscribe")
-    def unsubscribe(original: Any, self: Hub, connection: Connection, channel_id: str) -> None:
+    @around(Broker, "unsubscribe")
+    def unsubscribe(original: Any, self: Broker, connection: Connection, channel_id: str) -> None:
         times[connection, channel_id] -= 1
         if times[connection, channel_id] < 1:
             original(self, connection, channel_id)
@@ -124,8 +124,8 @@ def subscribes_counted() -> None:
 def _count_subscribes() -> Counter[tuple[Connection, str]]:
     times: Counter[tuple[Connection, str]] = Counter()
 
-    @around(Hub, "subscribe")
-    def subscribe(original: Any, self: Hub, connection: Connection, channel_id: str) -> None:
+    @around(Broker, "subscribe")
+    def subscribe(original: Any, self: Broker, connection: Connection, channel_id: str) -> None:
         original(self, connection, channel_id)
         times[connection, channel_id] += 1
 
@@ -136,9 +136,9 @@ def _count_subscribes() -> Counter[tuple[Connection, str]]:
 def unknown_unsubscribe_is_an_error() -> None:
     """An unsubscribe from a channel that is not subscribed to breaks the connection."""
 
-    @instead_of_entry(link_module._ACTIONS, UnsubscribeReceived)
-    def unsubscribe(original: Any, self: Link, event: UnsubscribeReceived) -> None:
-        application = self._site.hub._applications[self._connection.app_id]
+    @instead_of_entry(session_module._ACTIONS, UnsubscribeReceived)
+    def unsubscribe(original: Any, self: Session, event: UnsubscribeReceived) -> None:
+        application = self._server.broker._applications[self._connection.app_id]
         if event.channel_id not in application.subscriptions.get(self._connection, ()):
             self._connection.drop()
         original(self, event)
@@ -148,11 +148,11 @@ def unknown_unsubscribe_is_an_error() -> None:
 def unknown_unsubscribe_ends_all() -> None:
     """An unsubscribe from a channel that is not subscribed to ends every subscription."""
 
-    @instead_of_entry(link_module._ACTIONS, UnsubscribeReceived)
-    def unsubscribe(original: Any, self: Link, event: UnsubscribeReceived) -> None:
-        application = self._site.hub._applications[self._connection.app_id]
+    @instead_of_entry(session_module._ACTIONS, UnsubscribeReceived)
+    def unsubscribe(original: Any, self: Session, event: UnsubscribeReceived) -> None:
+        application = self._server.broker._applications[self._connection.app_id]
         if event.channel_id not in application.subscriptions.get(self._connection, ()):
-            self._site.hub._end_subscriptions(self._connection)
+            self._server.broker._end_subscriptions(self._connection)
         original(self, event)
 
 
@@ -160,8 +160,8 @@ def unknown_unsubscribe_ends_all() -> None:
 def subscribe_answered() -> None:
     """A subscribe is answered with `subscribed`."""
 
-    @instead_of_entry(link_module._ACTIONS, SubscribeReceived)
-    def subscribe(original: Any, self: Link, event: SubscribeReceived) -> None:
+    @instead_of_entry(session_module._ACTIONS, SubscribeReceived)
+    def subscribe(original: Any, self: Session, event: SubscribeReceived) -> None:
         original(self, event)
         self._connection._respond({"status": "subscribed"}, event.channel_id, None)
 
@@ -170,8 +170,8 @@ def subscribe_answered() -> None:
 def unsubscribe_answered() -> None:
     """An unsubscribe is answered with `unsubscribed`."""
 
-    @instead_of_entry(link_module._ACTIONS, UnsubscribeReceived)
-    def unsubscribe(original: Any, self: Link, event: UnsubscribeReceived) -> None:
+    @instead_of_entry(session_module._ACTIONS, UnsubscribeReceived)
+    def unsubscribe(original: Any, self: Session, event: UnsubscribeReceived) -> None:
         original(self, event)
         self._connection._respond({"status": "unsubscribed"}, event.channel_id, None)
 
@@ -180,8 +180,8 @@ def unsubscribe_answered() -> None:
 def too_few_subscriptions() -> None:
     """A connection has at most 999 subscriptions."""
 
-    @around(Hub, "subscribe")
-    def subscribe(original: Any, self: Hub, connection: Connection, channel_id: str) -> None:
+    @around(Broker, "subscribe")
+    def subscribe(original: Any, self: Broker, connection: Connection, channel_id: str) -> None:
         if len(self._applications[connection.app_id].subscriptions.get(connection, ())) < 999:
             original(self, connection, channel_id)
 
@@ -191,14 +191,14 @@ def subscriptions_by_name() -> None:
     """Subscriptions belong to the connection_id and are there again when it comes back."""
     kept: dict[tuple[str, str], list[str]] = {}
 
-    @around(Hub, "_end_subscriptions")
-    def end(original: Any, self: Hub, connection: Connection) -> None:
+    @around(Broker, "_end_subscriptions")
+    def end(original: Any, self: Broker, connection: Connection) -> None:
         channels = self._applications[connection.app_id].subscriptions.get(connection, ())
         kept[connection.app_id, connection.connection_id] = list(channels)
         original(self, connection)
 
-    @around(Hub, "connect")
-    def connect(original: Any, self: Hub, connection: Connection, event: ConnectReceived) -> None:
+    @around(Broker, "connect")
+    def connect(original: Any, self: Broker, connection: Connection, event: ConnectReceived) -> None:
         original(self, connection, event)
         for channel_id in kept.pop((event.app_id, event.connection_id), ()):
             self.subscribe(connection, channel_id)
@@ -208,7 +208,7 @@ def subscriptions_by_name() -> None:
 def draining_is_listening() -> None:
     """A client that ended its sending side hears what it is subscribed to until its last answer."""
 
-    @around(Hub, "state_changed")
-    def state_changed(original: Any, self: Hub, connection: Connection, before: State) -> None:
+    @around(Broker, "state_changed")
+    def state_changed(original: Any, self: Broker, connection: Connection, before: State) -> None:
         if connection.state is not State.DRAINING:
             original(self, connection, State.OPEN if before is State.DRAINING else before)

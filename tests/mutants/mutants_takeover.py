@@ -6,20 +6,20 @@ import asyncio
 from typing import Any
 
 from mutation import around, mutant, replace
-from tricks import (
+from patches import (
     holder,
     is_acknowledgement,
 )
 
-from reference_server.broker import Hub
-from reference_server.network.handler_runner import Work
+from reference_server.broker import Broker
+from reference_server.network.handler_runner import HandlerRunner
 from reference_server.protocol.connection import Connection
 from reference_server.protocol.errors import ErrorCode
 from reference_server.protocol.events import ConnectReceived
 from reference_server.protocol.states import State
 
 
-def _older(self: Hub, event: ConnectReceived) -> Connection | None:
+def _older(self: Broker, event: ConnectReceived) -> Connection | None:
     application = self._applications.get(event.app_id)
     return application.connections.get(event.connection_id) if application else None
 
@@ -40,8 +40,8 @@ def dropped_without_a_word() -> None:
 def subscriptions_inherited() -> None:
     """The newer connection inherits the subscriptions of the older one."""
 
-    @around(Hub, "connect")
-    def connect(original: Any, self: Hub, newer: Connection, event: ConnectReceived) -> None:
+    @around(Broker, "connect")
+    def connect(original: Any, self: Broker, newer: Connection, event: ConnectReceived) -> None:
         older = _older(self, event)
         inherited = list(self._applications[event.app_id].subscriptions.get(older, ())) if older else []
         original(self, newer, event)
@@ -52,7 +52,7 @@ def subscriptions_inherited() -> None:
 @mutant("HSK-022")
 def answered_by_name() -> None:
     """An answer goes to whoever has the name of the connection that asked by then."""
-    replace(Work, "cancel_requests", lambda _self: None)
+    replace(HandlerRunner, "cancel_requests", lambda _self: None)
 
     @around(Connection, "answer")
     def answer(original: Any, self: Connection, *arguments: Any) -> None:
@@ -63,15 +63,15 @@ def answered_by_name() -> None:
 def replaced_later() -> None:
     """The older connection is told of the takeover a moment later, and hears everything until then."""
 
-    @around(Hub, "connect")
-    def connect(original: Any, self: Hub, newer: Connection, event: ConnectReceived) -> None:
+    @around(Broker, "connect")
+    def connect(original: Any, self: Broker, newer: Connection, event: ConnectReceived) -> None:
         if older := _older(self, event):
             _move_aside(self, older)
             asyncio.get_running_loop().call_later(0.3, older.fail, ErrorCode.SESSION_REPLACED)
         original(self, newer, event)
 
 
-def _move_aside(self: Hub, older: Connection) -> None:
+def _move_aside(self: Broker, older: Connection) -> None:
     connections = self._applications[older.app_id].connections
     del connections[older.connection_id]
     older.connection_id += "\0older"
@@ -82,8 +82,8 @@ def _move_aside(self: Hub, older: Connection) -> None:
 def draining_is_not_live() -> None:
     """A connection that only waits for its last answers is not taken over but goes on waiting."""
 
-    @around(Hub, "connect")
-    def connect(original: Any, self: Hub, newer: Connection, event: ConnectReceived) -> None:
+    @around(Broker, "connect")
+    def connect(original: Any, self: Broker, newer: Connection, event: ConnectReceived) -> None:
         older = _older(self, event)
         if older and older.state is State.DRAINING:
             _move_aside(self, older)
@@ -106,8 +106,8 @@ def answers_by_global_name() -> None:
 def names_are_global() -> None:
     """A connection_id is taken over from any application."""
 
-    @around(Hub, "connect")
-    def connect(original: Any, self: Hub, newer: Connection, event: ConnectReceived) -> None:
+    @around(Broker, "connect")
+    def connect(original: Any, self: Broker, newer: Connection, event: ConnectReceived) -> None:
         for application in list(self._applications.values()):
             if namesake := application.connections.get(event.connection_id):
                 namesake.fail(ErrorCode.SESSION_REPLACED)

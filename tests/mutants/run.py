@@ -18,9 +18,9 @@ from typing import Any
 
 import click
 from clients import ClientLaboratory
+from kill_check import Laboratory, Outcome, attempt, claiming, control
 from mutation import Mutant
 from servers import ServerLaboratory
-from trial import Laboratory, Outcome, attempt, claiming, control
 
 from conformance.analysis.traceability import MUTANTS_FORMAT
 from conformance.cases.catalogue import all_cases

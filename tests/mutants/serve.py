@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import sys
 
+from kill_check import CONTROL
 from mutation import all_mutants
-from trial import CONTROL
 
 from reference_server.cli import main
 

@@ -15,8 +15,8 @@ from types import MappingProxyType
 from typing import Any
 
 import trustme
+from kill_check import CONTROL
 from mutation import Mutant, all_mutants
-from trial import CONTROL
 
 from conformance.core.roles import Role
 from conformance.core.settings import Settings

@@ -101,12 +101,12 @@ class Recorder:
 
 
 class Core:
-    """A connection without a hub: connect messages are accepted, requests are left to the test."""
+    """A connection without a broker: connect messages are accepted, requests are left to the test."""
 
     def __init__(self, limits: Limits | None = None, profiles: Sequence[str] = (), token: str | None = None) -> None:
         self.watcher = Recorder()
         self.connection = Connection(
-            limits or Limits(), self.watcher, ReferenceServer(profiles=profiles, token=token).offer
+            limits or Limits(), self.watcher, ReferenceServer(profiles=profiles, token=token).capabilities
         )
         self.events: list[Any] = []
 

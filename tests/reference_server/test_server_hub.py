@@ -1,42 +1,42 @@
-"""The hub with connections that have no sockets."""
+"""The broker with connections that have no sockets."""
 
 import tracemalloc
 
 from refserver_peer import Recorder, code_of, connect, frame, message, messages_in, ping
 
 from reference_server import Limits
-from reference_server.broker import Hub
-from reference_server.protocol.capabilities import Offer
+from reference_server.broker import Broker
+from reference_server.protocol.capabilities import Capabilities
 from reference_server.protocol.connection import Connection
 from reference_server.protocol.events import ConnectReceived, PublishReceived, SubscribeReceived, UnsubscribeReceived
 from reference_server.protocol.states import State
 
 
 class Member(Recorder):
-    """A connection of a hub."""
+    """A connection of a broker."""
 
-    def __init__(self, hub, name, app="demo"):
+    def __init__(self, broker, name, app="demo"):
         super().__init__()
-        self.hub = hub
-        self.connection = Connection(Limits(), self, Offer())
+        self.broker = broker
+        self.connection = Connection(Limits(), self, Capabilities())
         self.feed(connect(name, app))
         self.greeting = self.received()
 
     def state_changed(self, before):
-        self.hub.state_changed(self.connection, before)
+        self.broker.state_changed(self.connection, before)
 
     def feed(self, *messages):
         self.connection.receive_data(frame(*messages))
         for event in self.connection.events():
             match event:
                 case ConnectReceived():
-                    self.hub.connect(self.connection, event)
+                    self.broker.connect(self.connection, event)
                 case SubscribeReceived(channel_id):
-                    self.hub.subscribe(self.connection, channel_id)
+                    self.broker.subscribe(self.connection, channel_id)
                 case UnsubscribeReceived(channel_id):
-                    self.hub.unsubscribe(self.connection, channel_id)
+                    self.broker.unsubscribe(self.connection, channel_id)
                 case PublishReceived(channel_id, octets):
-                    self.hub.publish(self.connection.app_id, channel_id, octets)
+                    self.broker.publish(self.connection.app_id, channel_id, octets)
 
     def subscribe(self, channel, kind="subscribe"):
         payload = {"connection_id": self.connection.connection_id}
@@ -52,13 +52,13 @@ class Member(Recorder):
         return [each["payload"] for each in self.received()]
 
 
-def make_hub():
-    return Hub(Limits().max_frame_bytes)
+def make_broker():
+    return Broker(Limits().max_frame_bytes)
 
 
 def test_publish_reaches_the_subscribers_of_its_channel_once_and_in_order():
-    hub = make_hub()
-    alice, bob, carol = (Member(hub, name) for name in ("alice", "bob", "carol"))
+    broker = make_broker()
+    alice, bob, carol = (Member(broker, name) for name in ("alice", "bob", "carol"))
     alice.subscribe("news")
     alice.subscribe("news")
     bob.subscribe("news")
@@ -70,8 +70,8 @@ def test_publish_reaches_the_subscribers_of_its_channel_once_and_in_order():
 
 
 def test_unsubscribe_ends_delivery_and_is_harmless_without_a_subscribe():
-    hub = make_hub()
-    alice, bob = Member(hub, "alice"), Member(hub, "bob")
+    broker = make_broker()
+    alice, bob = Member(broker, "alice"), Member(broker, "bob")
     bob.subscribe("news", kind="unsubscribe")
     alice.subscribe("news")
     bob.subscribe("news")
@@ -82,8 +82,8 @@ def test_unsubscribe_ends_delivery_and_is_harmless_without_a_subscribe():
 
 
 def test_channels_of_the_same_name_are_apart_in_two_applications():
-    hub = make_hub()
-    here, there = Member(hub, "same", "here"), Member(hub, "same", "there")
+    broker = make_broker()
+    here, there = Member(broker, "same", "here"), Member(broker, "same", "there")
     here.subscribe("news")
     there.subscribe("news")
     here.publish("news", 1)
@@ -93,10 +93,10 @@ def test_channels_of_the_same_name_are_apart_in_two_applications():
 
 
 def test_newer_connection_takes_the_name_and_none_of_the_subscriptions():
-    hub = make_hub()
-    older, other = Member(hub, "alice"), Member(hub, "bob")
+    broker = make_broker()
+    older, other = Member(broker, "alice"), Member(broker, "bob")
     older.subscribe("news")
-    newer = Member(hub, "alice")
+    newer = Member(broker, "alice")
     other.publish("news", 1)
 
     assert newer.greeting[0]["payload"]["status"] == "connected"
@@ -110,20 +110,20 @@ def test_newer_connection_takes_the_name_and_none_of_the_subscriptions():
 
 
 def test_draining_connection_is_live_and_can_be_taken_over():
-    hub = make_hub()
-    older = Member(hub, "alice")
+    broker = make_broker()
+    older = Member(broker, "alice")
     older.feed(message("request", "api"))
     older.connection.receive_eof()
     older.connection.owed = 1  # the request that no handler answers here
-    newer = Member(hub, "alice")
+    newer = Member(broker, "alice")
 
     assert newer.connection.state is State.OPEN
     assert [code_of(each) for each in older.received()] == ["session_replaced"]
 
 
 def test_connection_that_ended_is_no_subscriber_and_leaves_nothing_behind():
-    hub = make_hub()
-    alice, bob = Member(hub, "alice"), Member(hub, "bob")
+    broker = make_broker()
+    alice, bob = Member(broker, "alice"), Member(broker, "bob")
     for channel in ("a", "b"):
         bob.subscribe(channel)
     bob.connection.transport_lost()
@@ -131,12 +131,12 @@ def test_connection_that_ended_is_no_subscriber_and_leaves_nothing_behind():
     assert bob.payloads() == []
     alice.connection.receive_eof()
 
-    assert not hub._applications
+    assert not broker._applications
 
 
 def test_channel_without_subscribers_takes_no_memory():
-    hub = make_hub()
-    alice = Member(hub, "alice")
+    broker = make_broker()
+    alice = Member(broker, "alice")
     tracemalloc.start()
     try:
         for number in range(2000):
@@ -150,8 +150,8 @@ def test_channel_without_subscribers_takes_no_memory():
 
 
 def test_publish_precedes_the_answer_to_a_later_ping_of_its_subscriber():
-    hub = make_hub()
-    alice = Member(hub, "alice")
+    broker = make_broker()
+    alice = Member(broker, "alice")
     alice.subscribe("news")
     barrier = ping()
     alice.feed(message("publish", "news", 1), barrier, message("publish", "news", 2))
@@ -164,11 +164,11 @@ def test_publish_precedes_the_answer_to_a_later_ping_of_its_subscriber():
 
 
 def test_message_of_the_servers_own_reaches_subscribers():
-    hub = make_hub()
-    alice = Member(hub, "alice")
+    broker = make_broker()
+    alice = Member(broker, "alice")
     alice.subscribe("news")
-    hub.publish("demo", "news", hub.originate("notification", "demo", "news", {"n": 1}))
-    hub.publish("nobody", "news", hub.originate("publish", "nobody", "news", 2))
+    broker.publish("demo", "news", broker.originate("notification", "demo", "news", {"n": 1}))
+    broker.publish("nobody", "news", broker.originate("publish", "nobody", "news", 2))
 
     (received,) = alice.received()
     assert (received["message_type"], received["payload"], received["app_id"]) == ("notification", {"n": 1}, "demo")

@@ -3,18 +3,18 @@ import contextvars
 
 import pytest
 
-from reference_server.network.eager_tasks import Relay
+from reference_server.network.eager_tasks import EagerTasks
 
 variable = contextvars.ContextVar("variable", default=0)
 
 
 class Stage:
-    """A relay and what its coroutines did."""
+    """Eager tasks and what its coroutines did."""
 
     def __init__(self):
         self.waited = []
         self.waiting = set()
-        self.relay = Relay(self.waited.append)
+        self.tasks = EagerTasks(self.waited.append)
         self.done = []
 
     async def quick(self, name):
@@ -28,7 +28,7 @@ class Stage:
 
     def start(self, *coroutines):
         for coroutine in coroutines:
-            self.relay.start(coroutine, self.waiting)
+            self.tasks.start(coroutine, self.waiting)
 
     def names(self):
         return [name for name, _, _ in self.done]

@@ -143,7 +143,7 @@ def test_token_is_demanded_and_not_shown():
         answer = client.receive()
         assert answer["payload"]["profiles"] == ["security"]
         assert "s3cret" not in str(answer)
-        assert "s3cret" not in repr(run.server.offer)
+        assert "s3cret" not in repr(run.server.capabilities)
         for shown in ({}, {"token": ""}, {"token": "s3cret-o"}):
             refused = run.client()
             refused.send(connect("bob", "demo", **shown))
@@ -158,7 +158,7 @@ def test_token_is_not_compared_character_by_character(monkeypatch):
     monkeypatch.setattr(
         "reference_server.protocol.capabilities.hmac.compare_digest", lambda *pair: compared.append(pair) or False
     )
-    assert not ReferenceServer(token=TOKEN).offer.admits("wrong")
+    assert not ReferenceServer(token=TOKEN).capabilities.admits("wrong")
     assert compared == [(b"wrong", TOKEN.encode())]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from mutation import around
 
-from reference_server.broker import Hub
+from reference_server.broker import Broker
 from reference_server.protocol import connection, validation
 from reference_server.protocol.connection import Connection
 from reference_server.protocol.errors import ErrorCode, WireError
@@ -31,8 +31,8 @@ def refuse_connect(breaks: Callable[[Message], bool], code: ErrorCode = ErrorCod
     """Refuse valid connect messages that the specification does not refuse."""
 
     @around(connection, "read_connect")
-    def read(original: Any, message: Message, offer: Any) -> Any:
-        event = original(message, offer)
+    def read(original: Any, message: Message, capabilities: Any) -> Any:
+        event = original(message, capabilities)
         if breaks(message):
             raise WireError(code, "", message)
         return event
@@ -71,24 +71,24 @@ def is_acknowledgement(payload: Any) -> bool:
     return isinstance(payload, dict) and payload.get("status") == "connected"
 
 
-def link(of: Connection) -> Any:
-    """Return the link of a connection."""
+def session_of(of: Connection) -> Any:
+    """Return the session of a connection."""
     return of._watcher
 
 
-def hub(of: Connection) -> Hub:
-    """Return the hub that a connection belongs to."""
-    found: Hub = link(of)._site.hub
+def broker_of(of: Connection) -> Broker:
+    """Return the broker that a connection belongs to."""
+    found: Broker = session_of(of)._server.broker
     return found
 
 
 def holder(of: Connection, connection_id: str) -> Connection | None:
     """Return the connection that has a name now, in the application of a connection."""
-    application = hub(of)._applications.get(of.app_id)
+    application = broker_of(of)._applications.get(of.app_id)
     return application.connections.get(connection_id) if application else None
 
 
 def publish(of: Connection, message: Mapping[str, Any]) -> None:
     """Deliver a message to the subscribers that its own members name."""
     body = json.dumps(message, ensure_ascii=False).encode()
-    hub(of).publish(message["app_id"], message["channel_id"], encode_frame(body))
+    broker_of(of).publish(message["app_id"], message["channel_id"], encode_frame(body))
