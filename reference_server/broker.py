@@ -77,6 +77,15 @@ class Broker:
             for subscriber in application.channels.get(channel_id, ()):
                 subscriber.deliver(frame)
 
+    def announce(self, app_id: str | None, channel_id: str, payload: object) -> None:
+        """Publish a message of the server's own in an application, or in every one for None (SUB-017).
+
+        Raises:
+            UnsendableError: The payload has no JSON form, or the message would be too long.
+        """
+        for each in self.applications() if app_id is None else [app_id]:
+            self.publish(each, channel_id, self.originate("publish", each, channel_id, payload))
+
     def originate(self, message_type: str, app_id: str, channel_id: str, payload: object) -> bytes:
         """Return the frame of a message of the server's own, for `publish` (SUB-017). Safe in any thread.
 

@@ -19,14 +19,18 @@ import click
 
 from reference_server import logs, responder
 from reference_server.network.tls import CertificateError, load_certificate
-from reference_server.profiles.queue.state_file import StateFileError
+from reference_server.profiles import registry
+from reference_server.profiles.profile import ProfileError
 from reference_server.protocol.limits import Limits, check_limit
-from reference_server.server import PROFILES, ReferenceServer
+from reference_server.server import ReferenceServer
 from reference_server.version import __version__
 
 _log = logging.getLogger("reference_server")
 _DEFAULTS = Limits()
 _FILE = click.Path(path_type=Path)
+_PROFILES = list(registry.PROFILES)
+_KEEPERS = registry.keepers()
+_KEPT = " or ".join(f"{what} of the profile {name}" for name, what in _KEEPERS.items())
 
 EPILOG = """\b
 Examples:
@@ -78,13 +82,17 @@ def _limit_option(flag: str, what: str) -> Callable[..., Any]:
     help="Python file, or module to import, with a function register(server).",
 )
 @click.option(
-    "--profile", "profiles", type=click.Choice(PROFILES), multiple=True, help="Offer this profile; repeatable."
+    "--profile",
+    "profiles",
+    type=click.Choice(_PROFILES),
+    multiple=True,
+    help="Offer this profile; repeatable.",
 )
 @click.option(
     "--state",
     type=_FILE,
     metavar="FILE",
-    help="Keep the jobs of the profile queue in this file, which is made when it is not there.",
+    help=f"Keep the {_KEPT} in this file, which is made when it is not there.",
 )
 @click.option(
     "--token-file", type=_FILE, metavar="FILE", help="Let in only clients that show the token on this file's only line."
@@ -123,8 +131,8 @@ def main(
 ) -> None:
     """Run a server of the IPC Framework Wire Protocol until SIGINT or SIGTERM."""
     logs.configure(log_level, log_format)
-    if state and "queue" not in profiles:
-        raise UsageProblem("--state keeps the jobs of the profile queue; add --profile queue")
+    if state and not _KEEPERS.keys() & profiles:
+        raise UsageProblem(f"--state keeps the {_KEPT}; add {' or '.join(f'--profile {name}' for name in _KEEPERS)}")
     server = ReferenceServer(
         host,
         port,
@@ -233,7 +241,7 @@ def _explaining(host: str, port: int) -> Iterator[None]:
     """Turn what the operating system says about an address into one line with advice."""
     try:
         yield
-    except StateFileError as error:
+    except ProfileError as error:
         raise UsageProblem(str(error)) from None
     except socket.gaierror:
         _give_up(f"host {host!r} is unknown", "give a name or an address of this machine with --host")

@@ -39,6 +39,17 @@ class Request(msgspec.Struct, frozen=True, eq=False):
         self._drop()
 
 
+class HandlerFailedError(Exception):
+    """A handler raised an exception. The log has it; the text of this one is all that the client is told (REQ-014)."""
+
+    def __init__(self, channel_id: str) -> None:
+        super().__init__(channel_id)
+        self.channel_id = channel_id
+
+    def __str__(self) -> str:
+        return f"the handler of {self.channel_id!r} failed"
+
+
 HandlerFunction = Callable[[Request], Any]
 
 

@@ -11,7 +11,7 @@ from collections import deque
 from typing import Any, Final
 
 from reference_server.handlers import Request
-from reference_server.profiles import discovery
+from reference_server.profiles.discovery import DiscoveryProfile
 from reference_server.server import ReferenceServer
 
 APPLICATION: Final = "conformance"
@@ -34,7 +34,7 @@ def install(server: ReferenceServer) -> None:
     responder = Responder(server)
     for name in ("echo", "delay", "fail", "silent", "emit", "seen", "close"):
         server.handler(f"conformance.{name}", app=APPLICATION)(getattr(responder, name))
-    if discovery.NAME in server.profiles:
+    if DiscoveryProfile.name in server.profiles:
         server.handler("conformance.services", app=APPLICATION)(responder.services)
     server.handler("conformance.note", kind="notification", app=APPLICATION)(responder.note)
 

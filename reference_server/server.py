@@ -19,28 +19,20 @@ from reference_server.network.handler_threads import HandlerThreads
 from reference_server.network.listeners import open_listeners
 from reference_server.network.session import ServerState, Session
 from reference_server.network.tls import TlsLayer
-from reference_server.profiles import batch, discovery
-from reference_server.profiles.discovery import ServiceRegistry
-from reference_server.profiles.queue import manager
-from reference_server.profiles.queue.manager import QueueManager
-from reference_server.protocol.capabilities import Capabilities
+from reference_server.profiles import registry
+from reference_server.profiles.profile import ProfileContext
+from reference_server.profiles.profile_set import ProfileSet
+from reference_server.profiles.registry import ProfileAttributes
 from reference_server.protocol.errors import ErrorCode
 from reference_server.protocol.limits import Limits
 from reference_server.protocol.schemas import check_name
-from reference_server.protocol.system_actions import ACTIONS
 
 _BACKLOG: Final = 512  # connections that may wait to be accepted, so that a burst of clients loses none
-
-PROFILES: Final = (batch.NAME, discovery.NAME, manager.NAME)
-"""The profiles that a server can offer."""
-
-SECURITY: Final = "security"
-"""The profile that a server has when it demands a token or TLS (SEC-001)."""
 
 _Function = TypeVar("_Function", bound=HandlerFunction)
 
 
-class ReferenceServer:
+class ReferenceServer(ProfileAttributes):
     """A server of the IPC Framework Wire Protocol 1.0.
 
     Example::
@@ -58,9 +50,9 @@ class ReferenceServer:
         host: The name or address to listen on; `localhost` means 127.0.0.1 and ::1.
         port: The port to listen on, 0 for a free one.
         limits: What the server allows.
-        profiles: The optional parts of the protocol that it offers; see `PROFILES`.
-        state: The file in which the profile queue keeps its jobs; without it they end with the process.
-        token: What clients have to show; with it or `tls` the server has the profile security.
+        profiles: The optional parts of the protocol that it offers: names of `profiles.registry.PROFILES`.
+        state: The file for data that a profile keeps; without it the data end with the process.
+        token: The token that clients must show (chapter SEC).
         tls: The certificate, such as `load_certificate` returns; clients then have to speak TLS.
 
     Raises:
@@ -79,27 +71,31 @@ class ReferenceServer:
         token: str | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> None:
+        kinds = registry.chosen(profiles)
+        if state is not None and not any(kind.keeps for kind in kinds):
+            keepers = " or ".join(map(repr, registry.keepers()))
+            raise ValueError(f"a state file is for the profile {keepers}, which the server does not offer")
         self.host = host
-        self.profiles = _checked(profiles)
-        if state is not None and manager.NAME not in self.profiles:
-            raise ValueError("a state file is for the profile 'queue', which the server does not offer")
-        if token == "":
-            raise ValueError("the token is empty, so that anybody has it")
-        if token is not None or tls is not None:
-            self.profiles += (SECURITY,)
-        self._token, self._tls = token, tls
         self.limits = limits or Limits()
+        self._tls = tls
         self._wanted_port = port
         self._bound_port = 0
-        self._handlers = HandlerTable()
-        self._broker = Broker(self.limits.max_frame_bytes)
-        self._services = ServiceRegistry(self._announce, self._in_loop)
-        self._jobs: QueueManager | None = None
-        if manager.NAME in self.profiles:
-            path = None if state is None else Path(state)
-            self._jobs = QueueManager(path, self._announce, self.limits.max_frame_bytes)
-            self._handlers.add(self._jobs.handle, manager.MANAGER, "request", None)
         self._running: ServerState | None = None
+        self._broker = Broker(self.limits.max_frame_bytes)
+        self._profiles = ProfileSet(
+            kinds,
+            ProfileContext(
+                limits=self.limits,
+                state=None if state is None else Path(state),
+                announce=self._broker.announce,
+                in_loop=self._in_loop,
+            ),
+        )
+        self.capabilities = self._profiles.capabilities(token=token, encrypted=tls is not None)
+        self.profiles = self.capabilities.announced_profiles
+        self._handlers = HandlerTable()
+        for channel_id, function in self._profiles.handlers.items():
+            self._handlers.add(function, channel_id, "request", None)
         self._listeners: list[asyncio.Server] = []
         self._stopped: asyncio.Event
 
@@ -134,17 +130,6 @@ class ReferenceServer:
 
         return register
 
-    @property
-    def services(self) -> ServiceRegistry:
-        """The services that clients can discover.
-
-        Raises:
-            RuntimeError: The server does not offer the profile discovery.
-        """
-        if discovery.NAME not in self.profiles:
-            raise RuntimeError("the server does not offer the profile 'discovery'; give ReferenceServer profiles=")
-        return self._services
-
     def publish(self, app_id: str, channel_id: str, payload: Any) -> None:
         """Send a `publish` to the subscribers of a channel. Works in handlers and in any thread.
 
@@ -170,10 +155,6 @@ class ReferenceServer:
         frame = self._broker.originate(message_type, app_id, channel_id, payload)
         running.in_loop(self._broker.publish, app_id, channel_id, frame)
 
-    def _announce(self, scope: str | None, channel_id: str, payload: object) -> None:
-        for app_id in self._broker.applications() if scope is None else [scope]:
-            self._broker.publish(app_id, channel_id, self._broker.originate("publish", app_id, channel_id, payload))
-
     def _in_loop(self, function: Callable[..., Any], *arguments: Any) -> Any:
         running = self._running  # which the event loop's thread may take away meanwhile
         if running is None:
@@ -181,28 +162,6 @@ class ReferenceServer:
         outcome: Future[Any] = Future()
         running.in_loop(_settle, outcome, function, *arguments)
         return outcome.result()
-
-    @property
-    def capabilities(self) -> Capabilities:
-        """What the server offers beyond the core."""
-        actions, channels = dict(ACTIONS), Capabilities().channels
-        families: tuple[str, ...] = ()
-        acknowledged: dict[str, Any] = {}
-        if discovery.NAME in self.profiles:
-            actions |= self._services.actions
-            channels |= discovery.CHANNELS
-        if self._jobs:
-            channels |= {manager.MANAGER}
-            families = (manager.EVENTS,)
-            acknowledged["queue"] = {"durable": self._jobs.state is not None}
-        return Capabilities(
-            profiles=self.profiles,
-            actions=actions,
-            channels=channels,
-            families=families,
-            acknowledged=acknowledged,
-            token=self._token,
-        )
 
     # Its life
 
@@ -222,13 +181,12 @@ class ReferenceServer:
 
         Raises:
             OSError: The host is unknown, or its port cannot be listened on.
-            StateFileError: The state file cannot be used.
+            ProfileError: A profile cannot start, such as for its state file.
         """
         loop = asyncio.get_running_loop()
         sockets = open_listeners(self.host, self._wanted_port)
         try:
-            if self._jobs:
-                self._jobs.open()
+            await self._profiles.open()
         except BaseException:
             for each in sockets:
                 each.close()
@@ -236,7 +194,13 @@ class ReferenceServer:
         self._bound_port = sockets[0].getsockname()[1]
         threads = HandlerThreads(self.limits.handler_threads)
         running = ServerState(
-            self.limits, self._broker, self._handlers, threads, _caller(loop), self.capabilities, self._session_ended
+            self.limits,
+            self._broker,
+            self._handlers,
+            threads,
+            _caller(loop),
+            self.capabilities,
+            self._profiles.session_ended,
         )
         self._running = running
         self._stopped = asyncio.Event()
@@ -269,14 +233,9 @@ class ReferenceServer:
             listener.close()
         await _end_sessions(running)
         running.threads.close()
-        if self._jobs:
-            await self._jobs.close()
+        await self._profiles.close()
         self._running = None
         self._stopped.set()
-
-    def _session_ended(self, session: int) -> None:
-        if self._jobs:
-            self._jobs.session_ended(session)
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -286,14 +245,6 @@ class ReferenceServer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.close()
-
-
-def _checked(profiles: Iterable[str]) -> tuple[str, ...]:
-    """Return profiles without repetitions, or raise `ValueError` when there is no such profile."""
-    wanted = tuple(dict.fromkeys(profiles))
-    if unknown := set(wanted) - set(PROFILES):
-        raise ValueError(f"there is no profile {min(unknown)!r}; there are {', '.join(PROFILES)}")
-    return wanted
 
 
 async def _end_sessions(running: ServerState) -> None:

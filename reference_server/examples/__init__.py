@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Final
 
 from reference_server.examples import api, cache, processing, users
-from reference_server.profiles import discovery
+from reference_server.profiles.discovery import DiscoveryProfile
 from reference_server.server import ReferenceServer
 
 SERVICES: Final = {
@@ -29,7 +29,7 @@ def register(server: ReferenceServer) -> None:
     api.register(server, store)
     processing.register(server)
     cache.register(server)
-    if discovery.NAME in server.profiles:
+    if DiscoveryProfile.name in server.profiles:
         for service, channels in SERVICES.items():
             for channel in channels:
                 server.services.set(service, channel, channel=channel)

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
 
-from reference_server.handlers import Handler, Request
+from reference_server.handlers import Handler, HandlerFailedError, Request
 from reference_server.network.eager_tasks import EagerTasks
 from reference_server.network.handler_threads import HandlerThreads
-from reference_server.profiles import batch
 from reference_server.protocol.connection import Connection
 from reference_server.protocol.errors import ErrorCode
-from reference_server.protocol.events import BatchReceived, NotificationReceived, RequestReceived
+from reference_server.protocol.events import NotificationReceived, ProfileRequestReceived, RequestReceived
 
 # What a task and its request take besides the octets of the payload, about.
 TASK_BYTES: Final = 4096
@@ -78,29 +78,32 @@ class HandlerRunner:
             self._connection.answer(event, await self._payload(handler, event, drop))
         except asyncio.CancelledError:
             self._connection.refuse(event, ErrorCode.HANDLER_FAILED, "the handler was cancelled")
+        except HandlerFailedError as failure:  # logged already
+            self._connection.refuse(event, ErrorCode.HANDLER_FAILED, str(failure))
         except (Exception, SystemExit):  # noqa: BLE001 - whatever a handler raises
             self._log_failure(event)
             # The client learns nothing of the reason (REQ-014).
-            self._connection.refuse(event, ErrorCode.HANDLER_FAILED, f"the handler of {event.channel_id!r} failed")
+            self._connection.refuse(event, ErrorCode.HANDLER_FAILED, str(HandlerFailedError(event.channel_id)))
         finally:
             self._finish(event)
 
     async def _payload(self, handler: Handler, event: RequestReceived, drop: Callable[[], object]) -> Any:
         request = self._request(event, drop)
-        if not isinstance(event, BatchReceived):
+        if not isinstance(event, ProfileRequestReceived):
             return await self._call(handler, request)
-        # Tasks begin in the order in which they are made (BAT-006); cancelling this one cancels them.
-        items = [msgspec.structs.replace(request, payload=payload) for payload in event.items]
-        return {"responses": await asyncio.gather(*(self._answer_item(handler, event, item) for item in items))}
+        return await event.answer(event.content, functools.partial(self._call_for_profile, handler, event, request))
 
-    async def _answer_item(self, handler: Handler, event: RequestReceived, item: Request) -> Any:
-        if batch.is_batch(item.payload):
-            return batch.error(ErrorCode.INVALID_MESSAGE, "a batch cannot be an item of a batch")  # BAT-007
+    async def _call_for_profile(self, handler: Handler, event: RequestReceived, request: Request, payload: Any) -> Any:
+        """Call a handler with a payload that a profile took from a request.
+
+        Raises:
+            HandlerFailedError: The handler failed.
+        """
         try:
-            return await self._call(handler, item)
+            return await self._call(handler, msgspec.structs.replace(request, payload=payload))
         except (Exception, SystemExit):  # noqa: BLE001 - whatever a handler raises
             self._log_failure(event)
-            return batch.error(ErrorCode.HANDLER_FAILED, f"the handler of {event.channel_id!r} failed")
+            raise HandlerFailedError(event.channel_id) from None
 
     async def _run_notification(
         self, handler: Handler, event: NotificationReceived, drop: Callable[[], object]

@@ -18,10 +18,10 @@ from reference_server.protocol.capabilities import Capabilities
 from reference_server.protocol.connection import Connection
 from reference_server.protocol.errors import ErrorCode
 from reference_server.protocol.events import (
-    BatchReceived,
     ConnectReceived,
     Event,
     NotificationReceived,
+    ProfileRequestReceived,
     PublishReceived,
     RequestReceived,
     SubscribeReceived,
@@ -267,7 +267,7 @@ _READING: Final = (State.AWAITING_CONNECT, State.OPEN)
 _ACTIONS: Final[dict[type[Event], Callable[[Session, Any], None]]] = {
     ConnectReceived: Session._connect,
     RequestReceived: Session._request,
-    BatchReceived: Session._request,
+    ProfileRequestReceived: Session._request,
     NotificationReceived: Session._notification,
     SubscribeReceived: Session._subscribe,
     UnsubscribeReceived: Session._unsubscribe,

@@ -1,1 +1,1 @@
-"""Parts of the protocol that act on channels of the server, and the optional ones among them."""
+"""The optional parts of the protocol: one module or folder for each, all listed in `registry`."""

@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, Final
 
-from reference_server.protocol.errors import ErrorCode, WireError
-from reference_server.protocol.messages import Message
+from reference_server.handlers import HandlerFailedError
+from reference_server.profiles.profile import Profile
+from reference_server.protocol.errors import ErrorCode, WireError, error_payload
+from reference_server.protocol.events import Message, RunHandler
 from reference_server.protocol.schemas import explain, validator
 
-NAME: Final = "batch"
 ACTION: Final = "batch_process"
 
 _BATCH_REQUEST: Final = validator("batch-request")
 
 
+class BatchProfile(Profile):
+    """Answers a batch with the answers to its items, in their order."""
+
+    name = "batch"
+
+    def read(self, message: Message) -> list[Any] | None:
+        """Return the payloads of the items of a batch."""
+        return read_items(message) if is_batch(message["payload"]) else None
+
+    async def answer(self, content: list[Any], run_handler: RunHandler) -> dict[str, Any]:
+        """Run the handler on every item, side by side."""
+        # Tasks begin in the order in which they are made (BAT-006); cancelling this one cancels them.
+        return {"responses": await asyncio.gather(*(answer_item(item, run_handler) for item in content))}
+
+
 def is_batch(payload: object) -> bool:
-    """Tell whether the payload of a request asks for a batch, rightly or not."""
+    """Return true if the payload of a request asks for a batch, rightly or not."""
     return type(payload) is dict and payload.get("action") == ACTION
 
 
@@ -31,6 +48,11 @@ def read_items(message: Message) -> list[Any]:
     return [item["payload"] for item in payload["requests"]]
 
 
-def error(code: ErrorCode, detail: str) -> dict[str, Any]:
-    """Return what stands for the answer of an item that has none (BAT-003, BAT-007)."""
-    return {"status": "error", "error": {"code": code, "message": detail}}
+async def answer_item(payload: Any, run_handler: RunHandler) -> Any:
+    """Return the answer to an item, or the error in its place (BAT-003)."""
+    if is_batch(payload):
+        return error_payload(ErrorCode.INVALID_MESSAGE, "a batch cannot be an item of a batch")  # BAT-007
+    try:
+        return await run_handler(payload)
+    except HandlerFailedError as failure:
+        return error_payload(ErrorCode.HANDLER_FAILED, str(failure))

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, Final, Protocol
+from collections.abc import Callable
+from typing import Any, Final
 
+from reference_server.profiles.profile import Announce, Profile, ProfileContext
+from reference_server.profiles.profile_set import ProfileSet
 from reference_server.protocol.errors import ErrorCode, WireError
-from reference_server.protocol.messages import Message
+from reference_server.protocol.events import Message
 from reference_server.protocol.schemas import check, check_name, explain, validator
 
-NAME: Final = "discovery"
 SERVICES: Final = "service_discovery"
 INSTANCES: Final = "service_instances"
-CHANNELS: Final = frozenset({SERVICES, INSTANCES})
 
 _REQUEST: Final = validator("service-instances-request")
 
@@ -21,11 +21,34 @@ Scope = str | None
 """The application that a service is offered to; None for all of them."""
 
 
-class Announce(Protocol):
-    """Publishes a message of the server's own."""
+class DiscoveryProfile(Profile):
+    """Answers which services there are, and announces how that changes."""
 
-    def __call__(self, scope: Scope, channel_id: str, payload: object) -> None:
-        """Send it to the subscribers of the channel in the application, or in all of them."""
+    name = "discovery"
+    channels = (SERVICES, INSTANCES)
+
+    def __init__(self, context: ProfileContext) -> None:
+        super().__init__(context)
+        self.services = ServiceRegistry(context.announce, context.in_loop)
+        self.actions = {
+            "list_services": self.services.list_services,
+            "get_service_instances": self.services.get_service_instances,
+        }
+
+
+class DiscoveryAttributes:
+    """What the profile adds to `ReferenceServer`."""
+
+    _profiles: ProfileSet
+
+    @property
+    def services(self) -> ServiceRegistry:
+        """The services that clients can discover.
+
+        Raises:
+            RuntimeError: The server does not offer the profile discovery.
+        """
+        return self._profiles.get(DiscoveryProfile).services
 
 
 class ServiceRegistry:
@@ -99,11 +122,6 @@ class ServiceRegistry:
         name = payload["service_type"]
         found = self._services.get((message["app_id"], name)) or self._services.get((None, name)) or {}
         return {"service_type": name, "instances": list(found.values())}
-
-    @property
-    def actions(self) -> Mapping[str, Callable[[Message], dict[str, Any]]]:
-        """The actions that the profile adds to the channel `system`."""
-        return {"list_services": self.list_services, "get_service_instances": self.get_service_instances}
 
     def _set(self, key: tuple[Scope, str], instance: Instance) -> None:
         self._check_scope(key)

@@ -10,10 +10,15 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, Protocol
 
-from reference_server.profiles import batch
 from reference_server.protocol.capabilities import SYSTEM, Capabilities
-from reference_server.protocol.errors import ErrorCode, HttpRequestError, UnsendableError, WireError
-from reference_server.protocol.events import ActionReceived, BatchReceived, ConnectReceived, Event, RequestReceived
+from reference_server.protocol.errors import ErrorCode, HttpRequestError, UnsendableError, WireError, error_payload
+from reference_server.protocol.events import (
+    ActionReceived,
+    ConnectReceived,
+    Event,
+    ProfileRequestReceived,
+    RequestReceived,
+)
 from reference_server.protocol.frames import HEADER, HTTP_HINT, FrameDecoder
 from reference_server.protocol.limits import Limits
 from reference_server.protocol.messages import MessageIds, ServerMessage, decode_message, encode_message
@@ -124,7 +129,7 @@ class Connection:
             "status": "connected",
             "connection_id": event.connection_id,
             "protocol": PROTOCOL,
-            "profiles": self._capabilities.profiles,
+            "profiles": self._capabilities.announced_profiles,
             "limits": self._limits.announced(),
             **self._capabilities.acknowledged,
         }
@@ -207,13 +212,13 @@ class Connection:
         if self.state is State.AWAITING_CONNECT:
             return read_connect(message, self._capabilities)
         event = read_message(message, frame, self.app_id, self.connection_id, self._capabilities)
-        if (
-            batch.NAME in self._capabilities.profiles
-            and type(event) is RequestReceived
-            and batch.is_batch(event.payload)
-        ):
-            items = batch.read_items(message)
-            return BatchReceived(event.channel_id, event.message_id, event.payload, event.size, items)
+        if type(event) is RequestReceived:
+            for reader in self._capabilities.readers:
+                content = reader.read(message)
+                if content is not None:
+                    return ProfileRequestReceived(
+                        event.channel_id, event.message_id, event.payload, event.size, content, reader.answer
+                    )
         return event
 
     def _answer_action(self, event: ActionReceived) -> None:
@@ -235,8 +240,7 @@ class Connection:
             reply_to = None
         if reply_to is None or not _CHANNEL_ID.is_valid(channel_id):
             channel_id = SYSTEM
-        payload = {"status": "error", "error": {"code": code, "message": detail}}
-        self._respond(payload, str(channel_id), reply_to)
+        self._respond(error_payload(code, detail), str(channel_id), reply_to)
 
     def _respond(self, payload: object, channel_id: str, reply_to: str | None) -> None:
         message_id = self._ids.next(unlike=reply_to)

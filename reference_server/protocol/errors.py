@@ -45,6 +45,11 @@ class ErrorCode(enum.StrEnum):
     HANDLER_FAILED = "handler_failed", False, "the handler failed, or its answer could not be sent"
 
 
+def error_payload(code: str, detail: str) -> dict[str, Any]:
+    """Return the payload of an error answer (ERR-001)."""
+    return {"status": "error", "error": {"code": code, "message": detail}}
+
+
 class WireError(Exception):
     """Something a client did that it is told about with an error answer.
 

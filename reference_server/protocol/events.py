@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
+
+Message = dict[str, Any]
+"""A message as it arrived: the JSON object in the body of one frame."""
+
+RunHandler = Callable[[Any], Awaitable[Any]]
+"""Runs the handler of a request's channel on a payload, and returns what the handler returns."""
 
 
 class ConnectReceived(msgspec.Struct, frozen=True):
@@ -33,10 +40,14 @@ class RequestReceived(msgspec.Struct, frozen=True):
     size: int
 
 
-class BatchReceived(RequestReceived, frozen=True):
-    """A request whose payload asks for several answers; `items` are the payloads that the handler is to answer."""
+class ProfileRequestReceived(RequestReceived, frozen=True):
+    """A request that a profile answers with the help of the channel's handler.
 
-    items: list[Any]
+    `content` is what the profile read from the message; `answer` takes it and returns the payload of the response.
+    """
+
+    content: Any
+    answer: Callable[[Any, RunHandler], Awaitable[Any]]
 
 
 class NotificationReceived(msgspec.Struct, frozen=True):

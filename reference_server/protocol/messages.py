@@ -11,9 +11,8 @@ from typing import Any, Final, NoReturn
 import msgspec
 
 from reference_server.protocol.errors import MalformedFrameError, UnsendableError
+from reference_server.protocol.events import Message
 from reference_server.protocol.frames import encode_frame
-
-Message = dict[str, Any]
 
 _decode_json = msgspec.json.Decoder().decode
 _encode_json = msgspec.json.Encoder().encode

@@ -1,13 +1,13 @@
-"""The actions of the channel `system` (chapter SYS), `connect` aside."""
+"""The actions of the channel `system` (chapter SYS), except `connect`."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from reference_server.protocol.messages import Message
+from reference_server.protocol.capabilities import Action
+from reference_server.protocol.events import Message
 
 
 def ping(_message: Message) -> dict[str, Any]:
@@ -21,7 +21,7 @@ def get_time(_message: Message) -> dict[str, Any]:
     return {"timestamp": now, "iso": datetime.fromtimestamp(now, UTC).isoformat(timespec="microseconds")}
 
 
-ACTIONS: Final[dict[str, Callable[[Message], dict[str, Any]]]] = {
+ACTIONS: Final[dict[str, Action]] = {
     "ping": ping,
     "get_time": get_time,
 }

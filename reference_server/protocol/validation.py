@@ -16,13 +16,13 @@ from reference_server.protocol.events import (
     ActionReceived,
     ConnectReceived,
     Event,
+    Message,
     NotificationReceived,
     PublishReceived,
     RequestReceived,
     SubscribeReceived,
     UnsubscribeReceived,
 )
-from reference_server.protocol.messages import Message
 from reference_server.protocol.schemas import explain, validator
 from reference_server.version import PROTOCOL
 

@@ -8,9 +8,12 @@ from typing import Any
 import msgspec
 from mutation import around, mutant
 
+from reference_server.handlers import HandlerFailedError
 from reference_server.network.handler_runner import HandlerRunner
 from reference_server.profiles import batch
-from reference_server.protocol.errors import ErrorCode, WireError
+from reference_server.profiles.batch import BatchProfile
+from reference_server.protocol.errors import ErrorCode, WireError, error_payload
+from reference_server.protocol.events import RunHandler
 
 _MANY = 100
 
@@ -31,23 +34,22 @@ def items_not_checked() -> None:
 def handler_asked_first() -> None:
     """Whether a batch is valid is asked only where there is a handler, which then fails."""
 
-    @around(batch, "read_items")
-    def read_items(original: Any, message: Any) -> Any:
+    @around(BatchProfile, "read")
+    def read(original: Any, self: BatchProfile, message: Any) -> Any:
         try:
-            return original(message)
+            return original(self, message)
         except WireError:
-            return None
+            return object()  # has no items
 
 
 @mutant("BAT-002")
 def answers_as_they_come() -> None:
     """Answers stand in the order in which they are done."""
 
-    @around(HandlerRunner, "_payload")
-    async def payload(original: Any, self: HandlerRunner, handler: Any, event: Any, drop: Any) -> Any:
-        made = await original(self, handler, event, drop)
-        if hasattr(event, "items") and isinstance(made["responses"][:1], list):
-            made["responses"].sort(key=repr)
+    @around(BatchProfile, "answer")
+    async def answer(original: Any, self: BatchProfile, items: Any, run_handler: RunHandler) -> Any:
+        made = await original(self, items, run_handler)
+        made["responses"].sort(key=repr)
         return made
 
 
@@ -67,9 +69,9 @@ def empty_refused() -> None:
 def one_fails_all() -> None:
     """A handler that fails for one item fails the batch."""
 
-    @around(HandlerRunner, "_answer_item")
-    async def answer_item(original: Any, self: HandlerRunner, handler: Any, event: Any, item: Any) -> Any:
-        answer = await original(self, handler, event, item)
+    @around(batch, "answer_item")
+    async def answer_item(original: Any, item: Any, run_handler: RunHandler) -> Any:
+        answer = await original(item, run_handler)
         if isinstance(answer, dict) and answer.get("error", {}).get("code") is ErrorCode.HANDLER_FAILED:
             raise RuntimeError("an item failed")
         return answer
@@ -79,22 +81,22 @@ def one_fails_all() -> None:
 def text_told() -> None:
     """The error in an item's place has the text of the exception."""
 
-    @around(HandlerRunner, "_answer_item")
-    async def answer_item(_original: Any, self: HandlerRunner, handler: Any, _event: Any, item: Any) -> Any:
+    @around(HandlerRunner, "_call_for_profile")
+    async def call(_original: Any, self: HandlerRunner, handler: Any, _event: Any, request: Any, payload: Any) -> Any:
         try:
-            return await self._call(handler, item)
+            return await self._call(handler, msgspec.structs.replace(request, payload=payload))
         except Exception as error:  # noqa: BLE001 - as the server itself does
-            return batch.error(ErrorCode.HANDLER_FAILED, str(error))
+            raise HandlerFailedError(str(error)) from None
 
 
 @mutant("BAT-005")
 def handled_twice() -> None:
     """Each item is handled twice."""
 
-    @around(HandlerRunner, "_answer_item")
-    async def answer_item(original: Any, self: HandlerRunner, handler: Any, event: Any, item: Any) -> Any:
-        await original(self, handler, event, item)
-        return await original(self, handler, event, item)
+    @around(batch, "answer_item")
+    async def answer_item(original: Any, item: Any, run_handler: RunHandler) -> Any:
+        await original(item, run_handler)
+        return await original(item, run_handler)
 
 
 @mutant("BAT-006")
@@ -111,9 +113,9 @@ def last_first() -> None:
 def nested_handled() -> None:
     """A batch in a batch is handed to the handler."""
 
-    @around(HandlerRunner, "_answer_item")
-    async def answer_item(_original: Any, self: HandlerRunner, handler: Any, _event: Any, item: Any) -> Any:
-        return await self._call(handler, item)
+    @around(batch, "answer_item")
+    async def answer_item(_original: Any, item: Any, run_handler: RunHandler) -> Any:
+        return await run_handler(item)
 
 
 @mutant("BAT-008")
@@ -143,13 +145,10 @@ def placed_by_id() -> None:
 def equal_ones_once() -> None:
     """Items that are equal are handled once."""
 
-    @around(HandlerRunner, "_payload")
-    async def payload(original: Any, self: HandlerRunner, handler: Any, event: Any, drop: Any) -> Any:
-        items = getattr(event, "items", None)
-        if not isinstance(items, list):
-            return await original(self, handler, event, drop)
+    @around(BatchProfile, "answer")
+    async def answer(original: Any, self: BatchProfile, items: Any, run_handler: RunHandler) -> Any:
         single = [item for place, item in enumerate(items) if item not in items[:place]]
-        made = await original(self, handler, msgspec.structs.replace(event, items=single), drop)
+        made = await original(self, single, run_handler)
         return {"responses": [made["responses"][single.index(item)] for item in items]}
 
 
@@ -158,13 +157,13 @@ def sixty_four_at_a_time() -> None:
     """Of the items whose handlers wait, the sixty-fifth and those behind it fail."""
     waiting = 0
 
-    @around(HandlerRunner, "_answer_item")
-    async def answer_item(original: Any, self: HandlerRunner, handler: Any, event: Any, item: Any) -> Any:
+    @around(batch, "answer_item")
+    async def answer_item(original: Any, item: Any, run_handler: RunHandler) -> Any:
         nonlocal waiting
         if waiting >= 64:
-            return batch.error(ErrorCode.HANDLER_FAILED, "too many items")
+            return error_payload(ErrorCode.HANDLER_FAILED, "too many items")
         waiting += 1
         try:
-            return await original(self, handler, event, item)
+            return await original(item, run_handler)
         finally:
             waiting -= 1

@@ -11,7 +11,6 @@ from reference_server.broker import Broker
 from reference_server.profiles.discovery import INSTANCES, SERVICES, ServiceRegistry
 from reference_server.protocol.capabilities import Capabilities
 from reference_server.protocol.errors import WireError
-from reference_server.server import ReferenceServer
 
 EVENTS = (SERVICES, INSTANCES)
 
@@ -19,8 +18,8 @@ EVENTS = (SERVICES, INSTANCES)
 def drop_events(action: str) -> None:
     """Let no event with that action be published."""
 
-    @around(ReferenceServer, "_announce")
-    def announce(original: Any, self: ReferenceServer, scope: Any, channel: str, payload: Any) -> None:
+    @around(Broker, "announce")
+    def announce(original: Any, self: Broker, scope: Any, channel: str, payload: Any) -> None:
         if payload["action"] != action:
             original(self, scope, channel, payload)
 
@@ -107,8 +106,8 @@ def shown_to_all() -> None:
 def told_to_all() -> None:
     """Events go to every application."""
 
-    @around(ReferenceServer, "_announce")
-    def announce(original: Any, self: ReferenceServer, _scope: Any, channel: str, payload: Any) -> None:
+    @around(Broker, "announce")
+    def announce(original: Any, self: Broker, _scope: Any, channel: str, payload: Any) -> None:
         original(self, None, channel, payload)
 
 
@@ -164,8 +163,8 @@ def no_health_of_services() -> None:
 def always_healthy() -> None:
     """An event about a service calls it healthy."""
 
-    @around(ReferenceServer, "_announce")
-    def announce(original: Any, self: ReferenceServer, scope: Any, channel: str, payload: Any) -> None:
+    @around(Broker, "announce")
+    def announce(original: Any, self: Broker, scope: Any, channel: str, payload: Any) -> None:
         if channel == SERVICES:
             payload = payload | {"service": payload["service"] | {"healthy": True}}
         original(self, scope, channel, payload)
@@ -199,8 +198,8 @@ def newest_first() -> None:
     """Every second event on a channel overtakes the one before."""
     held: dict[Any, Any] = {}
 
-    @around(ReferenceServer, "_announce")
-    def announce(original: Any, self: ReferenceServer, scope: Any, channel: str, payload: Any) -> None:
+    @around(Broker, "announce")
+    def announce(original: Any, self: Broker, scope: Any, channel: str, payload: Any) -> None:
         earlier = held.pop((scope, channel), None)
         if earlier is None:
             held[scope, channel] = payload

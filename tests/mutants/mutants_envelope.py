@@ -15,9 +15,9 @@ from reference_server import broker
 from reference_server.protocol import connection
 from reference_server.protocol.connection import Connection
 from reference_server.protocol.errors import ErrorCode, WireError
-from reference_server.protocol.events import RequestReceived
+from reference_server.protocol.events import Message, RequestReceived
 from reference_server.protocol.frames import HEADER, encode_frame
-from reference_server.protocol.messages import Message, ServerMessage
+from reference_server.protocol.messages import ServerMessage
 
 NAMES = {"message_id": 128, "app_id": 255, "channel_id": 255, "reply_to": 128}
 """The members that are names, and how many characters they may have."""

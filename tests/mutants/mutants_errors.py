@@ -12,7 +12,7 @@ from reference_server.network.session import Session
 from reference_server.protocol import connection
 from reference_server.protocol.connection import Connection
 from reference_server.protocol.errors import ErrorCode, WireError
-from reference_server.protocol.messages import Message
+from reference_server.protocol.events import Message
 from reference_server.protocol.states import State
 
 

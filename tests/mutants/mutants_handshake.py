@@ -21,9 +21,8 @@ from reference_server.protocol import connection, validation
 from reference_server.protocol.capabilities import Capabilities
 from reference_server.protocol.connection import Connection
 from reference_server.protocol.errors import ErrorCode
-from reference_server.protocol.events import ActionReceived, ConnectReceived
+from reference_server.protocol.events import ActionReceived, ConnectReceived, Message
 from reference_server.protocol.frames import FrameDecoder
-from reference_server.protocol.messages import Message
 from reference_server.protocol.states import State
 
 

@@ -11,13 +11,12 @@ from mutation import around, instead_of_entry, mutant, replace
 from patches import act_in_spite_of, change_acknowledgement, publish, refuse_message
 
 from reference_server.broker import Broker
-from reference_server.profiles.discovery import ServiceRegistry
+from reference_server.profiles.discovery import DiscoveryProfile
 from reference_server.protocol import connection, validation
 from reference_server.protocol.capabilities import Capabilities
 from reference_server.protocol.connection import Connection
 from reference_server.protocol.errors import ErrorCode, WireError
-from reference_server.protocol.events import PublishReceived
-from reference_server.protocol.messages import Message
+from reference_server.protocol.events import Message, PublishReceived
 from reference_server.protocol.states import State
 from reference_server.protocol.system_actions import ACTIONS
 
@@ -177,7 +176,11 @@ def boast() -> None:
 def channel_of_a_profile() -> None:
     """The channels of a profile are reserved for the server although it does not announce the profile."""
     change_acknowledgement(lambda payload: payload.update(profiles=["batch"]))
-    replace(ServiceRegistry, "actions", {})
+
+    @around(DiscoveryProfile, "__init__")
+    def init(original: Any, self: DiscoveryProfile, context: Any) -> None:
+        original(self, context)
+        self.actions = {}
 
 
 @mutant("PRF-003/action")

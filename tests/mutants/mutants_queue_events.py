@@ -8,10 +8,10 @@ from typing import Any
 
 from mutation import around, mutant
 
+from reference_server.broker import Broker
 from reference_server.profiles.queue.job_store import JobStore
 from reference_server.profiles.queue.manager import QueueManager
 from reference_server.profiles.queue.state_file import open_file, open_memory
-from reference_server.server import ReferenceServer
 
 
 @mutant("QUE-024")
@@ -51,8 +51,8 @@ def event_for_every_request() -> None:
 def told_afterwards() -> None:
     """The event is published a moment after the answer."""
 
-    @around(ReferenceServer, "_announce")
-    def announce(original: Any, self: ReferenceServer, scope: Any, channel: str, payload: Any) -> None:
+    @around(Broker, "announce")
+    def announce(original: Any, self: Broker, scope: Any, channel: str, payload: Any) -> None:
         if channel.startswith("queue:"):
             asyncio.get_running_loop().call_later(0.005, original, self, scope, channel, payload)
         else:

@@ -15,8 +15,8 @@ from reference_server.network.session import Session
 from reference_server.protocol import connection
 from reference_server.protocol.connection import Connection
 from reference_server.protocol.errors import ErrorCode, WireError
-from reference_server.protocol.events import RequestReceived
-from reference_server.protocol.messages import Message, MessageIds
+from reference_server.protocol.events import Message, RequestReceived
+from reference_server.protocol.messages import MessageIds
 
 
 @mutant("REQ-001")

@@ -153,9 +153,9 @@ def plaintext_too() -> None:
     """Who does not begin with TLS is served without it."""
 
     @around(ReferenceServer, "_accept")
-    def accept(_original: Any, self: ReferenceServer, site: Any) -> Any:
+    def accept(_original: Any, self: ReferenceServer, running: Any) -> Any:
         assert self._tls
-        return _Either(Session(site), self._tls, self.limits.handshake_timeout)
+        return _Either(Session(running), self._tls, self.limits.handshake_timeout)
 
 
 class _Either(TlsLayer):

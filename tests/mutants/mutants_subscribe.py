@@ -15,8 +15,7 @@ from reference_server.network.session import Session
 from reference_server.protocol import validation
 from reference_server.protocol.connection import Connection
 from reference_server.protocol.errors import ErrorCode, WireError
-from reference_server.protocol.events import ConnectReceived, SubscribeReceived, UnsubscribeReceived
-from reference_server.protocol.messages import Message
+from reference_server.protocol.events import ConnectReceived, Message, SubscribeReceived, UnsubscribeReceived
 from reference_server.protocol.states import State
 
 DELIVERY = ("publish/subscriber-gets-it-once-unchanged",)

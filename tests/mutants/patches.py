@@ -13,8 +13,8 @@ from reference_server.broker import Broker
 from reference_server.protocol import connection, validation
 from reference_server.protocol.connection import Connection
 from reference_server.protocol.errors import ErrorCode, WireError
+from reference_server.protocol.events import Message
 from reference_server.protocol.frames import encode_frame
-from reference_server.protocol.messages import Message
 
 
 def refuse_message(breaks: Callable[[Message], bool], code: ErrorCode = ErrorCode.INVALID_MESSAGE) -> None:

@@ -8,8 +8,8 @@ import pytest
 from refserver_peer import SECONDS, code_of, message, running, subscribe
 
 from reference_server import ReferenceServer
+from reference_server.profiles.registry import PROFILES
 from reference_server.responder import install
-from reference_server.server import PROFILES
 
 APP = "conformance"
 

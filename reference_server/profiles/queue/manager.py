@@ -1,4 +1,4 @@
-"""The profile queue: jobs that wait until somebody has done them (chapter QUE).
+"""Answers the requests of the profile queue (chapter QUE).
 
 Requests become operations on the job store, which a thread of its own runs in groups: all that have come while one
 group was written to the disk are the next group, so one synchronisation of the disk answers many clients.
@@ -30,10 +30,9 @@ from reference_server.profiles.queue.job_store import (
     Result,
 )
 from reference_server.profiles.queue.state_file import open_file, open_memory
-from reference_server.protocol.errors import ErrorCode
+from reference_server.protocol.errors import ErrorCode, error_payload
 from reference_server.protocol.schemas import explain, validator
 
-NAME: Final = "queue"
 MANAGER: Final = "queue_manager"
 EVENTS: Final = "queue:"
 
@@ -112,10 +111,10 @@ class QueueManager:
             action = _read(request.payload)
             return await action(self, request, request.payload)
         except _RefusedError as refused:
-            return _error(refused.code, str(refused))
+            return error_payload(refused.code, str(refused))
         except JobError as error:
             code, reason = _REASONS[type(error)]
-            return _error(code, reason.format(str(error)))
+            return error_payload(code, reason.format(str(error)))
 
     def session_ended(self, session: int) -> None:
         """End the leases of a connection that has ended (QUE-014)."""
@@ -234,10 +233,6 @@ def _read(payload: Any) -> _Action:
     if not rules.is_valid(payload):
         raise _RefusedError(ErrorCode.INVALID_MESSAGE, f"payload: {explain(rules, payload)}")
     return action
-
-
-def _error(code: str, detail: str) -> dict[str, Any]:
-    return {"status": "error", "error": {"code": code, "message": detail}}
 
 
 _Action = Callable[[QueueManager, Request, dict[str, Any]], Awaitable[dict[str, Any]]]

@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
+from reference_server.profiles.profile import ProfileError
 from reference_server.profiles.queue.job_store import SCHEMA
 
 VERSION: Final = 1
@@ -20,7 +21,7 @@ _HEADER_BYTES: Final = 100
 _BUSY_SECONDS: Final = 2.0  # a server that was killed a moment ago may still be going
 
 
-class StateFileError(Exception):
+class StateFileError(ProfileError):
     """A state file cannot be used; the text says why, and what to do."""
 
 
