@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from typing import ClassVar
 
 import pytest
 from refserver_peer import code_of, publish, running, subscribe
@@ -20,7 +21,7 @@ class RepeatProfile(Profile):
     keeps = "counts"
     channels = ("repeat_control",)
     families = ("repeat:",)
-    events: list = []  # noqa: RUF012 - replaced by each test
+    events: ClassVar[list[str]] = []  # replaced by each test
 
     def __init__(self, context):
         super().__init__(context)
