@@ -16,9 +16,11 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import click
+from click.core import ParameterSource
 
 from reference_server import logs, responder
 from reference_server.network.tls import CertificateError, load_certificate
+from reference_server.network.unix_sockets import UnixSocketError
 from reference_server.profiles import registry
 from reference_server.profiles.profile import ProfileError
 from reference_server.protocol.limits import Limits, check_limit
@@ -38,6 +40,8 @@ Examples:
       what the conformance suite tests
   python -m reference_server --port 0 --handlers my_handlers.py
       your handlers, on a free port that the first log line names
+  python -m reference_server --unix /run/user/1000/ipc.sock --handlers my_handlers.py
+      the same, on a unix socket
   python -m reference_server --handlers reference_server.examples
       the example handlers: users, a cache, data to process
 
@@ -74,6 +78,9 @@ def _limit_option(flag: str, what: str) -> Callable[..., Any]:
 @click.option("--host", default="localhost", show_default=True, help="Name or address to listen on.")
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=8888, show_default=True, help="TCP port; 0 takes a free one."
+)
+@click.option(
+    "--unix", type=_FILE, metavar="PATH", help="Listen on a unix socket, for the same user only, not on host and port."
 )
 @click.option("--responder", "with_responder", is_flag=True, help="Offer the application that the suite tests.")
 @click.option(
@@ -118,6 +125,7 @@ def main(
     *,
     host: str,
     port: int,
+    unix: Path | None,
     with_responder: bool,
     handlers: str | None,
     profiles: tuple[str, ...],
@@ -131,11 +139,14 @@ def main(
 ) -> None:
     """Run a server of the IPC Framework Wire Protocol until SIGINT or SIGTERM."""
     logs.configure(log_level, log_format)
+    if unix and _is_given("host", "port"):
+        raise UsageProblem("--unix takes the place of --host and --port; omit them")
     if state and not _KEEPERS.keys() & profiles:
         raise UsageProblem(f"--state keeps the {_KEPT}; add {' or '.join(f'--profile {name}' for name in _KEEPERS)}")
     server = ReferenceServer(
         host,
         port,
+        unix=unix,
         limits=_limits(limits),
         profiles=profiles,
         state=state,
@@ -149,6 +160,12 @@ def main(
     _allow_open_files(server.limits.max_connections)
     with _explaining(host, port):
         asyncio.run(_serve(server))
+
+
+def _is_given(*parameters: str) -> bool:
+    """Return true if the command line has one of these parameters."""
+    context = click.get_current_context()
+    return any(context.get_parameter_source(name) is ParameterSource.COMMANDLINE for name in parameters)
 
 
 def _limits(values: dict[str, Any]) -> Limits:
@@ -187,7 +204,7 @@ async def _serve(server: ReferenceServer) -> None:
     stop = asyncio.Event()
     with _on_signals(stop.set):
         async with server:
-            _log.info("listening on %s:%d", server.host, server.port)
+            _log.info("listening on %s", server.address)
             await stop.wait()
             _log.info("shutting down")
 
@@ -241,7 +258,7 @@ def _explaining(host: str, port: int) -> Iterator[None]:
     """Turn what the operating system says about an address into one line with advice."""
     try:
         yield
-    except ProfileError as error:
+    except (ProfileError, UnixSocketError) as error:
         raise UsageProblem(str(error)) from None
     except socket.gaierror:
         _give_up(f"host {host!r} is unknown", "give a name or an address of this machine with --host")

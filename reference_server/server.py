@@ -16,9 +16,10 @@ from typing import Any, Final, Self, TypeVar
 from reference_server.broker import Broker
 from reference_server.handlers import HandlerFunction, HandlerTable, Kind
 from reference_server.network.handler_threads import HandlerThreads
-from reference_server.network.listeners import open_listeners
+from reference_server.network.listeners import TcpEndpoint
 from reference_server.network.session import ServerState, Session
 from reference_server.network.tls import TlsLayer
+from reference_server.network.unix_sockets import UnixEndpoint
 from reference_server.profiles import registry
 from reference_server.profiles.profile import ProfileContext
 from reference_server.profiles.profile_set import ProfileSet
@@ -28,6 +29,9 @@ from reference_server.protocol.limits import Limits
 from reference_server.protocol.schemas import check_name
 
 _BACKLOG: Final = 512  # connections that may wait to be accepted, so that a burst of clients loses none
+
+_HOST: Final = "localhost"
+_PORT: Final = 8888
 
 _Function = TypeVar("_Function", bound=HandlerFunction)
 
@@ -49,6 +53,7 @@ class ReferenceServer(ProfileAttributes):
     Args:
         host: The name or address to listen on; `localhost` means 127.0.0.1 and ::1.
         port: The port to listen on, 0 for a free one.
+        unix: The path of a unix socket to listen on, in place of host and port. Only the same user can connect.
         limits: What the server allows.
         profiles: The optional parts of the protocol that it offers: names of `profiles.registry.PROFILES`.
         state: The file for data that a profile keeps; without it the data end with the process.
@@ -56,15 +61,16 @@ class ReferenceServer(ProfileAttributes):
         tls: The certificate, such as `load_certificate` returns; clients then have to speak TLS.
 
     Raises:
-        ValueError: There is no such profile, there is a state file and no profile that needs one, or the token is
-            empty.
+        ValueError: There is no such profile, there is a state file and no profile that needs one, the token is empty,
+            or there are both a unix socket and a host or port.
     """
 
     def __init__(
         self,
-        host: str = "localhost",
-        port: int = 8888,
+        host: str = _HOST,
+        port: int = _PORT,
         *,
+        unix: str | Path | None = None,
         limits: Limits | None = None,
         profiles: Iterable[str] = (),
         state: str | Path | None = None,
@@ -75,11 +81,13 @@ class ReferenceServer(ProfileAttributes):
         if state is not None and not any(kind.keeps for kind in kinds):
             keepers = " or ".join(map(repr, registry.keepers()))
             raise ValueError(f"a state file is for the profile {keepers}, which the server does not offer")
+        if unix is not None and (host, port) != (_HOST, _PORT):
+            raise ValueError("a server listens either on a unix socket or on a host and port")
         self.host = host
+        self.unix = None if unix is None else Path(unix)
+        self._endpoint = TcpEndpoint(host, port) if self.unix is None else UnixEndpoint(self.unix)
         self.limits = limits or Limits()
         self._tls = tls
-        self._wanted_port = port
-        self._bound_port = 0
         self._running: ServerState | None = None
         self._broker = Broker(self.limits.max_frame_bytes)
         self._profiles = ProfileSet(
@@ -96,6 +104,7 @@ class ReferenceServer(ProfileAttributes):
         self._handlers = HandlerTable()
         for channel_id, function in self._profiles.handlers.items():
             self._handlers.add(function, channel_id, "request", None)
+        self._was_started = False
         self._listeners: list[asyncio.Server] = []
         self._stopped: asyncio.Event
 
@@ -170,28 +179,36 @@ class ReferenceServer(ProfileAttributes):
         """The port it listens on, the real one where 0 was asked for.
 
         Raises:
-            RuntimeError: The server was not started yet.
+            RuntimeError: The server was not started yet, or it listens on a unix socket.
         """
-        if not self._bound_port:
+        if isinstance(self._endpoint, UnixEndpoint):
+            raise RuntimeError("the server listens on a unix socket, which has no port")
+        if not self._was_started:
             raise RuntimeError("the server was not started")
-        return self._bound_port
+        return self._endpoint.port
+
+    @property
+    def address(self) -> str:
+        """Where it listens, for people: ``HOST:PORT``, or ``unix:`` and the path of the socket."""
+        return self._endpoint.address
 
     async def start(self) -> None:
         """Listen.
 
         Raises:
-            OSError: The host is unknown, or its port cannot be listened on.
+            OSError: The host is unknown, or the port or unix socket cannot be listened on.
             ProfileError: A profile cannot start, such as for its state file.
         """
         loop = asyncio.get_running_loop()
-        sockets = open_listeners(self.host, self._wanted_port)
+        sockets = self._endpoint.open()
         try:
             await self._profiles.open()
         except BaseException:
             for each in sockets:
                 each.close()
+            self._endpoint.remove()
             raise
-        self._bound_port = sockets[0].getsockname()[1]
+        self._was_started = True
         threads = HandlerThreads(self.limits.handler_threads)
         running = ServerState(
             self.limits,
@@ -231,6 +248,7 @@ class ReferenceServer(ProfileAttributes):
         running.stopping = True
         for listener in self._listeners:
             listener.close()
+        self._endpoint.remove()
         await _end_sessions(running)
         running.threads.close()
         await self._profiles.close()

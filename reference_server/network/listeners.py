@@ -1,4 +1,4 @@
-"""Listening sockets for a host name and a port."""
+"""Listening on every address of a host name, all on one port."""
 
 from __future__ import annotations
 
@@ -10,6 +10,37 @@ from typing import Final
 
 _NO_SUCH_ADDRESS: Final = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
 _ATTEMPTS: Final = 20  # at finding one free port for all addresses of a host
+
+
+class TcpEndpoint:
+    """A host name and a port to listen on.
+
+    Attributes:
+        port: The port; once it is open the real one, where 0 was asked for.
+    """
+
+    def __init__(self, host: str, port: int) -> None:
+        self.port = port
+        self._host = host
+        self._wanted_port = port
+
+    @property
+    def address(self) -> str:
+        """The address, as the log states it."""
+        return f"{self._host}:{self.port}"
+
+    def open(self) -> list[socket.socket]:
+        """Return the listening sockets.
+
+        Raises:
+            OSError: The host is unknown, or its port cannot be listened on.
+        """
+        listeners = open_listeners(self._host, self._wanted_port)
+        self.port = listeners[0].getsockname()[1]
+        return listeners
+
+    def remove(self) -> None:
+        """Leave nothing behind: the sockets were all there was."""
 
 
 def open_listeners(host: str, port: int) -> list[socket.socket]:

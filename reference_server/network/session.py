@@ -64,7 +64,7 @@ class ServerState:
 
 
 class Session(asyncio.Protocol):
-    """One accepted TCP connection."""
+    """One accepted connection."""
 
     def __init__(self, server: ServerState) -> None:
         self._server = server
@@ -87,7 +87,9 @@ class Session(asyncio.Protocol):
         """Begin: the handshake timeout runs from here (HSK-018)."""
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 - for the type checker; servers make no others
         self._transport = transport
-        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # FRM-004
+        accepted = transport.get_extra_info("socket")
+        if accepted.family in _TCP_FAMILIES:
+            accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # FRM-004
         self._server.sessions.add(self)
         self._server.empty.clear()
         if self._server.stopping:
@@ -261,6 +263,8 @@ class Session(asyncio.Protocol):
             self._timer.cancel()
         self._timer = None if seconds is None or then is None else self._loop.call_later(seconds, then)
 
+
+_TCP_FAMILIES: Final = (socket.AF_INET, socket.AF_INET6)
 
 _READING: Final = (State.AWAITING_CONNECT, State.OPEN)
 

@@ -1,4 +1,4 @@
-"""TLS between a TCP transport and a session (chapter SEC).
+"""TLS between a transport and a session (chapter SEC).
 
 asyncio's own TLS knows no connection whose one side has ended: it could neither answer a client that sends no more
 (LIM-011) nor say goodbye and listen on (ERR-009). This layer can, and does nothing else; the cryptography is OpenSSL's.

@@ -134,11 +134,25 @@ def open_core(
     return core
 
 
+def _dial(address: int | Path) -> socket.socket:
+    if isinstance(address, int):
+        return socket.create_connection(("127.0.0.1", address), timeout=SECONDS)
+    dialled = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    dialled.settimeout(SECONDS)
+    try:
+        dialled.connect(str(address))
+    except OSError:
+        dialled.close()
+        raise
+    return dialled
+
+
 class Client:
     """A blocking client that says exactly what it is told."""
 
-    def __init__(self, port: int, name: str | None = None, app: str = "demo") -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=SECONDS)
+    def __init__(self, address: int | Path, name: str | None = None, app: str = "demo") -> None:
+        """Connect to a port of 127.0.0.1, or to the unix socket of a path."""
+        self.socket = _dial(address)
         self.name = name
         self.app = app
         if name is not None:
@@ -196,7 +210,7 @@ class Running:
         self._thread.start()
         self._clients: list[Client] = []
         self.wait(server.start())
-        self.port = server.port
+        self.port = 0 if server.unix else server.port
 
     def wait(self, coroutine: Any) -> Any:
         """Run a coroutine in the server's loop and return its result."""
@@ -215,7 +229,7 @@ class Running:
         return int(self.wait(count()))
 
     def client(self, name: str | None = None, app: str = "demo") -> Client:
-        client = Client(self.port, name, app)
+        client = Client(self.server.unix or self.port, name, app)
         self._clients.append(client)
         return client
 
@@ -236,11 +250,13 @@ def running(
     state: Path | None = None,
     token: str | None = None,
     tls: ssl.SSLContext | None = None,
+    unix: Path | None = None,
     **limits: Any,
 ) -> Iterator[Running]:
     """Run a server with handlers and limits for a while; at the end no handler is waited for unless a test says so."""
     limited = Limits(**{"shutdown_grace": 0, "linger": 1} | limits)
-    server = ReferenceServer(port=0, limits=limited, profiles=profiles, state=state, token=token, tls=tls)
+    where: dict[str, Any] = {"port": 0} if unix is None else {"unix": unix}
+    server = ReferenceServer(**where, limits=limited, profiles=profiles, state=state, token=token, tls=tls)
     if register:
         register(server)
     run = Running(server)
