@@ -22,7 +22,7 @@ from reference_server import logs, responder
 from reference_server.network.tls import CertificateError, load_certificate
 from reference_server.network.unix_sockets import UnixSocketError
 from reference_server.profiles import registry
-from reference_server.profiles.profile import ProfileError
+from reference_server.profiles.errors import ProfileError
 from reference_server.protocol.limits import Limits, check_limit
 from reference_server.server import ReferenceServer
 from reference_server.version import __version__

@@ -6,8 +6,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from reference_server.handlers import Request
-from reference_server.server import ReferenceServer
+from reference_server.handlers import HandlerFunction, Request
 
 Arguments = dict[str, Any]
 Action = Callable[[Request, Arguments], Any]
@@ -29,16 +28,17 @@ class Refused(Exception):
         self.payload = {"status": "error", "error": {"code": code, "message": text}}
 
 
-def offer(server: ReferenceServer, channel_id: str, actions: Mapping[str, Action]) -> None:
-    """Make actions the handler of a channel."""
+def handler_of(actions: Mapping[str, Action]) -> HandlerFunction:
+    """Return the handler of a channel that has these actions."""
 
-    @server.handler(channel_id)
     async def call(request: Request) -> Any:
         try:
             result = _find(actions, request)(request, arguments_of(request.payload))
             return await result if inspect.isawaitable(result) else result
         except Refused as refusal:
             return refusal.payload
+
+    return call
 
 
 def arguments_of(payload: dict[str, Any]) -> Arguments:

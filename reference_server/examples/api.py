@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Final
 
-from reference_server.examples.actions import Arguments, Refused, integer, offer
+from reference_server.examples.actions import Arguments, Refused, handler_of, integer
 from reference_server.examples.users import User, Users, filters_of
 from reference_server.handlers import Request
 from reference_server.server import ReferenceServer
@@ -36,4 +36,4 @@ def register(server: ReferenceServer, users: Users) -> None:
         server.publish(request.app_id, "status", {"operation": "slow_operation", "status": "finished"})
         return {"seconds": seconds}
 
-    offer(server, "api", {"get_users": get_users, "get_data": get_data, "slow_operation": slow_operation})
+    server.handler("api")(handler_of({"get_users": get_users, "get_data": get_data, "slow_operation": slow_operation}))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any, Final
 
-from reference_server.examples.actions import Arguments, Refused, offer, required
+from reference_server.examples.actions import Arguments, Refused, handler_of, required
 from reference_server.handlers import Request
 from reference_server.server import ReferenceServer
 
@@ -43,7 +43,7 @@ class Cache:
 def register(server: ReferenceServer) -> None:
     """Register the channel."""
     cache = Cache()
-    offer(server, "cache-service", {"get": cache.get, "set": cache.set})
+    server.handler("cache-service")(handler_of({"get": cache.get, "set": cache.set}))
 
 
 def _key(arguments: Arguments) -> str:

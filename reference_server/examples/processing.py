@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from reference_server.examples.actions import Arguments, Refused, integer, offer, required
+from reference_server.examples.actions import Arguments, Refused, handler_of, integer, required
 from reference_server.handlers import Request
 from reference_server.server import ReferenceServer
 
@@ -39,8 +39,8 @@ _ALGORITHMS: Final[dict[str, Callable[[Numbers], dict[str, Any]]]] = {"basic": b
 def register(server: ReferenceServer) -> None:
     """Register the channels."""
     for channel_id in ("processor", *INSTANCES):
-        offer(server, channel_id, {"process_data": process_data})
-    offer(server, "data_service", {"process_item": process_item})
+        server.handler(channel_id)(handler_of({"process_data": process_data}))
+    server.handler("data_service")(handler_of({"process_item": process_item}))
 
 
 async def process_data(_request: Request, arguments: Arguments) -> dict[str, Any]:

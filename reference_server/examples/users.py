@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import Any, Final
 
-from reference_server.examples.actions import Arguments, Refused, integer, offer
+from reference_server.examples.actions import Arguments, Refused, handler_of, integer
 from reference_server.handlers import Request
 from reference_server.server import ReferenceServer
 
@@ -110,9 +110,9 @@ def register(server: ReferenceServer, users: Users) -> None:
         return {"user_id": users.create(arguments)["id"]}
 
     front = {"get_all_users": get_all_users, "get_user": get_user, "create_user": create_user}
-    offer(server, "user_service", front)
-    offer(server, "validation-service", {"validate_user": validate_user})
-    offer(server, "database-service", {"create_user": insert_user, "get_user": get_user})
+    server.handler("user_service")(handler_of(front))
+    server.handler("validation-service")(handler_of({"validate_user": validate_user}))
+    server.handler("database-service")(handler_of({"create_user": insert_user, "get_user": get_user}))
 
 
 def _text(value: object) -> str:

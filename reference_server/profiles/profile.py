@@ -16,10 +16,6 @@ from reference_server.protocol.limits import Limits
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
-class ProfileError(Exception):
-    """A profile cannot start; the text says why, and what to do."""
-
-
 class Announce(Protocol):
     """Publishes a message of the server's own."""
 

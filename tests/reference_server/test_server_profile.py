@@ -9,7 +9,8 @@ from refserver_peer import code_of, publish, running, subscribe
 
 from reference_server import ReferenceServer
 from reference_server.handlers import HandlerFailedError
-from reference_server.profiles.profile import Profile, ProfileError
+from reference_server.profiles.errors import ProfileError
+from reference_server.profiles.profile import Profile
 from reference_server.profiles.registry import PROFILES
 from reference_server.protocol.errors import ErrorCode, WireError
 

@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from reference_server.profiles.profile import ProfileError
+from reference_server.profiles.errors import ProfileError
 from reference_server.profiles.queue.job_store import SCHEMA
 
 VERSION: Final = 1
