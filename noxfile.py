@@ -28,7 +28,7 @@ OTHER_NODES = ["16.17.0", "18", "24"]
 NOT_FOUND = ("E404", "ETARGET", "ENOENT")
 """The codes with which npm says that there is no such package, no such version of it, or no such file."""
 PEER = "ipc-framework==1.1.2"
-ADAPTERS = "conformance/adapters"
+FRAMEWORK = "conformance/implementations/ipc_framework"
 UNTYPED = ("--allow-untyped-defs", "--allow-incomplete-defs", "--allow-untyped-calls", "--no-check-untyped-defs")
 PROFILES = "--profile batch --profile discovery --profile queue --state {state}"
 # Small limits, so that the cases that reach them are quick.
@@ -168,11 +168,11 @@ def interop(session: nox.Session) -> None:
     _install(session)
     peer = _peer_python(session)
     targets = {
-        "ipc-framework": ("--server-cmd", f"'{peer}' {ADAPTERS}/ipc_framework_server.py --port {{port}}", "-n", "16"),
-        "ipc-framework-client": ("--client-cmd", f"'{peer}' {ADAPTERS}/ipc_framework_client.py", "-n", "8"),
+        "ipc-framework": ("--server-cmd", f"'{peer}' {FRAMEWORK}/server.py --port {{port}}", "-n", "16"),
+        "ipc-framework-client": ("--client-cmd", f"'{peer}' {FRAMEWORK}/client_driver.py", "-n", "8"),
     }
     for name, target in targets.items():
-        known = f"conformance/baselines/{name}-1.1.2.toml"
+        known = f"{FRAMEWORK}/known-failures-{'client' if name.endswith('client') else 'server'}.toml"
         session.run(
             # They leave many cases waiting, so more workers than cores cost little.
             *("ipc-conformance", "run", *target, "--known-failures", known, "--seed", "1"),
@@ -303,7 +303,7 @@ def bench(session: nox.Session) -> None:
         *("--subject", "reference=python -m reference_server --port {port} --responder"),
         *("--subject", "durable=python -m reference_server --port {port} --responder --profile queue --state {state}"),
         *("--queue", "durable"),
-        *("--subject", f"ipc-framework='{peer}' {ADAPTERS}/ipc_framework_server.py --port {{port}}"),
+        *("--subject", f"ipc-framework='{peer}' {FRAMEWORK}/server.py --port {{port}}"),
         *("--subject", "bare=python -m conformance.bench.bare_echo --port {port}", "--raw", "bare"),
         *("--subject", "joined=python -m conformance.bench.bare_echo --port {port} --joined", "--raw", "joined"),
         *session.posargs,

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from kit_commands import ENVIRONMENT, LIMIT_SECONDS
 
-from conformance import adapters
+from conformance.implementations import ipc_framework
 from conformance.protocol import schemas
 
-DRIVER = Path(str(adapters.__file__)).with_name("ipc_framework_client.py")
+DRIVER = Path(str(ipc_framework.__file__)).with_name("client_driver.py")
 STAND_IN = """
 import threading
 
