@@ -28,16 +28,12 @@ OTHER_NODES = ["16.17.0", "18", "24"]
 NOT_FOUND = ("E404", "ETARGET", "ENOENT")
 """The codes with which npm says that there is no such package, no such version of it, or no such file."""
 PEER = "ipc-framework==1.1.2"
-FRAMEWORK = "conformance/implementations/ipc_framework"
+IMPLEMENTATIONS = "conformance/implementations"
+FRAMEWORK = f"{IMPLEMENTATIONS}/ipc_framework"
+SERVER = f"{IMPLEMENTATIONS}/reference_server/default.toml"
+CLIENT = f"{IMPLEMENTATIONS}/node_client/default.toml"
 UNTYPED = ("--allow-untyped-defs", "--allow-incomplete-defs", "--allow-untyped-calls", "--no-check-untyped-defs")
-PROFILES = "--profile batch --profile discovery --profile queue --state {state}"
-# Small limits, so that the cases that reach them are quick.
-SMALL = (
-    f"--responder {PROFILES} --handshake-timeout 1 "
-    "--max-connections 200 --max-frame-bytes 4194304 --max-outbound-bytes 8388608"
-)
 SECURITY = ("--case", "security/*", "--case", "golden/security-*")
-REFERENCE = f"python -m reference_server --port {{port}} {SMALL}"
 
 
 @nox.session
@@ -48,16 +44,14 @@ def conformance(session: nox.Session) -> None:
         session.run("ipc-conformance", "run", *session.posargs)
         return
     results, secured = _results("reference_server"), _results("reference_server_secured")
-    session.run("ipc-conformance", "run", "--server-cmd", REFERENCE, "--json", results)
-    session.run("ipc-conformance", "run", *_secured(session), *SECURITY, "--json", secured)
+    _test(session, SERVER, "--json", results)
+    _test(session, _secured(session), *SECURITY, "--json", secured)
     session.run("ipc-conformance", "requirements", results, secured, "--strict", "--missing")
-    plain = REFERENCE.replace(PROFILES, "")
-    session.run("ipc-conformance", "run", "--server-cmd", plain, "--case", "profiles/*")
-    in_memory = REFERENCE.replace(PROFILES, "--profile queue")
-    session.run("ipc-conformance", "run", "--server-cmd", in_memory, "--case", "queue/*")
+    _test(session, SERVER.replace("default", "plain"), "--case", "profiles/*")
+    _test(session, SERVER.replace("default", "in-memory"), "--case", "queue/*")
     client = _results("node_client")
-    driver = f"'{_node(session)}' node_harness/driver.js"
-    session.run("ipc-conformance", "run", "--client-cmd", driver, "--json", client)
+    _put_node_first(session)
+    _test(session, CLIENT, "--json", client)
     session.run("ipc-conformance", "requirements", client, "--role", "client", "--strict", "--missing")
 
 
@@ -83,11 +77,10 @@ def tests(session: nox.Session) -> None:
 def mutants(session: nox.Session) -> None:
     """Run the cases on servers and clients that are each wrong in one way; every one of these has to be noticed."""
     _install(session, "trustme")
-    node = Path(_node(session)).parent
+    _put_node_first(session)
     for role in ("server", "client"):
         arguments = ("--role", role, "--json", _results(f"{role}_mutants"), *session.posargs)
-        path = f"{node}{os.pathsep}{session.env.get('PATH') or os.environ['PATH']}"
-        session.run("python", "tests/mutants/run.py", *arguments, env={"PATH": path})
+        session.run("python", "tests/mutants/run.py", *arguments)
 
 
 @nox.session
@@ -105,7 +98,7 @@ def ledger(session: nox.Session) -> None:
 def secure(session: nox.Session) -> None:
     """Run the suite on the reference server when it demands a token and TLS, and nothing goes without them."""
     _install(session)
-    session.run("ipc-conformance", "run", *_secured(session), *session.posargs)
+    _test(session, _secured(session), *session.posargs)
 
 
 @nox.session
@@ -113,23 +106,23 @@ def fuzz(session: nox.Session) -> None:
     """Send the reference server a hundred thousand frames, and try every property with as many examples."""
     _install(session)
     arguments = session.posargs or ["--examples", "2500"]
-    session.run("ipc-conformance", "run", "--server-cmd", REFERENCE, "--case", "properties/*", *arguments)
+    _test(session, SERVER, "--case", "properties/*", *arguments)
 
 
 @nox.session
 def repeat(session: nox.Session) -> None:
     """Run the suites twenty times, every other time with a core kept busy; all verdicts have to be the same."""
     _install(session)
-    driver = f"'{_node(session)}' node_harness/driver.js"
+    _put_node_first(session)
     first: dict[str, list[str]] = {}
     for number in range(int(session.posargs[0]) if session.posargs else 20):
-        for option, target in {"--server-cmd": REFERENCE, "--client-cmd": driver}.items():
+        for target in (SERVER, CLIENT):
             with _busy_core() if number % 2 else contextlib.nullcontext():
-                session.run("ipc-conformance", "run", option, target, "--json", _results("repeat"))
+                _test(session, target, "--json", _results("repeat"))
             results = json.loads(Path(_results("repeat")).read_text())["results"]
             verdicts = [f"{each['case']} {each['verdict']}" for each in results]
-            if verdicts != first.setdefault(option, verdicts):
-                session.error(f"run {number + 1} differs: {sorted(set(verdicts) ^ set(first[option]))}")
+            if verdicts != first.setdefault(target, verdicts):
+                session.error(f"run {number + 1} differs: {sorted(set(verdicts) ^ set(first[target]))}")
 
 
 @nox.session
@@ -139,18 +132,17 @@ def chop(session: nox.Session) -> None:
     Octet by octet, the golden vectors are left out: they are single frames, and take half a minute.
     """
     _install(session)
-    driver = f"'{_node(session)}' node_harness/driver.js"
+    _put_node_first(session)
     for mode in ("octets", "header", "random:1", "coalesce"):
         chosen = ("--case", "[!g]*") if mode == "octets" else ()
-        for target in (("--server-cmd", REFERENCE), ("--client-cmd", driver)):
-            session.run("ipc-conformance", "run", *target, "--chop", mode, *chosen, *session.posargs)
+        for target in (SERVER, CLIENT):
+            _test(session, target, "--chop", mode, *chosen, *session.posargs)
 
 
 @nox.session
 def soak(session: nox.Session) -> None:
     """Let the cases that watch time take 90 seconds, or `-- --soak SECONDS`, and kill a durable server 200 times."""
     _install(session)
-    server = REFERENCE.replace("--max-connections 200", "--max-connections 2000")
     cases = (
         "limits/idle-*",
         "limits/ended-connections-*",
@@ -159,25 +151,18 @@ def soak(session: nox.Session) -> None:
         "queue/*-kill",
     )
     chosen = [argument for case in cases for argument in ("--case", case)]
-    session.run("ipc-conformance", "run", "--server-cmd", server, *chosen, *(session.posargs or ["--soak"]))
+    _test(session, SERVER.replace("default", "soak"), *chosen, *(session.posargs or ["--soak"]))
 
 
 @nox.session
 def interop(session: nox.Session) -> None:
     """Run the suite on a server and a client nobody here wrote, and compare with their known failures."""
-    _install(session)
-    peer = _peer_python(session)
-    targets = {
-        "ipc-framework": ("--server-cmd", f"'{peer}' {FRAMEWORK}/server.py --port {{port}}", "-n", "16"),
-        "ipc-framework-client": ("--client-cmd", f"'{peer}' {FRAMEWORK}/client_driver.py", "-n", "8"),
-    }
-    for name, target in targets.items():
-        known = f"{FRAMEWORK}/known-failures-{'client' if name.endswith('client') else 'server'}.toml"
-        session.run(
-            # They leave many cases waiting, so more workers than cores cost little.
-            *("ipc-conformance", "run", *target, "--known-failures", known, "--seed", "1"),
-            *("--json", _results(name), *session.posargs),
-        )
+    _install(session, PEER)
+    # Most of their cases wait, so more workers than cores cost little.
+    for role, workers, results in (("server", "16", "ipc-framework"), ("client", "8", "ipc-framework-client")):
+        known = ("--known-failures", f"{FRAMEWORK}/known-failures-{role}.toml")
+        options = ("-n", workers, "--seed", "1", "--json", _results(results))
+        _test(session, f"{FRAMEWORK}/{role}.toml", *known, *options, *session.posargs)
 
 
 @nox.session
@@ -271,8 +256,8 @@ def replay(session: nox.Session) -> None:
     secured = _secured(session)
     for release in (path for version, path in sorted(releases.items()) if version[0] == latest[0]):
         chosen = ("--release", str(release), "--case")
-        session.run("ipc-conformance", "run", "--server-cmd", REFERENCE, *chosen, "golden/*", *session.posargs)
-        session.run("ipc-conformance", "run", *secured, *chosen, "golden/security-*", *session.posargs)
+        _test(session, SERVER, *chosen, "golden/*", *session.posargs)
+        _test(session, secured, *chosen, "golden/security-*", *session.posargs)
 
 
 @nox.session
@@ -286,24 +271,23 @@ def build(session: nox.Session) -> None:
     """Build the wheel and run the suite from it, in a fresh environment outside the source tree."""
     with tempfile.TemporaryDirectory() as place:
         session.run("pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", place, ".")
-        wheel = next(Path(place).glob("*.whl"))
-        python = _environment(session, Path(place) / "environment", str(wheel))
+        session.install(*(str(wheel) for wheel in Path(place).glob("*.whl")))
         session.chdir(place)
-        server = f"'{python}' -m reference_server --port {{port}} {SMALL}"
-        session.run(str(python), "-m", "conformance", "run", "--server-cmd", server, external=True)
+        where = "import conformance; print(*conformance.__path__)"
+        package = str(session.run("python", "-c", where, silent=True)).strip()
+        _test(session, f"{package}/{SERVER.removeprefix('conformance/')}")
 
 
 @nox.session
 def bench(session: nox.Session) -> None:
     """Measure the reference server, the third-party server and a bare echo side by side."""
-    _install(session)
-    peer = _peer_python(session)
+    _install(session, PEER)
     session.run(
         *("ipc-conformance", "bench"),
         *("--subject", "reference=python -m reference_server --port {port} --responder"),
         *("--subject", "durable=python -m reference_server --port {port} --responder --profile queue --state {state}"),
         *("--queue", "durable"),
-        *("--subject", f"ipc-framework='{peer}' {FRAMEWORK}/server.py --port {{port}}"),
+        *("--subject", f"ipc-framework=python {FRAMEWORK}/server.py --port {{port}}"),
         *("--subject", "bare=python -m conformance.bench.bare_echo --port {port}", "--raw", "bare"),
         *("--subject", "joined=python -m conformance.bench.bare_echo --port {port} --joined", "--raw", "joined"),
         *session.posargs,
@@ -316,16 +300,23 @@ def _results(name: str) -> str:
     return f"results/{name}.json"
 
 
-def _secured(session: nox.Session) -> list[str]:
-    """Make a token and a certificate, and return the options of a run that needs both."""
+def _test(session: nox.Session, target: str, *options: str) -> None:
+    """Run the suite on what a target file names."""
+    session.run("ipc-conformance", "run", "--target", target, *options)
+
+
+def _put_node_first(session: nox.Session) -> None:
+    """Put a Node.js executable first on the PATH of what the session runs."""
+    session.env["PATH"] = f"{Path(_node(session)).parent}{os.pathsep}{os.environ['PATH']}"
+
+
+def _secured(session: nox.Session) -> str:
+    """Create a token and a certificate, and return a target file of the server that requires both."""
     folder = Path(session.create_tmp()).resolve()
     session.install("trustme")
     session.run("python", "-m", "trustme", "--quiet", "--dir", str(folder), "--identities", "127.0.0.1", "localhost")
-    token = folder / "token"
-    token.write_text(f"{secrets.token_urlsafe()}\n", "utf-8")
-    demands = f"--tls-cert '{folder}/server.pem' --tls-key '{folder}/server.key' --token-file '{token}'"
-    access = ["--tls-ca", f"{folder}/client.pem", "--token-file", str(token)]
-    return ["--server-cmd", f"{REFERENCE} {demands}", *access]
+    (folder / "token").write_text(f"{secrets.token_urlsafe()}\n", "utf-8")
+    return shutil.copy(SERVER.replace("default", "secured"), str(folder / "secured.toml"))
 
 
 @contextlib.contextmanager
@@ -401,16 +392,3 @@ def _give_up(status: int, why: str) -> NoReturn:
     """Say why on one line and end with a status; nox knows only 0 and 1, and passes this exception on."""
     print(f"npm-client: {why}", file=sys.stderr)  # noqa: T201
     raise SystemExit(status)
-
-
-def _peer_python(session: nox.Session) -> Path:
-    """Return the Python of an environment that has the third-party server and nothing of this project."""
-    return _environment(session, Path(session.create_tmp()) / "peer", PEER)
-
-
-def _environment(session: nox.Session, place: Path, *packages: str) -> Path:
-    """Return the Python of an environment of its own with the given packages."""
-    session.run("python", "-m", "venv", str(place), silent=True)
-    python = place / ("Scripts" if sys.platform == "win32" else "bin") / "python"
-    session.run(str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *packages, external=True)
-    return python.absolute()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import subprocess
 import sys
@@ -194,3 +195,12 @@ def test_a_thread_left_behind_keeps_the_process(drive: Drive) -> None:
     with pytest.raises(subprocess.TimeoutExpired) as ended:
         drive(CREATE, leave, EXIT, seconds=1.0)
     assert b'{"id": 99, "result": {}}' in (ended.value.stdout or b"")
+
+
+def test_the_adapters_import_nothing_of_the_kit() -> None:
+    """They share an environment with it, so a stray import would work."""
+    for module in DRIVER.parent.glob("*.py"):
+        tree = ast.parse(module.read_text("utf-8"))
+        names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+        names |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+        assert {name.partition(".")[0] for name in names} <= {*sys.stdlib_module_names, "ipc_framework"}
