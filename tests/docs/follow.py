@@ -43,9 +43,21 @@ def follow(tutorial: Path) -> None:
     with tempfile.TemporaryDirectory() as place:
         copy = Path(place, "project")
         shutil.copytree(Path.cwd(), copy, ignore=shutil.ignore_patterns(*NOT_COPIED))
+        pin_packages(copy, Path(place, "constraints.txt"))
         for language, options, content in FENCE.findall(tutorial.read_text("utf-8")):
             print(f"--- {language}{options}", flush=True)  # noqa: T201 - a command line tool
             do(copy, language, dict(part.split("=", 1) for part in options.split()), content)
+
+
+def pin_packages(copy: Path, constraints: Path) -> None:
+    """Let pip install the releases of the lock file, which a new release elsewhere does not change.
+
+    Hashes are omitted: with them, pip would refuse the project itself, which has none.
+    """
+    locked = re.findall(r"^[\w.-]+==[^\\\n]+", (copy / "requirements" / "dev.txt").read_text("utf-8"), re.MULTILINE)
+    constraints.write_text("\n".join(locked) + "\n", "utf-8")
+    os.environ |= {"PIP_CONSTRAINT": str(constraints), "PIP_BUILD_CONSTRAINT": str(constraints)}
+    os.environ["PIP_NO_COMPILE"] = "1"  # Python compiles what is imported, a tenth of it
 
 
 def do(copy: Path, language: str, options: dict[str, str], content: str) -> None:
