@@ -11,8 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from client_mutants import MUTANTS
-from kill_check import CONTROL
-from mutation import ClientMutant
+from mutation import CONTROL, ClientMutant
 
 from conformance.core.roles import Role
 from conformance.core.settings import Settings

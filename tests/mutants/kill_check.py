@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from mutation import Mutant
+from mutation import CONTROL, Mutant
 
 from conformance.cases.catalogue import all_cases, select
 from conformance.core.roles import Role
@@ -20,8 +20,6 @@ from conformance.results.case_result import CaseResult
 from conformance.runner.case_runner import run_case
 from conformance.targets.base import Target
 
-CONTROL = "none"
-"""The name of the server or client that makes no mistake: the control of the experiment."""
 SEED = 1
 CAUGHT = (Verdict.FAIL, Verdict.WARN)
 

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 Patch = Callable[[], None]
+CONTROL = "none"
+"""The name of the server or client that makes no mistake: the control of the experiment."""
 
 
 class PatchError(Exception):

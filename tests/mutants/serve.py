@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import sys
 
-from kill_check import CONTROL
-from mutation import all_mutants
+from mutation import CONTROL, all_mutants
 
 from reference_server.cli import main
 

@@ -15,8 +15,7 @@ from types import MappingProxyType
 from typing import Any
 
 import trustme
-from kill_check import CONTROL
-from mutation import Mutant, all_mutants
+from mutation import CONTROL, Mutant, all_mutants
 
 from conformance.core.roles import Role
 from conformance.core.settings import Settings
