@@ -39,7 +39,7 @@ FRAMEWORK = f"{IMPLEMENTATIONS}/ipc_framework"
 SERVER = f"{IMPLEMENTATIONS}/reference_server/default.toml"
 CLIENT = f"{IMPLEMENTATIONS}/node_client/default.toml"
 SECURITY = ("--case", "security/*", "--case", "golden/security-*")
-JUDGEMENTS = ("test_gate_corpus.py", "test_gate_rules.py")
+JUDGEMENTS = ("test_corpus.py", "test_rules.py")
 """Tests of the gate that compute for minutes, with the same result on every Python."""
 UNTYPED = ("--allow-untyped-defs", "--allow-incomplete-defs", "--allow-untyped-calls", "--no-check-untyped-defs")
 
@@ -273,7 +273,7 @@ def replay(session: nox.Session) -> None:
 @nox.session(tags=["ci"])
 def tutorial(session: nox.Session) -> None:
     """Follow docs/changing-the-protocol.md to the letter, in a temporary copy of the project."""
-    session.run("python", "tests/docs/follow.py", "docs/changing-the-protocol.md", *session.posargs)
+    session.run("python", "tests/docs/run_tutorial.py", "docs/changing-the-protocol.md", *session.posargs)
 
 
 @nox.session(tags=["ci"], reuse_venv=False)

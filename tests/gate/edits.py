@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from workshop import Workshop
+from protocol_tree import Workshop
 
 from conformance.gate.model.findings import BOTH, Direction
 

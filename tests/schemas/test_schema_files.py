@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from importlib.resources import files
 from typing import Any
 
 import jsonschema_rs
 import pytest
 from jsonschema import Draft202012Validator
-from referencing.jsonschema import DRAFT202012
+from subschemas import subschemas
 
 BASE = "https://ipc-framework.example/schemas/1/"
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -18,14 +17,6 @@ ANNOTATIONS = {"$schema", "$id", "$defs", "$comment", "title", "description", "d
 KEYWORDS = {*Draft202012Validator.VALIDATORS, "then", "else", *ANNOTATIONS}
 UNPORTABLE = re.compile(r"\\[dDwWsSbBzZA]|\$|\(\?")
 """Classes that mean ASCII here and Unicode there, the end before a line break, and groups that RE2 lacks."""
-
-
-def subschemas(schema: Any) -> Iterator[dict[str, Any]]:
-    """Yield a schema and every schema inside it, the boolean ones left out."""
-    if isinstance(schema, dict):
-        yield schema
-        for inner in DRAFT202012.create_resource(schema).subresources():
-            yield from subschemas(inner.contents)
 
 
 def test_schema_is_valid_under_its_dialect(schema: Any) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import jsonschema_rs
 import pytest
 from jsonschema import Draft202012Validator
-from test_schema_files import subschemas
+from subschemas import subschemas
 
 DISAGREEMENTS: dict[str, tuple[Any, Any]] = {
     "NaN is a number": ({"type": "number"}, math.nan),

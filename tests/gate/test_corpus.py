@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from workshop import Workshop
+from protocol_tree import Workshop
 
 from conformance.gate.model.judgement import Judgement
 from conformance.gate.model.version import Step

@@ -121,7 +121,7 @@ GOOD = [
     "[x](../node_harness/client/framing.js): `encodeFrame`, `#take`<br>[x](../reference_server/hub.py): `Hub`",
     "`framing/octet-wise`"
     '<br>[x](../node_harness/test/process.test.js): "process ends by itself when the attempts are used up"'
-    "<br>[x](../tests/docs/test_docs_seed.py): `test_good_row_has_no_problem`",
+    "<br>[x](../tests/docs/test_seed.py): `test_good_row_has_no_problem`",
 ]
 
 
@@ -148,7 +148,7 @@ BAD = {
     "unknown case": ("tested", "`framing/octet-unwise`", "no case framing/octet-unwise"),
     "unknown title": ("tested", f'[x]({PROCESS}): "process ends"', "has no test 'process ends'"),
     "test of no file": ("tested", '[x](../gone.test.js): "x"', "gone.test.js has no test 'x'"),
-    "unknown pytest": ("tested", "[x](../tests/docs/test_docs_seed.py): `test_x`", "has no test 'test_x'"),
+    "unknown pytest": ("tested", "[x](../tests/docs/test_seed.py): `test_x`", "has no test 'test_x'"),
     "no test": ("tested", "yes", "names no case and no test"),
     "empty feature": ("feature", "", "feature is empty"),
     "empty specified": ("specified", "", "specified is empty"),

@@ -15,7 +15,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from click.testing import CliRunner, Result
-from workshop import ROOT, Workshop
+from protocol_tree import ROOT, Workshop
 
 from conformance.cli.gate import gate
 from conformance.gate.inputs.working_tree import Tree

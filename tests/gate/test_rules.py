@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from edits import Edit, Hit, Miss
 from evasions import EVASIONS
-from hits import HITS
 from jsonschema import Draft202012Validator
-from misses import MISSES
-from workshop import Workshop
+from protocol_tree import Workshop
+from rule_hits import HITS
+from rule_near_misses import MISSES
 
 from conformance.gate.inputs.working_tree import Tree
 from conformance.gate.model.findings import Finding

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from workshop import Workshop
+from protocol_tree import Workshop
 
 from conformance.gate.inputs.working_tree import Tree
 from conformance.gate.model.release import ReleaseError

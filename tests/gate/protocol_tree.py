@@ -1,7 +1,7 @@
 """A copy of the protocol's files to change, and what the gate makes of it.
 
 The files are those of protocol 1.0, packed into an archive, so that edits of them fit for ever:
-``python tests/gate/workshop.py`` packs those of the working tree.
+``python tests/gate/protocol_tree.py`` packs those of the working tree.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ import re
 import socket
 from pathlib import Path
 
+import kit_mini_server
 import pytest
 from kit_commands import mini, new_marker, nothing_left, run_kit, run_on, script
 
@@ -168,7 +169,8 @@ def test_server_that_dies_in_a_case_fails_it_with_its_last_words() -> None:
 
 
 def test_megabytes_on_stderr_block_nobody_and_are_cut(tmp_path: Path) -> None:
-    source = f"import sys\nsys.stderr.write('noise ' * 1_000_000)\nsys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+    helpers = str(Path(kit_mini_server.__file__).parent)
+    source = f"import sys\nsys.stderr.write('noise ' * 1_000_000)\nsys.path.insert(0, {helpers!r})\n"
     source += "import kit_mini_server\nsys.argv[1:] = ['--port', sys.argv[1], '--wrong=dies']\nkit_mini_server.main()\n"
     done = run_on(script(tmp_path, source), "--case", "system/action-unknown")
     assert done.returncode == 1

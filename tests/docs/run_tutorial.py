@@ -1,4 +1,4 @@
-"""Follow a tutorial to the letter: ``python tests/docs/follow.py docs/FILE.md`` from the root of the project.
+"""Follow a tutorial to the letter: ``python tests/docs/run_tutorial.py docs/FILE.md`` from the root of the project.
 
 What it does with the fenced blocks of the file, one after the other, in a copy of the project in a temporary folder:
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import jsonschema_rs
 import pytest
-from workshop import TODAY, Workshop
+from protocol_tree import TODAY, Workshop
 
 from conformance.gate.inputs.spec_tables import key_of
 from conformance.gate.inputs.working_tree import Tree

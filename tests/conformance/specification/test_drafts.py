@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-RELEASE = Path(__file__).parents[2] / "spec" / "releases" / "1.0.json"
+RELEASE = Path(__file__).parents[3] / "spec" / "releases" / "1.0.json"
 CASE = '''
 from conformance.case import case
 

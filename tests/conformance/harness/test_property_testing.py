@@ -28,7 +28,7 @@ from conformance.targets.process import ServerProcess
 from conformance.targets.server import ServerTarget
 
 LISTS = st.lists(st.integers(0, 9), max_size=8)
-SERVE_MUTANT = Path(__file__).parents[1] / "mutants" / "serve.py"
+SERVE_MUTANT = Path(__file__).parents[2] / "mutants" / "serve.py"
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from workshop import Workshop
+from protocol_tree import Workshop
 
 from conformance.gate.freeze import freeze
 from conformance.gate.inputs import against as against_module

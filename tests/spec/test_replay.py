@@ -9,7 +9,7 @@ from typing import Any
 
 from worked_session import Frame, frames
 
-from reference_server.limits import Limits
+from reference_server.protocol.limits import Limits
 from reference_server.server import ReferenceServer
 
 DEADLINE = 10.0  # seconds; a session takes milliseconds

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from workshop import ROOT, published
+from protocol_tree import ROOT, published
 
 from conformance import PROTOCOL_VERSION
 from conformance.gate.inputs.against import read_release, released

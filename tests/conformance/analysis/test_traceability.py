@@ -146,7 +146,7 @@ def test_must_without_a_case_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_every_schema_of_the_tools_is_named_by_the_kit_or_its_tests() -> None:
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     sources = [file.read_text("utf-8") for top in ("conformance", "tests") for file in (root / top).rglob("*.py")]
     names = [file.name.removesuffix(".schema.json") for file in (root / "schemas" / "tools").glob("*.schema.json")]
     unused = [name for name in names if not any(f'"tools/{name}"' in source for source in sources)]

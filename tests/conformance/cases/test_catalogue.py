@@ -24,7 +24,7 @@ from conformance.runner.case_runner import run_case
 from conformance.targets.config import TargetConfig
 from conformance.targets.server import ServerTarget
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 CASES = all_cases().values()
 HANDLERS = {*RESPONDER, "note"}
 

@@ -1,0 +1,16 @@
+"""The schemas inside of a schema."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from referencing.jsonschema import DRAFT202012
+
+
+def subschemas(schema: Any) -> Iterator[dict[str, Any]]:
+    """Yield a schema and every schema inside it, the boolean ones left out."""
+    if isinstance(schema, dict):
+        yield schema
+        for inner in DRAFT202012.create_resource(schema).subresources():
+            yield from subschemas(inner.contents)
