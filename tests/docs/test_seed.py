@@ -118,7 +118,7 @@ def test_features_are_named_once_in_every_chapter() -> None:
 GOOD = [
     "a feature",
     "[FRM-001](../spec/01-framing.md#sending-frames), API: [The client](../node_harness/README.md#the-client)",
-    "[x](../node_harness/client/framing.js): `encodeFrame`, `#take`<br>[x](../reference_server/hub.py): `Hub`",
+    "[x](../node_harness/client/framing.js): `encodeFrame`, `#take`<br>[x](../reference_server/broker.py): `Broker`",
     "`framing/octet-wise`"
     '<br>[x](../node_harness/test/process.test.js): "process ends by itself when the attempts are used up"'
     "<br>[x](../tests/docs/test_seed.py): `test_good_row_has_no_problem`",
@@ -135,7 +135,7 @@ def test_good_row_has_no_problem() -> None:
 
 FRAMING = "../spec/01-framing.md#sending-frames"
 PROCESS = "../node_harness/test/process.test.js"
-HUB = "[x](../reference_server/hub.py)"
+HUB = "[x](../reference_server/broker.py)"
 BAD = {
     "unknown requirement": ("specified", f"[FRM-999]({FRAMING})", "FRM-999 is no requirement"),
     "requirement elsewhere": ("specified", f"[ENC-001]({FRAMING})", "ENC-001 is not at"),
@@ -143,7 +143,7 @@ BAD = {
     "section of no file": ("specified", "API: [x](../nowhere.md#the-client)", "no section nowhere.md"),
     "no reference": ("specified", "somewhere", "names no requirement"),
     "missing file": ("implemented", "[x](../reference_server/gone.py): `x`", "no file reference_server/gone.py"),
-    "missing symbol": ("implemented", f"{HUB}: `Hub`, `Hu`", "hub.py has no Hu"),
+    "missing symbol": ("implemented", f"{HUB}: `Broker`, `Broke`", "broker.py has no Broke"),
     "file without symbol": ("implemented", HUB, "names no file with symbols"),
     "unknown case": ("tested", "`framing/octet-unwise`", "no case framing/octet-unwise"),
     "unknown title": ("tested", f'[x]({PROCESS}): "process ends"', "has no test 'process ends'"),
