@@ -25,8 +25,6 @@ NOT_COPIED = (
     ".nox",
     ".venv",
     "node_modules",
-    "results",
-    "build",
     "*.egg-info",
     "__pycache__",
     ".*_cache",
@@ -43,6 +41,8 @@ def follow(tutorial: Path) -> None:
     with tempfile.TemporaryDirectory() as place:
         copy = Path(place, "project")
         shutil.copytree(Path.cwd(), copy, ignore=shutil.ignore_patterns(*NOT_COPIED))
+        for made in ("results", "build"):
+            shutil.rmtree(copy / made, ignore_errors=True)
         pin_packages(copy, Path(place, "constraints.txt"))
         for language, options, content in FENCE.findall(tutorial.read_text("utf-8")):
             print(f"--- {language}{options}", flush=True)  # noqa: T201 - a command line tool
