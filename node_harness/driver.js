@@ -6,8 +6,8 @@
 
 const { parseArgs } = require('util');
 const { loadPackage } = require('./driver/load');
-const { normalError } = require('./driver/normal');
-const { Skipped, Subject } = require('./driver/subject');
+const { normalizeError } = require('./driver/normalize');
+const { ClientUnderTest, Skipped } = require('./driver/client-under-test');
 
 const PROTOCOL = '1.0';
 const WRONG_USE = 2;
@@ -25,8 +25,8 @@ Drives an IPC client: commands on standard input, answers and events on standard
 
 /** @type {import('./driver/load').LoadedPackage} */
 let loaded;
-/** @type {Subject} */
-let subject;
+/** @type {ClientUnderTest} */
+let client;
 
 /**
  * What each command does. What it returns, or its promise resolves to, is the result; a command without one has {}.
@@ -37,16 +37,16 @@ const COMMANDS = {
     const { name, version } = loaded;
     return { name, version, language: 'node', protocol: PROTOCOL, commands: Object.keys(COMMANDS) };
   },
-  create: (members) => subject.create(members),
-  connect: async () => ({ connected: Boolean(await subject.call('connect')) }),
-  disconnect: async () => void (await subject.call('disconnect')),
-  send_request: (members) => subject.sendRequest(members),
-  subscribe: (members) => subject.subscribe(members),
-  unsubscribe: (members) => subject.unsubscribe(members),
-  publish: async ({ channel, payload }) => void (await subject.call('publish', channel, payload)),
-  notify: async ({ channel, payload }) => void (await subject.call('notify', channel, payload)),
-  health_check: async () => ({ healthy: Boolean(await subject.call('healthCheck')) }),
-  connection_info: () => subject.connectionInfo(),
+  create: (members) => client.create(members),
+  connect: async () => ({ connected: Boolean(await client.call('connect')) }),
+  disconnect: async () => void (await client.call('disconnect')),
+  send_request: (members) => client.sendRequest(members),
+  subscribe: (members) => client.subscribe(members),
+  unsubscribe: (members) => client.unsubscribe(members),
+  publish: async ({ channel, payload }) => void (await client.call('publish', channel, payload)),
+  notify: async ({ channel, payload }) => void (await client.call('notify', channel, payload)),
+  health_check: async () => ({ healthy: Boolean(await client.call('healthCheck')) }),
+  connection_info: () => client.connectionInfo(),
   exit: finish,
 };
 
@@ -59,7 +59,7 @@ function emit(line, written) {
 }
 
 /** @param {string} line */
-async function obey(line) {
+async function execute(line) {
   let id = null;
   try {
     const { id: given, command, ...members } = JSON.parse(line) ?? {};
@@ -69,7 +69,7 @@ async function obey(line) {
     emit({ id, result: (await COMMANDS[command](members)) ?? {} });
   } catch (error) {
     if (error instanceof Skipped) emit({ id, skipped: error.message });
-    else emit({ id, error: normalError(error) });
+    else emit({ id, error: normalizeError(error) });
   }
 }
 
@@ -94,12 +94,12 @@ function readLines(onLine) {
 /** Let the process end by itself, so that a client that leaves a timer or a socket behind shows. */
 async function finish() {
   process.stdin.destroy();
-  await subject.end();
+  await client.end();
 }
 
 /** @param {unknown} error */
 function crash(error) {
-  emit({ event: 'crash', error: normalError(error) }, () => process.exit(CRASHED));
+  emit({ event: 'crash', error: normalizeError(error) }, () => process.exit(CRASHED));
 }
 
 /** @param {string} spec */
@@ -107,11 +107,11 @@ async function drive(spec) {
   // What a client logs to the console must not stand between the lines of the driver.
   globalThis.console = new console.Console(process.stderr, process.stderr);
   loaded = await loadPackage(spec);
-  subject = new Subject(loaded.IPCClient, emit);
+  client = new ClientUnderTest(loaded.IPCClient, emit);
   process.on('uncaughtException', crash); // a rejection that nobody handles ends up here too
   process.stdout.on('error', () => process.exit(CRASHED)); // nobody listens any more
   process.stdin.on('end', finish);
-  readLines((line) => line.trim() && obey(line));
+  readLines((line) => line.trim() && execute(line));
 }
 
 /** @param {any} error */

@@ -4,7 +4,7 @@ const fs = require('fs');
 const { createRequire } = require('module');
 const path = require('path');
 const { pathToFileURL } = require('url');
-const { normalError } = require('./normal');
+const { normalizeError } = require('./normalize');
 
 /** What `require` throws for a package that can only be imported. */
 const IMPORT_ONLY = new Set(['ERR_REQUIRE_ESM', 'ERR_REQUIRE_ASYNC_MODULE', 'ERR_PACKAGE_PATH_NOT_EXPORTED']);
@@ -39,7 +39,7 @@ async function loadPackage(spec) {
     if (typeof IPCClient !== 'function') throw new Error('it does not export IPCClient');
     return { IPCClient, name: String(manifest.name ?? spec), version: String(manifest.version ?? 'unknown') };
   } catch (error) {
-    const { message } = normalError(error);
+    const { message } = normalizeError(error);
     // The first line: Node lists under it which modules required which.
     throw new LoadError(`cannot drive ${spec}: ${message.split('\n')[0]}`);
   }
@@ -93,7 +93,7 @@ async function loadModule(folder, file, manifest) {
     // By its own name a package can require what its `exports` say.
     return requireThere(file ?? (manifest.exports ? manifest.name : folder));
   } catch (error) {
-    if (!IMPORT_ONLY.has(String(normalError(error).code))) throw error;
+    if (!IMPORT_ONLY.has(String(normalizeError(error).code))) throw error;
     return import(pathToFileURL(file ?? importEntry()).href);
   }
 

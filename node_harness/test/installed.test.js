@@ -32,7 +32,7 @@ test('packed package has what users need and nothing else, works by require and 
   const more = ['handlers', 'heartbeat', 'link', 'outstanding', 'reconnector', 'security', 'socket', 'subscriptions'];
   const modules = [...parts, ...more, 'index'].map((name) => `client/${name}.js`);
   const entry = ['client/index.mjs', 'client/index.d.ts', 'client/index.d.mts'];
-  const driver = ['driver.js', 'driver/load.js', 'driver/normal.js', 'driver/subject.js'];
+  const driver = ['driver.js', 'driver/load.js', 'driver/normalize.js', 'driver/client-under-test.js'];
   const inExpress = ['arguments.js', 'channels.js', 'errors.js', 'events.js', 'listener.js', 'middleware.js'];
   const furtherInExpress = ['routers.js', 'service.js', 'state.js', 'index.js'];
   const othersInExpress = ['index.mjs', 'index.d.ts', 'index.d.mts', 'example.js', 'example.html', 'README.md'];

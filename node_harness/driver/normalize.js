@@ -15,7 +15,7 @@ const CHANNELS_NAMES = ['subscribedChannels', 'subscribed_channels', 'subscripti
  * @param {any} thrown
  * @returns {{message: string, code?: string | number}}
  */
-function normalError(thrown) {
+function normalizeError(thrown) {
   const message = textOf(thrown) ?? inspect(thrown, { depth: 1, breakLength: Infinity });
   const code = thrown?.code;
   return typeof code === 'string' || Number.isInteger(code) ? { message, code } : { message };
@@ -26,7 +26,7 @@ function normalError(thrown) {
  * @param {any} reason
  * @returns {string | null}
  */
-function normalReason(reason) {
+function normalizeReason(reason) {
   return textOf(reason) ?? null;
 }
 
@@ -46,7 +46,7 @@ function connectionIdOf(client, info) {
  * @param {any} info
  * @returns {{connection_id: string | undefined, connected: boolean, status: string, subscribed_channels: string[]}}
  */
-function normalInfo(client, info) {
+function normalizeInfo(client, info) {
   const connected = Boolean(info?.connected ?? client.connected);
   const status = String(info?.status).toLowerCase();
   return {
@@ -87,4 +87,4 @@ function textOf(value) {
   return [value, value?.message].find((text) => typeof text === 'string');
 }
 
-module.exports = { connectionIdOf, isObject, normalError, normalInfo, normalReason };
+module.exports = { connectionIdOf, isObject, normalizeError, normalizeInfo, normalizeReason };

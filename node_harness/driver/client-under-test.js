@@ -1,13 +1,13 @@
 'use strict';
 
 const { inspect } = require('util');
-const { connectionIdOf, isObject, normalError, normalInfo, normalReason } = require('./normal');
+const { connectionIdOf, isObject, normalizeError, normalizeInfo, normalizeReason } = require('./normalize');
 
 /** The client under test has nothing for a command. */
 class Skipped extends Error {}
 
 /** The client under test, of which nothing is used but what the documentation of the clients promises. */
-class Subject {
+class ClientUnderTest {
   #IPCClient;
   #emit;
   /** @type {any} */
@@ -45,10 +45,10 @@ class Subject {
     this.#client = new this.#IPCClient(appId, Object.fromEntries(given));
     this.#client.onConnected?.(() => this.#emit({ event: 'connected' }));
     this.#client.onDisconnected?.((/** @type {unknown} */ reason) => {
-      this.#emit({ event: 'disconnected', reason: normalReason(reason) });
+      this.#emit({ event: 'disconnected', reason: normalizeReason(reason) });
     });
     this.#client.onError?.((/** @type {unknown} */ error) => {
-      this.#emit({ event: 'error', error: normalError(error) });
+      this.#emit({ event: 'error', error: normalizeError(error) });
     });
     return { connection_id: connectionIdOf(this.#client, this.#client.getConnectionInfo?.()) };
   }
@@ -97,7 +97,7 @@ class Subject {
   }
 
   connectionInfo() {
-    return normalInfo(this.#client, this.call('getConnectionInfo'));
+    return normalizeInfo(this.#client, this.call('getConnectionInfo'));
   }
 
   /** Disconnect the client if there is one. */
@@ -121,4 +121,4 @@ class Subject {
   }
 }
 
-module.exports = { Skipped, Subject };
+module.exports = { ClientUnderTest, Skipped };
