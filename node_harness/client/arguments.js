@@ -11,14 +11,16 @@ const LONE_SURROGATE = /\p{Surrogate}/u;
 const HOST_NAME = /^[^\s/:]+$/;
 const DIGITS = /^\d+$/;
 
+/** The longest path of a socket, in bytes: `sun_path` without its final NUL. Some versions of Node cut longer ones. */
+const MAX_PATH_BYTES = process.platform === 'linux' || process.platform === 'android' ? 107 : 103;
+
 /** The longest time that setTimeout understands, in milliseconds; it takes anything longer for 1. */
 const MAX_MILLISECONDS = 2 ** 31 - 1;
 
 /**
  * The options of a client, complete and checked. Times are in milliseconds.
  * @typedef {object} Options
- * @property {string} host
- * @property {number} port
+ * @property {import('./address').Address} address
  * @property {Readonly<import('tls').ConnectionOptions> | null} tls null for plaintext
  * @property {string | null} token
  * @property {number} connectionTimeout until a connection has to be acknowledged
@@ -30,6 +32,7 @@ const MAX_MILLISECONDS = 2 ** 31 - 1;
 const DEFAULT_OPTIONS = Object.freeze({
   host: 'localhost',
   port: 8888,
+  path: null,
   tls: false,
   token: null,
   connectionTimeout: 10000,
@@ -106,6 +109,36 @@ function checkHost(value) {
   refuse('host', "a host name or an IP address alone, as in { host: 'localhost', port: 8888 }", value);
 }
 
+/** @param {unknown} value */
+function checkPath(value) {
+  if (typeof value !== 'string' || value === '') refuse('path', 'a string of at least one character', value);
+  if (value.startsWith('unix:')) refuse('path', "a path alone, without 'unix:'", value);
+  if (value.includes('\0')) refuse('path', 'free of NUL characters', value);
+  const bytes = Buffer.byteLength(value);
+  if (process.platform === 'win32' || bytes <= MAX_PATH_BYTES) return;
+  throw new TypeError(`path must be at most ${MAX_PATH_BYTES} bytes long, the limit for sockets here, not ${bytes}`);
+}
+
+/**
+ * Take the address from options whose defaults are filled in.
+ * @param {any} options as the user gave them
+ * @param {any} complete the same with the defaults
+ * @returns {import('./address').Address}
+ * @throws {TypeError}
+ */
+function takeAddress(options, { host, port, path }) {
+  if (path === null) {
+    checkHost(host);
+    const number = typeof port === 'string' && DIGITS.test(port) ? Number(port) : port;
+    checkInteger('port', number, 1, 65535);
+    return { host, port: number, path: null };
+  }
+  checkPath(path);
+  const other = ['host', 'port'].find((name) => options[name] != null);
+  if (other) throw new TypeError(`path must be given without host and port: omit ${other}, or omit path to use TCP`);
+  return { host: null, port: null, path };
+}
+
 /**
  * Return the options with defaults filled in. Options that are not known are ignored: users hand theirs through.
  * @param {any} options
@@ -115,10 +148,8 @@ function checkHost(value) {
 function completeOptions(options) {
   if (typeof options !== 'object' || options === null) refuse('options', 'an object', options);
   const given = Object.entries(DEFAULT_OPTIONS).map(([name, value]) => [name, options[name] ?? value]);
-  const complete = Object.fromEntries(given);
-  checkHost(complete.host);
-  if (typeof complete.port === 'string' && DIGITS.test(complete.port)) complete.port = Number(complete.port);
-  checkInteger('port', complete.port, 1, 65535);
+  const { host, port, path, ...complete } = Object.fromEntries(given);
+  complete.address = Object.freeze(takeAddress(options, { host, port, path }));
   if (complete.token !== null) checkToken(complete.token);
   complete.tls = completeTls(complete.tls);
   checkMilliseconds('connectionTimeout', complete.connectionTimeout);

@@ -38,6 +38,7 @@ class IPCClient {
    * @param {object} [options] unknown members are ignored
    * @param {string} [options.host] default 'localhost'
    * @param {number | string} [options.port] default 8888; digits in a string will do
+   * @param {string} [options.path] of a Unix domain socket or a Windows named pipe, in place of host and port
    * @param {boolean | object} [options.tls] true or options of `tls.connect`; default: plaintext
    * @param {string} [options.token] sent to the server, and shown nowhere
    * @param {number} [options.connectionTimeout] until a connection has to be acknowledged, in ms; default 10000
@@ -169,8 +170,7 @@ class IPCClient {
     return {
       appId: this.#appId,
       connectionId: this.#connectionId,
-      host: this.#options.host,
-      port: this.#options.port,
+      ...this.#options.address,
       connected: this.connected,
       status: this.#connection.status,
       subscribedChannels: this.#subscriptions.channels,

@@ -1,5 +1,6 @@
 'use strict';
 
+const { addressText } = require('./address');
 const { makeConnect } = require('./envelope');
 const { FINAL_CODES, IPCError } = require('./errors');
 const { Heartbeat } = require('./heartbeat');
@@ -97,9 +98,8 @@ class Connection {
    * @throws {TypeError} the message cannot be encoded
    */
   send(message) {
-    const { host, port } = this.#options;
     if (!this.#link || !this.isOpen) {
-      const text = `not connected: no open connection to ${host}, port ${port}`;
+      const text = `not connected: no open connection to ${addressText(this.#options.address)}`;
       throw new IPCError('not_connected', `${text}. Await connect(), and look at what it resolves to.`);
     }
     this.#link.send(message);
@@ -112,10 +112,10 @@ class Connection {
   }
 
   #beginAttempt() {
-    const { host, port, tls, token, connectionTimeout } = this.#options;
+    const { address, tls, token, connectionTimeout } = this.#options;
     const hello = makeConnect(this.#identity.appId, this.#identity.connectionId, token);
     this.#link = new Link(
-      { host, port, tls, timeout: connectionTimeout, hello },
+      { address, tls, timeout: connectionTimeout, hello },
       {
         onOpen: (acknowledgement) => this.#opened(acknowledgement),
         onMessage: this.#events.onMessage,

@@ -18,6 +18,11 @@ export interface ClientOptions {
   /** Default 8888. A string of digits, as in an environment variable, will do. */
   port?: number | string;
   /**
+   * Path of a Unix domain socket, or of a Windows named pipe, to connect to in place of `host` and `port`, which must
+   * be absent then.
+   */
+  path?: string;
+  /**
    * TLS, with the server's certificate verified: `true`, or options of Node's `tls.connect`, such as `ca`. Default:
    * plaintext.
    */
@@ -43,7 +48,7 @@ export interface TlsOptions {
   /** The private key of `cert`, in PEM. */
   key?: string | Uint8Array | Array<string | Uint8Array | { pem: string | Uint8Array; passphrase?: string }>;
   passphrase?: string;
-  /** The name that the server's certificate must have; default: `host`. */
+  /** The name that the server's certificate must have; default: `host`, or 'localhost' with `path`. */
   servername?: string;
   /** False accepts any certificate, and with it anybody who is between client and server. */
   rejectUnauthorized?: boolean;
@@ -74,8 +79,12 @@ export interface Acknowledgement {
 export interface ConnectionInfo {
   appId: string;
   connectionId: string;
-  host: string;
-  port: number;
+  /** Null with `path`. */
+  host: string | null;
+  /** Null with `path`. */
+  port: number | null;
+  /** Null with `host` and `port`. */
+  path: string | null;
   connected: boolean;
   status: 'connected' | 'connecting' | 'reconnecting' | 'disconnected';
   subscribedChannels: string[];

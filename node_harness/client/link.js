@@ -19,7 +19,7 @@ const LINGER_MS = 1000;
  */
 
 /**
- * One connection to a server, over TCP or TLS, from the connect message to its end; it is used once.
+ * One connection to a server, over a socket with or without TLS, from the connect message to its end; it is used once.
  *
  * `onClose` is called exactly once, and nothing after it, unless the link's owner calls `close` first: then it is not
  * called at all.
@@ -30,23 +30,24 @@ class Link {
   #maxFrameBytes = CUSTOMARY_MAX_FRAME_BYTES;
   #decoder = new FrameDecoder(CUSTOMARY_MAX_FRAME_BYTES);
   #events;
+  #path;
   #socket;
   #timer;
 
   /**
    * Begin to connect.
    * @param {object} options
-   * @param {string} options.host
-   * @param {number} options.port
+   * @param {import('./address').Address} options.address
    * @param {import('tls').ConnectionOptions | null} options.tls null for plaintext
    * @param {number} options.timeout until the acknowledgement has to be there, in milliseconds
    * @param {import('./envelope').Message} options.hello the connect message
    * @param {LinkEvents} events
    */
-  constructor({ host, port, tls, timeout, hello }, events) {
+  constructor({ address, tls, timeout, hello }, events) {
     this.#events = events;
+    this.#path = address.path;
     this.#timer = setTimeout(() => this.#timedOut(timeout), timeout);
-    this.#socket = openSocket(host, port, tls);
+    this.#socket = openSocket(address, tls);
     this.#socket.on('connect', () => {
       this.#socket.setNoDelay(true);
       if (tls) this.#state = 'securing';
@@ -55,7 +56,7 @@ class Link {
     this.#socket.on('secureConnect', () => this.#greet(hello));
     this.#socket.on('data', (chunk) => this.#receive(chunk));
     this.#socket.on('end', () => this.#lose('the server closed the connection'));
-    this.#socket.on('error', (error) => this.#lose(describe(error), error));
+    this.#socket.on('error', (error) => this.#lose(describe(error, this.#path), error));
     this.#socket.on('close', () => this.#lose('the connection was closed'));
   }
 
@@ -117,7 +118,7 @@ class Link {
   /** @param {number} timeout in milliseconds */
   #timedOut(timeout) {
     const what = `connection timeout: no acknowledgement within ${timeout} ms`;
-    const advised = withAdvice(what, this.#state);
+    const advised = this.#advise(what);
     this.abort(new IPCError('timeout', `${advised} A slow server needs a longer connectionTimeout.`));
   }
 
@@ -129,8 +130,16 @@ class Link {
     const what = this.#state === 'open' ? 'lost' : 'failed';
     // A server that speaks TLS 1.3 refuses a client's certificate only after the client's greeting.
     const isTls = this.#state === 'securing' || (this.#state === 'greeting' && cause?.code?.startsWith('ERR_SSL_'));
-    const text = withAdvice(`connection ${what}: ${reason}`, this.#state, cause?.code);
+    const text = this.#advise(`connection ${what}: ${reason}`, cause?.code);
     this.abort(new IPCError(isTls ? 'tls_failed' : `connection_${what}`, text, cause));
+  }
+
+  /**
+   * @param {string} text
+   * @param {string} [code] of the error behind it
+   */
+  #advise(text, code = '') {
+    return withAdvice(text, { state: this.#state, code, path: this.#path });
   }
 
   /** @param {Buffer} chunk */
@@ -150,7 +159,7 @@ class Link {
   /** @param {Error} error what made the stream unusable */
   #drop(error) {
     const code = error instanceof IPCError ? error.code : 'connection_lost';
-    this.abort(new IPCError(code, withAdvice(`connection dropped: ${error.message}`, this.#state), error));
+    this.abort(new IPCError(code, this.#advise(`connection dropped: ${error.message}`), error));
   }
 
   /** @param {object} message */
@@ -170,7 +179,7 @@ class Link {
     if (error) {
       // HSK-012
       const text = `connection refused by the server (${error.code}): ${error.message}`;
-      this.abort(new IPCError(error.code, withAdvice(text, '', error.code)));
+      this.abort(new IPCError(error.code, withAdvice(text, { state: '', code: error.code, path: this.#path })));
     } else if (isAcknowledgement(message)) {
       this.#open(message.payload);
     }
@@ -193,9 +202,11 @@ class Link {
  * Say what a socket error is. One about several addresses has no message of its own, one of OpenSSL has a message that
  * is made for the developers of OpenSSL.
  * @param {NodeJS.ErrnoException & {library?: string, reason?: string}} error
+ * @param {string | null} path of the socket; null for host and port
  */
-function describe(error) {
+function describe(error, path) {
   if (error.library) return `TLS: ${error.reason}`;
+  if (path !== null && error.syscall === 'connect') return `connect ${error.code} unix:${path}`;
   return error.message || error.code || 'unknown socket error';
 }
 

@@ -4,26 +4,37 @@ const net = require('net');
 const tls = require('tls');
 const { asError } = require('./errors');
 
+/** The name that a server's certificate must have if neither `host` nor `tls.servername` gives one. */
+const LOCAL_NAME = 'localhost';
+
 /**
  * Begin to connect. The socket emits `connect`, and a TLS socket `secureConnect` once the server's certificate has
  * been verified.
- * @param {string} host
- * @param {number} port
+ * @param {import('./address').Address} address
  * @param {import('tls').ConnectionOptions | null} tlsOptions null for plaintext
  * @returns {net.Socket}
  */
-function openSocket(host, port, tlsOptions) {
-  // Some versions of Node would else try only the first address of a name, and localhost often has two.
-  const address = { host, port, autoSelectFamily: true };
-  if (tlsOptions === null) return net.connect(address);
+function openSocket(address, tlsOptions) {
+  const target = targetOf(address);
+  if (tlsOptions === null) return net.connect(target);
   // Node names no server unless it is told to, and a machine with several certificates has to know which one is meant.
-  const servername = net.isIP(host) ? '' : host;
+  const servername = net.isIP(address.host ?? '') ? '' : (address.host ?? LOCAL_NAME);
   try {
-    return tls.connect({ servername, ...tlsOptions, ...address });
+    return tls.connect({ servername, ...tlsOptions, ...target });
   } catch (error) {
     // An option that Node looks at no earlier; the attempt fails as any other.
     return new net.Socket().destroy(asError(error));
   }
+}
+
+/**
+ * @param {import('./address').Address} address
+ * @returns {net.NetConnectOpts}
+ */
+function targetOf({ host, port, path }) {
+  if (path !== null) return { path };
+  // Some versions of Node would else try only the first address of a name, and localhost often has two.
+  return { host, port, autoSelectFamily: true };
 }
 
 module.exports = { openSocket };

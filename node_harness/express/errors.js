@@ -20,7 +20,7 @@ const STATUS_OF_CODE = new Map([
 /** For every other code, `handler_failed` among them: the fault is behind this program, not in front of it. */
 const BAD_GATEWAY = 502;
 
-/** In place of the client's own texts, which name the host and port of the IPC server. */
+/** In place of the client's own texts, which name the address of the IPC server. */
 const LINK_DOWN = 'the connection to the IPC server is down';
 
 /**

@@ -47,7 +47,7 @@ export interface EventsHandler extends RequestHandler<any> {
 export interface ServiceOptions extends ProxyOptions {
   /** Default 'express-service'. */
   appId?: string | undefined;
-  /** By default the environment variables IPC_HOST and IPC_PORT, and attempts to connect again without end. */
+  /** By default, without `path`, the environment variables IPC_HOST and IPC_PORT, and attempts to connect again without end. */
   client?: ClientOptions | undefined;
   /** The channels that `/events` streams; default: all that are not reserved. */
   channels?: string[] | undefined;

@@ -2,6 +2,7 @@
 
 const express = require('express');
 const { IPCClient } = require('../client');
+const { addressText } = require('../client/address');
 const { ipcErrors } = require('./errors');
 const { serverSentEvents } = require('./events');
 const { Listener } = require('./listener');
@@ -32,8 +33,8 @@ class IPCExpressService {
   /**
    * @param {object} [options]
    * @param {string} [options.appId] default 'express-service'
-   * @param {object} [options.client] options of the IPCClient; host and port come from the environment variables
-   *   IPC_HOST and IPC_PORT when they are not given
+   * @param {object} [options.client] options of the IPCClient; without path, host and port come from the
+   *   environment variables IPC_HOST and IPC_PORT when they are not given
    * @param {string[]} [options.services] the channels that `/api` hands requests to; default: all that are not reserved
    * @param {string[]} [options.channels] the channels that `/events` streams; default: all that are not reserved
    * @param {number} [options.timeout] for each answer of a handler, in milliseconds; default 30000
@@ -41,7 +42,7 @@ class IPCExpressService {
    * @throws {TypeError} naming the option and what it must be
    */
   constructor({ appId = 'express-service', client = {}, services, channels, timeout, bodyLimit } = {}) {
-    this.client = new IPCClient(appId, { ...CLIENT_OPTIONS, ...environmentOptions(), ...client });
+    this.client = new IPCClient(appId, { ...CLIENT_OPTIONS, ...environmentOptions(client), ...client });
     this.client.onError((error) => (this.#error = error));
     this.#events = serverSentEvents(this.client, { channels });
     this.app = express();
@@ -72,9 +73,8 @@ class IPCExpressService {
   async initialize() {
     if (this.#stopping) throw new Error('the service was stopped; make a new one');
     if (await this.client.connect()) return this;
-    const { host, port } = this.client.getConnectionInfo();
     const why = this.#stopping ? 'the service was stopped' : this.#error?.message;
-    throw new Error(`no IPC server at ${host}, port ${port}: ${why}`, { cause: this.#error });
+    throw new Error(`no IPC server at ${addressText(this.client.getConnectionInfo())}: ${why}`, { cause: this.#error });
   }
 
   /**
@@ -122,8 +122,12 @@ class IPCExpressService {
   }
 }
 
-/** @throws {TypeError} IPC_PORT is no port */
-function environmentOptions() {
+/**
+ * @param {{path?: string}} client options of the IPCClient
+ * @throws {TypeError} IPC_PORT is no port
+ */
+function environmentOptions(client) {
+  if (client?.path != null) return {};
   const { IPC_HOST: host, IPC_PORT: port } = process.env;
   if (port && !/^[0-9]{1,5}$/.test(port)) throw new TypeError(`IPC_PORT must be a port number, not '${port}'`);
   return { ...(host && { host }), ...(port && { port: Number(port) }) };

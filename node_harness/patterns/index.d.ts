@@ -36,9 +36,9 @@ export interface ServiceEvent {
 export interface MicroserviceClientOptions extends ClientOptions {
   /** The application of all services; default 'microservices'. */
   appId?: string;
-  /** Default: the environment variable IPC_HOST, or 'localhost'. */
+  /** Default without `path`: the environment variable IPC_HOST, or 'localhost'. */
   host?: string;
-  /** Default: the environment variable IPC_PORT, or 8888. */
+  /** Default without `path`: the environment variable IPC_PORT, or 8888. */
   port?: number;
 }
 

@@ -27,17 +27,15 @@ class MicroserviceClient {
    * @param {string} serviceName its own
    * @param {object} [options] those of the client, and:
    * @param {string} [options.appId] the application of all services; default 'microservices'
-   * @param {string} [options.host] default: the environment variable IPC_HOST, or 'localhost'
-   * @param {number} [options.port] default: the environment variable IPC_PORT, or 8888
+   * @param {string} [options.host] default without `path`: the environment variable IPC_HOST, or 'localhost'
+   * @param {number} [options.port] default without `path`: the environment variable IPC_PORT, or 8888
    * @throws {TypeError}
    */
   constructor(serviceName, options = {}) {
     if (typeof serviceName !== 'string' || serviceName === '') refuse('serviceName', 'a name', serviceName);
     checkOptions(options);
     this.#serviceName = serviceName;
-    const host = options.host ?? process.env.IPC_HOST;
-    const port = options.port ?? portOfEnvironment();
-    this.#connector = new Connector(options.appId ?? DEFAULT_APP_ID, { ...options, host, port });
+    this.#connector = new Connector(options.appId ?? DEFAULT_APP_ID, { ...options, ...addressOptions(options) });
     this.#directory = new Directory(this.#connector, SERVICES);
   }
 
@@ -123,6 +121,14 @@ class MicroserviceClient {
   async shutdown() {
     this.#directory.close();
   }
+}
+
+/**
+ * @param {any} options
+ * @returns {{host?: string, port?: number | string}} none when there is a path
+ */
+function addressOptions({ host, port, path }) {
+  return path == null ? { host: host ?? process.env.IPC_HOST, port: port ?? portOfEnvironment() } : {};
 }
 
 /** @returns {number | undefined} */

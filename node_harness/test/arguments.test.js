@@ -45,6 +45,50 @@ test('constructor tells who gives a URL as host to give host and port apart', ()
   for (const host of URLS.slice(0, 4)) assert.throws(() => new IPCClient('a', { host }), expected);
 });
 
+const PATH = '/run/ipc.sock';
+const BAD_PATHS = {
+  'a string of at least one character, not': ['', 5, {}, true, ['/run/ipc.sock'], Buffer.from('/run/ipc.sock')],
+  "a path alone, without 'unix:', not 'unix:/run/ipc.sock'": [`unix:${PATH}`],
+  'free of NUL characters, not': ['\0abstract', '/run/ipc\0.sock'],
+};
+for (const [rule, paths] of Object.entries(BAD_PATHS)) {
+  test(`constructor says that a path must be ${rule}`, () => {
+    for (const path of paths) {
+      const expected = (error) => error instanceof TypeError && error.message.startsWith(`path must be ${rule}`);
+      assert.throws(() => new IPCClient('a', { path }), expected);
+    }
+  });
+}
+
+test('constructor refuses a path that the system would cut', () => {
+  const longest = process.platform === 'linux' ? 107 : 103;
+  assert.equal(new IPCClient('a', { path: 'x'.repeat(longest) }).getConnectionInfo().path.length, longest);
+  for (const path of ['x'.repeat(longest + 1), 'é'.repeat((longest + 1) / 2)]) {
+    const message = `path must be at most ${longest} bytes long, the limit for sockets here, not ${longest + 1}`;
+    assert.throws(() => new IPCClient('a', { path }), { name: 'TypeError', message });
+  }
+});
+
+test('constructor refuses a path together with host or port', () => {
+  for (const [other, given] of [['host', { host: 'localhost' }], ['port', { port: 8888 }], ['port', { port: '' }]]) {
+    const message = `path must be given without host and port: omit ${other}, or omit path to use TCP`;
+    assert.throws(() => new IPCClient('a', { path: PATH, ...given }), { name: 'TypeError', message });
+  }
+  assert.throws(() => new IPCClient('a', { path: PATH, host: 'a', port: 1 }), /omit host,/);
+});
+
+test('constructor takes a path, or host and port, that is undefined or null for absent', () => {
+  const address = (options) => {
+    const { host, port, path } = new IPCClient('a', options).getConnectionInfo();
+    return { host, port, path };
+  };
+  const unix = { host: null, port: null, path: PATH };
+  assert.deepEqual(address({ path: PATH }), unix);
+  assert.deepEqual(address({ path: PATH, host: undefined, port: null }), unix);
+  const tcp = { host: 'localhost', port: 8888, path: null };
+  for (const path of [undefined, null]) assert.deepEqual(address({ path }), tcp);
+});
+
 test('constructor accepts every form of a host', () => {
   for (const host of ['localhost', 'ipc.example.com', 'my_service', '127.0.0.1', '::1', 'fe80::1%eth0']) {
     assert.equal(new IPCClient('a', { host }).getConnectionInfo().host, host);

@@ -139,8 +139,11 @@ class Peer {
   }
 }
 
-/** Start a server for the time of a test; with a certificate and its key it speaks TLS. */
-async function scriptedServer(t, credentials) {
+/**
+ * Start a server for the time of a test, on a free port or on the path of a socket; with a certificate and its key it
+ * speaks TLS.
+ */
+async function scriptedServer(t, credentials, path) {
   const connections = new Inbox();
   const sockets = new Set();
   const accept = (socket) => connections.put(new Peer(socket));
@@ -148,7 +151,7 @@ async function scriptedServer(t, credentials) {
     ? tls.createServer({ allowHalfOpen: true, ...credentials }, accept)
     : net.createServer({ allowHalfOpen: true }, accept);
   server.on('connection', (socket) => sockets.add(socket)); // under TLS, the socket below
-  server.listen(0, '127.0.0.1');
+  server.listen(path === undefined ? { port: 0, host: '127.0.0.1' } : { path });
   await once(server, 'listening');
   const stop = () => {
     server.close();
@@ -165,10 +168,10 @@ async function scriptedServer(t, credentials) {
   };
 }
 
-/** Make a client for the time of a test, and write down what it reports. */
+/** Make a client for the time of a test, and write down what it reports; a path in the options replaces the port. */
 function recordedClient(t, port, options = {}, appId = 'app') {
-  const quick = { host: '127.0.0.1', port, connectionTimeout: 2000, reconnectDelay: 5 };
-  const client = new IPCClient(appId, { ...quick, ...options });
+  const address = options.path === undefined ? { host: '127.0.0.1', port } : {};
+  const client = new IPCClient(appId, { connectionTimeout: 2000, reconnectDelay: 5, ...address, ...options });
   const events = [];
   const errors = new Inbox();
   const connections = new Inbox();
@@ -192,7 +195,7 @@ function recordedClient(t, port, options = {}, appId = 'app') {
 
 /** A server and a client that is connected to it; with a certificate and its key the server speaks TLS. */
 async function connectedPair(t, options = {}, acknowledged = {}, credentials = undefined) {
-  const server = await scriptedServer(t, credentials);
+  const server = await scriptedServer(t, credentials, options.path);
   const recorded = recordedClient(t, server.port, options);
   const opened = recorded.client.connect();
   const peer = await server.accept();

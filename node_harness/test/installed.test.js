@@ -28,9 +28,9 @@ function adapted(source, port) {
 test('packed package has what users need and nothing else, works by require and by import', async (t) => {
   const folder = makeFolder(t);
   const files = await install(folder);
-  const parts = ['advice', 'arguments', 'client', 'connection', 'encoding', 'envelope', 'errors', 'framing'];
-  const more = ['handlers', 'heartbeat', 'link', 'outstanding', 'reconnector', 'security', 'socket', 'subscriptions'];
-  const modules = [...parts, ...more, 'index'].map((name) => `client/${name}.js`);
+  const parts = ['address', 'advice', 'arguments', 'client', 'connection', 'encoding', 'envelope', 'errors'];
+  const more = ['framing', 'handlers', 'heartbeat', 'link', 'outstanding', 'reconnector', 'security', 'socket'];
+  const modules = [...parts, ...more, 'subscriptions', 'index'].map((name) => `client/${name}.js`);
   const entry = ['client/index.mjs', 'client/index.d.ts', 'client/index.d.mts'];
   const driver = ['driver.js', 'driver/load.js', 'driver/normalize.js', 'driver/client-under-test.js'];
   const inExpress = ['arguments.js', 'channels.js', 'errors.js', 'events.js', 'listener.js', 'middleware.js'];

@@ -9,7 +9,8 @@ const net = require('node:net');
 const path = require('node:path');
 const { after, before } = require('node:test');
 const { IPCExpressService, ipcMiddleware, ipcProxy, serverSentEvents, usersRouter } = require('../../express');
-const { scriptedServer, withDeadline } = require('../helper');
+const { makeFolder } = require('../folder');
+const { acceptAgain, scriptedServer, withDeadline } = require('../helper');
 const { freePort } = require('../reference');
 const { replace, test } = require('../runner');
 
@@ -32,6 +33,7 @@ test('service says its state, and not what would let others take its connection 
     appId: APP,
     host: '127.0.0.1',
     port: server.port,
+    path: null,
     connected: true,
     status: 'connected',
     subscribedChannels: [],
@@ -182,6 +184,25 @@ test('host and port of the IPC server come from the environment unless they are 
   assert.deepEqual([host, port], ['a', 7]);
   process.env.IPC_PORT = '80a';
   assert.throws(() => new IPCExpressService(), { message: "IPC_PORT must be a port number, not '80a'" });
+});
+
+test('path of the IPC server takes the place of the host and port of the environment', async (t) => {
+  Object.assign(process.env, { IPC_HOST: '127.0.0.1', IPC_PORT: 'eighty' });
+  t.after(() => ['IPC_HOST', 'IPC_PORT'].forEach((name) => delete process.env[name]));
+  const socket = path.join(makeFolder(t), 'ipc.sock');
+  const options = { client: { path: socket } };
+  const failed = new RegExp(`^no IPC server at unix:${socket}: connection failed: .*ENOENT unix:${socket}\\. `);
+  await assert.rejects(new IPCExpressService(options).start(0), { message: failed });
+  const ipcServer = await scriptedServer(t, undefined, socket);
+  const service = new IPCExpressService(options);
+  t.after(() => service.stop());
+  const starting = service.start(0, '127.0.0.1');
+  await acceptAgain(ipcServer);
+  await starting;
+  const { host, port, path: shown, connected } = service.client.getConnectionInfo();
+  assert.deepEqual([host, port, shown, connected], [null, null, socket, true]);
+  const both = { client: { ...options.client, host: 'localhost' } };
+  assert.throws(() => new IPCExpressService(both), /^TypeError: path must be given without host and port/);
 });
 
 test('wrong options are named', () => {

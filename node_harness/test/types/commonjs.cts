@@ -7,6 +7,7 @@ const options: ClientOptions = { host: 'localhost', port: 8888, reconnectAttempt
 const client: IPCClient = new IPCClient('my_app', options);
 new ipc.IPCClient('my_app', { port: process.env['IPC_PORT'] ?? 8888, token: 'secret', tls: true });
 new ipc.IPCClient('my_app', { tls: { ca: [Buffer.from('')], rejectUnauthorized: true, ALPNProtocols: ['ipc'] } });
+new ipc.IPCClient('my_app', { path: '/run/ipc.sock', tls: { servername: 'localhost' } });
 new ipc.IPCClient('my_app', { connectionTimeout: 1, heartbeatInterval: 0, batchTimeout: 5 });
 
 async function use(): Promise<void> {
@@ -21,7 +22,8 @@ async function use(): Promise<void> {
   const healthy: boolean = await client.healthCheck();
   const info: ConnectionInfo = client.getConnectionInfo();
   const limit: number | undefined = info.server?.limits?.max_frame_bytes;
-  client.onConnected(() => console.log(connected, healthy, limit));
+  const address: string = info.path ?? `${info.host}:${info.port}`;
+  client.onConnected(() => console.log(connected, healthy, limit, address));
   client.onDisconnected(() => {});
   client.onDisconnected((reason) => console.log(reason?.message));
   client.onError((error) => console.error(error instanceof IPCError ? error.code : error.message));
@@ -34,6 +36,10 @@ function misuse(): void {
   new IPCClient();
   // @ts-expect-error a port is a number, or digits
   new IPCClient('my_app', { port: true });
+  // @ts-expect-error a path is a string
+  new IPCClient('my_app', { path: Buffer.from('/run/ipc.sock') });
+  // @ts-expect-error with a path there is no host
+  client.getConnectionInfo().host.length;
   // @ts-expect-error a token is a string
   new IPCClient('my_app', { token: 7 });
   // @ts-expect-error where to connect is not said in tls

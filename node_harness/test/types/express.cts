@@ -38,6 +38,7 @@ async function run(options: ServiceOptions): Promise<void> {
   service.app.get('/', (req, res) => void res.send(String(req.ipc.connected)));
   const port: number | null = service.port;
   console.log(port, service.isReady, service.client.connectionId);
+  new IPCExpressService({ client: { path: '/run/ipc.sock' } });
   await (await new IPCExpressService().initialize()).stop();
 }
 

@@ -26,6 +26,8 @@ class UserService extends MicroserviceClient {
 
 async function use(): Promise<void> {
   const users = new UserService();
+  new MicroserviceClient('user-service', { path: '/run/ipc.sock' });
+  new IPCConnectionPool('api-pool', { connectionOptions: { path: '/run/ipc.sock' } });
   users.initialize().then(() => console.log(users.getAvailableServices().filter(({ healthy }) => healthy)));
   const end: () => void = users.subscribeToEvents('user_created', ({ data, source }) => console.log(data, source));
   end();
@@ -76,6 +78,8 @@ function misuse(robust: RobustIPCClient): void {
   robust.safeRequest('c', {}, { throwOnError: false }).then((response) => response.payload);
   // @ts-expect-error the state is there to be read
   robust.circuitBreaker = null;
+  // @ts-expect-error a pool has the options of its clients in connectionOptions
+  new IPCConnectionPool('pool', { path: '/run/ipc.sock' });
   // @ts-expect-error a number of connections
   new IPCConnectionPool('pool', { maxConnections: '10' });
 }
