@@ -27,12 +27,14 @@ class ClientUnderTest {
   /**
    * Make the client.
    * @param {any} members of the command
+   * @throws {Skipped} the client cannot connect to the path that is given
    */
   create({ app_id: appId, ...members }) {
     if (this.#client !== null) throw new Error('there is a client already');
     const options = {
       host: members.host,
       port: members.port,
+      path: members.path,
       tls: members.tls,
       token: members.token,
       connectionTimeout: members.connection_timeout_ms,
@@ -42,7 +44,7 @@ class ClientUnderTest {
     };
     // To some clients an option that is undefined is not one that is absent.
     const given = Object.entries(options).filter(([, value]) => value !== undefined);
-    this.#client = new this.#IPCClient(appId, Object.fromEntries(given));
+    this.#client = this.#make(appId, Object.fromEntries(given));
     this.#client.onConnected?.(() => this.#emit({ event: 'connected' }));
     this.#client.onDisconnected?.((/** @type {unknown} */ reason) => {
       this.#emit({ event: 'disconnected', reason: normalizeReason(reason) });
@@ -106,6 +108,16 @@ class ClientUnderTest {
   }
 
   /**
+   * @param {unknown} appId
+   * @param {{path?: string}} options
+   */
+  #make(appId, options) {
+    const client = new this.#IPCClient(appId, options);
+    if (options.path === undefined || usesPath(client, options.path)) return client;
+    throw new Skipped('the client has no option path: its getConnectionInfo() does not show the path as its address');
+  }
+
+  /**
    * @param {string} channel
    * @param {string} handler
    */
@@ -119,6 +131,16 @@ class ClientUnderTest {
     named.delete(handler);
     return unsubscribed;
   }
+}
+
+/**
+ * Return true if a client shows a path as its address. One without this option ignores it, and would connect over TCP.
+ * @param {any} client
+ * @param {string} path
+ */
+function usesPath(client, path) {
+  const info = client.getConnectionInfo?.();
+  return info?.path === path && info.host == null && info.port == null;
 }
 
 module.exports = { ClientUnderTest, Skipped };

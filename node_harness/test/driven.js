@@ -20,6 +20,7 @@ function readSchema(name) {
 
 const schemas = new Ajv({ strict: false, schemas: [readSchema('common.schema.json')] });
 const validate = schemas.compile(readSchema('tools/driver-event.schema.json'));
+const isCommand = schemas.compile(readSchema('tools/driver-command.schema.json'));
 
 function parseLine(line) {
   const value = JSON.parse(line);
@@ -71,4 +72,4 @@ function startDriver(t, { nodeArguments = [], driverArguments = [], cwd } = {}) 
   };
 }
 
-module.exports = { startDriver };
+module.exports = { isCommand, startDriver };

@@ -3,7 +3,7 @@
 const assert = require('node:assert/strict');
 const path = require('node:path');
 const { makeAuthority } = require('./certificates');
-const { startDriver } = require('./driven');
+const { isCommand, startDriver } = require('./driven');
 const { makeFolder } = require('./folder');
 const { acceptAgain, message, response, scriptedServer } = require('./helper');
 const { test } = require('./runner');
@@ -55,6 +55,39 @@ test('driver hands tls and token to the client', async (t) => {
   const { hello } = await acceptAgain(server);
   assert.equal(hello.payload.token, 'secret');
   assert.deepEqual((await connecting).result, { connected: true });
+});
+
+test('driver connects the client to a path', async (t) => {
+  const socket = path.join(makeFolder(t), 'ipc.sock');
+  const server = await scriptedServer(t, undefined, socket);
+  const driver = startDriver(t);
+  const { result } = await driver.command('create', { app_id: 'app', path: socket });
+  assert.deepEqual(Object.keys(result), ['connection_id']);
+  const connecting = driver.command('connect');
+  const { peer } = await acceptAgain(server);
+  assert.deepEqual((await connecting).result, { connected: true });
+  const sending = driver.command('send_request', { channel: 'c', payload: 1 });
+  const answer = response(await peer.receive(), 'done');
+  peer.send(answer);
+  assert.deepEqual((await sending).result, { response: answer });
+});
+
+test('driver answers with an error when the client refuses a path, and can create another client', async (t) => {
+  const driver = startDriver(t);
+  for (const members of [{ path: '' }, { path: 5 }, { path: 'a', host: 'b' }, { path: 'a', port: 1 }]) {
+    assert.match((await driver.command('create', { app_id: 'app', ...members })).error.message, /^path must be/);
+  }
+  assert.ok((await driver.command('create', { app_id: 'app', path: 'a' })).result);
+});
+
+test('schema of commands accepts a path in place of host and port', () => {
+  const create = { id: 1, command: 'create', app_id: 'a' };
+  for (const address of [{ path: 'a' }, { host: 'a' }, { port: 1 }, { host: 'a', port: 1 }, {}]) {
+    assert.ok(isCommand({ ...create, ...address }), JSON.stringify(address));
+  }
+  for (const address of [{ path: 'a', host: 'b' }, { path: 'a', port: 1 }, { path: 5 }]) {
+    assert.ok(!isCommand({ ...create, ...address }), JSON.stringify(address));
+  }
 });
 
 test('driver obeys further commands while a request is in flight', async (t) => {

@@ -127,10 +127,10 @@ test('driver explains itself', async (t) => {
 });
 
 /** Drive a client whose class has this body, and create it. */
-async function oddClient(t, body) {
+async function oddClient(t, body, address = { port: 5 }) {
   const cwd = makeFolder(t, { 'client.js': `exports.IPCClient = class { ${body} };` });
   const driver = startDriver(t, { driverArguments: ['--package', './client.js'], cwd });
-  return { driver, created: await driver.command('create', { app_id: 'app', port: 5 }) };
+  return { driver, created: await driver.command('create', { app_id: 'app', ...address }) };
 }
 
 const ID = 'connectionId = "mine";';
@@ -141,6 +141,38 @@ test('driver gives a client the options that the command has, and no others', as
     'constructor(appId, options) { this.connectionId = [appId, ...Object.entries(options)].join(); }',
   );
   assert.equal(created.result.connection_id, 'app,port,5');
+});
+
+const OPTIONS = 'constructor(appId, options) { this.options = options; }';
+
+/** Bodies of classes whose instances do not show a path as their address. */
+const WITHOUT_PATH = {
+  'has no info': '',
+  'has an info without an address': 'getConnectionInfo() { return { connected: false }; }',
+  'has no info before it connects': 'getConnectionInfo() { return null; }',
+  'shows host and port': 'getConnectionInfo() { return { host: "localhost", port: 8888 }; }',
+  'shows its options, and a host': `${OPTIONS} getConnectionInfo() { return { host: "a", ...this.options }; }`,
+  'shows its options, and a port': `${OPTIONS} getConnectionInfo() { return { port: 5, ...this.options }; }`,
+  'shows another path': 'getConnectionInfo() { return { path: "/run/other.sock" }; }',
+};
+for (const [name, body] of Object.entries(WITHOUT_PATH)) {
+  test(`driver skips a path for a client that ${name}, and does not connect it`, async (t) => {
+    const { driver, created } = await oddClient(t, `${body} connect() { return true; }`, { path: '/run/ipc.sock' });
+    assert.match(created.skipped, /no option path/);
+    assert.match((await driver.command('connect')).error.message, /no client yet/);
+    assert.ok((await driver.command('create', { app_id: 'app', port: 5 })).result);
+    assert.deepEqual((await driver.command('connect')).result, { connected: true });
+  });
+}
+
+test('driver gives a path to a client of another package that shows it as its address', async (t) => {
+  const { created } = await oddClient(
+    t,
+    `constructor(appId, options) { this.connectionId = JSON.stringify(options); this.path = options.path; }
+     getConnectionInfo() { return { path: this.path, host: null }; }`,
+    { path: '/run/ipc.sock' },
+  );
+  assert.equal(created.result.connection_id, '{"path":"/run/ipc.sock"}');
 });
 
 test('driver skips what a client lacks', async (t) => {
