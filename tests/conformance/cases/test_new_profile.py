@@ -41,7 +41,7 @@ def is_reported_by_the_server(context):
     peer = context.connect()
     message = peer.message("publish", "weather_reports", "sun")
     peer.send(message)
-    peer.expect_error("forbidden", message)
+    peer.expect_error("reserved_channel", message)
 '''
 SERVER = """
 from reference_server.profiles.profile import Profile
