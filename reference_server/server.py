@@ -231,11 +231,11 @@ class ReferenceServer(ProfileAttributes):
         return session if self._tls is None else TlsLayer(session, self._tls, self.limits.handshake_timeout)
 
     async def serve_forever(self) -> None:
-        """Wait until `close` was called, by whomever."""
+        """Wait until the server was closed."""
         await self._stopped.wait()
 
     async def close(self) -> None:
-        """Stop in order: accept nobody (LIM-012), answer what is in flight (LIM-013), say so and close (LIM-014).
+        """Stop in order: accept no connection (LIM-012), answer requests in flight (LIM-013), close (LIM-014).
 
         Takes at most the grace period and the time to linger.
         """
@@ -286,7 +286,7 @@ async def _wait_until_empty(running: ServerState, seconds: float) -> None:
 def _settle(outcome: Future[Any], function: Callable[..., Any], *arguments: Any) -> None:
     try:
         outcome.set_result(function(*arguments))
-    except Exception as error:  # noqa: BLE001 - for whoever waits for the outcome
+    except Exception as error:  # noqa: BLE001 - raised where the outcome is awaited
         outcome.set_exception(error)
 
 

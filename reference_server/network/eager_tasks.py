@@ -13,9 +13,9 @@ _Waiting = set[asyncio.Task[None]]
 
 
 class EagerTasks:
-    """Starts coroutines in order, one behind the other in one task, for as long as none of them waits.
+    """Starts coroutines in order, one after the other in one task, for as long as none of them waits.
 
-    One that waits keeps the task for itself, and another task takes over the rest. So a coroutine that never waits,
+    One that waits keeps the task for itself, and another task takes over the rest. A coroutine that never waits,
     as most handlers, costs no task, and yet `asyncio.current_task`, timeouts and cancellation mean in each of them
     what they should; each has a context of its own. A task per coroutine would take a third of the server's rate.
 

@@ -46,19 +46,19 @@ class HandlerRunner:
         self._ended = False
 
     def start_request(self, handler: Handler, event: RequestReceived, drop: Callable[[], object]) -> None:
-        """Start a handler behind those started before (REQ-009)."""
+        """Start a handler after those started before (REQ-009)."""
         self.load += event.size + TASK_BYTES
         self._tasks.start(self._run_request(handler, event, drop), self._requests)
 
     def start_notification(self, handler: Handler, event: NotificationReceived, drop: Callable[[], object]) -> None:
-        """Hand a notification to its handler, behind those before (NTF-003)."""
+        """Start the handler of a notification after those started before (NTF-003)."""
         self.load += event.size + TASK_BYTES
         self._tasks.start(self._run_notification(handler, event, drop), self._notifications)
 
     def cancel_requests(self) -> None:
-        """End the handlers whose answers nobody waits for any more, those that did not start yet once they started.
+        """Cancel the handlers of requests, because the connection has ended; waiting ones are cancelled as they start.
 
-        Notifications go on: a client that says something and leaves was still heard (NTF-002).
+        Handlers of notifications go on: the client left, and its notifications still count (NTF-002).
         """
         self._ended = True
         for task in list(self._requests):
@@ -140,7 +140,7 @@ class HandlerRunner:
         return await handler.function(request)
 
     async def _call_in_turn(self, handler: Handler, request: Request, to_its_end: bool) -> Any:
-        """Call a handler behind earlier ones that still wait for a thread (REQ-009).
+        """Call a handler after earlier ones that still wait for a thread (REQ-009).
 
         With `to_its_end` no later handler starts before a plain one has returned: two threads that were started in
         order still race to what they do first, which would reorder notifications (NTF-003).

@@ -40,7 +40,7 @@ class TcpEndpoint:
         return listeners
 
     def remove(self) -> None:
-        """Leave nothing behind: the sockets were all there was."""
+        """Do nothing: closed TCP sockets leave nothing to remove."""
 
 
 def open_listeners(host: str, port: int) -> list[socket.socket]:

@@ -55,7 +55,7 @@ class TlsLayer(asyncio.Protocol):
 
     Args:
         inner: Who speaks the protocol inside of TLS. It is given a transport as if there were no TLS, from the moment
-            the connection was accepted; what it writes before the handshake is done is sent behind it.
+            the connection was accepted; what it writes before the handshake is done is sent after it.
         context: The certificate.
         seconds: How long the client has for the handshake.
     """

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 _MODE: Final = 0o600  # of the file: other users of the machine cannot connect
-_REFUSED: Final = (errno.ECONNREFUSED, errno.ENOENT)  # nobody listens there, or not any more
+_REFUSED: Final = (errno.ECONNREFUSED, errno.ENOENT)  # no server listens there, or no longer
 
 
 class UnixSocketError(OSError):
@@ -93,7 +93,7 @@ class UnixEndpoint:
             raise self._problem(f"cannot remove the old socket: {error.strerror}", "choose another path") from None
 
     def _is_in_use(self) -> bool:
-        """Return false only if the system says that nobody listens; a server may be too busy to accept."""
+        """Return false only if no server listens there; a server with a full backlog counts."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
             probe.setblocking(False)
             return probe.connect_ex(str(self.path)) not in _REFUSED

@@ -32,7 +32,7 @@ _CHANNEL_ID: Final = validator("common#/$defs/channel_id")
 
 
 class Watcher(Protocol):
-    """Who owns a connection and its transport."""
+    """The owner of a connection and its transport."""
 
     def output_ready(self) -> None:
         """Take note that `data_to_send` has something; called when it had nothing before."""
@@ -95,10 +95,10 @@ class Connection:
             self._end_when_all_answered()
 
     def events(self) -> Iterator[Event]:
-        """Yield what the octets received so far mean.
+        """Yield the events in the octets received so far.
 
-        Every breach of a rule is answered on the way, and so is every request on the channel `system`. Behind a fatal
-        error nothing is processed (ERR-007), ahead of it everything (ERR-008).
+        Every breach of a rule is answered on the way, and so is every request on the channel `system`. After a fatal
+        error nothing is processed (ERR-007), before it everything (ERR-008).
         """
         while self.state is State.OPEN or self.state is State.AWAITING_CONNECT:
             try:
@@ -153,7 +153,7 @@ class Connection:
             self._settle()
 
     def deliver(self, frame: bytes) -> None:
-        """Send a whole frame, of this connection's own or from elsewhere to a subscriber, behind what waits already."""
+        """Send a whole frame, from this connection or from another one, after the frames that wait already."""
         if not self._outbox:
             self._watcher.output_ready()
         self._outbox.append(frame)

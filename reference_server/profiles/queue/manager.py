@@ -138,7 +138,7 @@ class QueueManager:
         self._leasing.add(session)
         try:
             jobs = await self._submit(lambda store: store.dequeue(queue, count, lease, session, self._room))
-        except asyncio.CancelledError:  # the connection has ended, and nobody gets the answer
+        except asyncio.CancelledError:  # the connection has ended before the answer
             self._release(session)
             raise
         return {"jobs": jobs}
@@ -214,7 +214,7 @@ class QueueManager:
     def _wake_at(self, moment: float) -> None:
         if self._alarm:
             self._alarm.cancel()
-        seconds = max(0.0, moment / 1000 - time.time()) + 0.001  # behind it, by a clock that counts milliseconds
+        seconds = max(0.0, moment / 1000 - time.time()) + 0.001  # after it, by a clock that counts milliseconds
         self._alarm = asyncio.get_running_loop().call_later(seconds, self._submit, _nothing)
 
 
