@@ -226,7 +226,7 @@ def npm_client(session: nox.Session) -> None:
 @nox.session(tags=["ci", "quick"])
 def lint(session: nox.Session) -> None:
     """Check style, formatting, and which package imports which."""
-    session.install("-r", "requirements/dev.txt")
+    session.install("-r", ".ci/requirements/dev.txt")
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
     if "[tool.importlinter]" in Path("pyproject.toml").read_text("utf-8"):
@@ -280,7 +280,7 @@ def tutorial(session: nox.Session) -> None:
 @nox.session(tags=["ci"], reuse_venv=False)
 def build(session: nox.Session) -> None:
     """Build the wheel and run the suite from it, in a fresh environment outside the source tree."""
-    session.install("-r", "requirements/test.txt")
+    session.install("-r", ".ci/requirements/test.txt")
     with tempfile.TemporaryDirectory() as place:
         make = f"from setuptools import build_meta; build_meta.build_wheel({place!r})"
         session.run("python", "-c", make, env=_build_outside(session), silent=True)
@@ -309,13 +309,13 @@ def bench(session: nox.Session) -> None:
 
 @nox.session(tags=["network"])
 def lock(session: nox.Session) -> None:
-    """Renew requirements/*.txt after a change of pyproject.toml; `-- --upgrade` takes the newest releases."""
-    session.install("-r", "requirements/nox.txt")
+    """Renew .ci/requirements/*.txt after a change of pyproject.toml; `-- --upgrade` takes the newest releases."""
+    session.install("-r", ".ci/requirements/nox.txt")
     options = ("--quiet", "--universal", "--python-version", PYTHONS[0], "--generate-hashes", *session.posargs)
     for name in LOCKS:
         project = ("pyproject.toml",) if name in ("dev", "test") else ()
-        same = ("--constraint", "requirements/dev.txt") if name in ("test", "nox") else ()
-        file = f"requirements/{name}.txt"
+        same = ("--constraint", ".ci/requirements/dev.txt") if name in ("test", "nox") else ()
+        file = f".ci/requirements/{name}.txt"
         said = ("--custom-compile-command", "nox -s lock")
         session.run("uv", "pip", "compile", *options, *said, *project, "--group", name, *same, "--output-file", file)
 
@@ -323,7 +323,7 @@ def lock(session: nox.Session) -> None:
 def _install(session: nox.Session, *locks: str) -> None:
     """Install what lock files pin, by default what tests need, and this project without its dependencies."""
     for name in locks or ("test",):
-        session.install("-r", f"requirements/{name}.txt")
+        session.install("-r", f".ci/requirements/{name}.txt")
     session.install("--no-deps", "--no-build-isolation", ".", env=_build_outside(session))
 
 

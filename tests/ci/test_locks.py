@@ -1,4 +1,4 @@
-"""The lock files in ``requirements/`` fit pyproject.toml; ``nox -s lock`` renews them. No network needed."""
+"""The lock files in ``.ci/requirements/`` fit pyproject.toml; ``nox -s lock`` renews them. No network needed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PIN = re.compile(
     r"((?: +#.*\n)+)",  # what needs it
     re.MULTILINE,
 )
-LOCKS = sorted(path.stem for path in (ROOT / "requirements").glob("*.txt"))
+LOCKS = sorted(path.stem for path in (ROOT / ".ci" / "requirements").glob("*.txt"))
 
 
 def members(group: str) -> Iterator[str]:
@@ -39,7 +39,7 @@ def wanted(group: str) -> dict[str, Requirement]:
 
 
 def pins(group: str) -> dict[str, Any]:
-    text = (ROOT / "requirements" / f"{group}.txt").read_text("utf-8")
+    text = (ROOT / ".ci" / "requirements" / f"{group}.txt").read_text("utf-8")
     return {canonicalize_name(match[1]): match for match in PIN.finditer(text)}
 
 
@@ -49,7 +49,7 @@ def test_every_lock_has_a_group() -> None:
 
 @pytest.mark.parametrize("group", LOCKS)
 def test_a_lock_is_pins_with_hashes_and_names_no_host(group: str) -> None:
-    text = (ROOT / "requirements" / f"{group}.txt").read_text("utf-8")
+    text = (ROOT / ".ci" / "requirements" / f"{group}.txt").read_text("utf-8")
     rest = "".join(line for line in PIN.sub("", text).splitlines(keepends=True) if not line.startswith("#"))
     assert rest == ""
     assert "://" not in text
@@ -59,7 +59,7 @@ def test_a_lock_is_pins_with_hashes_and_names_no_host(group: str) -> None:
 def test_a_lock_fits_pyproject(group: str) -> None:
     locked = pins(group)
     for name, requirement in wanted(group).items():
-        assert name in locked, f"{name} is in pyproject.toml and not in requirements/{group}.txt: run nox -s lock"
+        assert name in locked, f"{name} is in pyproject.toml and not in .ci/requirements/{group}.txt: run nox -s lock"
         assert requirement.specifier.contains(locked[name][2], prereleases=True), f"{requirement}: run nox -s lock"
     direct = {name for name, match in locked.items() if "ipc-conformance (pyproject.toml" in match[4]}
     assert direct == set(wanted(group)), "pyproject.toml no longer names all of these: run nox -s lock"
