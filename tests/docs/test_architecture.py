@@ -107,7 +107,8 @@ def longest_chain(package: str) -> list[str]:
 
     @cache
     def chain(module: str) -> tuple[str, ...]:
-        return (module, *max((chain(each) for each in arrows[module]), key=len, default=()))
+        further = sorted((chain(each) for each in arrows[module]), key=len)
+        return (module, *(further[-1] if further else ()))
 
     return list(max(map(chain, files), key=len))
 
