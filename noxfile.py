@@ -237,9 +237,8 @@ def typing(session: nox.Session) -> None:
     """Check the types, strictly."""
     _install(session, "dev")
     session.run("mypy", "conformance", "reference_server", "noxfile.py")
-    # Tests may lack annotations; those that are there must be right. Other options need another cache, or each run would
-    # make that of the other worthless. What tests import stands on MYPYPATH, as on pytest's pythonpath; the folders of
-    # tests repeat names.
+    # Tests may lack annotations; those that are there must be right. Other options need another cache, or each run
+    # would make that of the other worthless. MYPYPATH has what pytest's pythonpath has; the other folders repeat names.
     imported = [f"tests/{name}" for name in ("gate", "helpers", "mutants")]
     others = [str(path) for path in sorted(Path("tests").iterdir()) if path.name[0].isalpha()]
     others = [path for path in others if path not in imported]

@@ -53,7 +53,7 @@ class Worker:
 
 def test_interrupt_takes_the_waiting_cases_from_all_workers() -> None:
     with RunProgress(Console(quiet=True), 3) as progress:
-        collector = Collector(Run(role="server", seed=1), progress)
+        collector = Collector(Run(role="server", seed=1), [progress])
         lost, busy = Worker(gone=True), Worker()
         for worker in (lost, busy):
             collector.pytest_xdist_node_collection_finished(worker, ["a", "b", "c"])
