@@ -117,6 +117,15 @@ def secure(session: nox.Session) -> None:
     _test(session, _secured(session), *session.posargs)
 
 
+@nox.session(tags=["ci"])
+def unix(session: nox.Session) -> None:
+    """Run the suites on the reference server and the Node client over unix sockets."""
+    _install(session)
+    node_tools.put_first(session)
+    for target in (SERVER, CLIENT):
+        _test(session, target.replace("default", "unix"), *session.posargs)
+
+
 @nox.session(tags=["ci", "slow"])
 def fuzz(session: nox.Session) -> None:
     """Send the reference server a hundred thousand frames, and try every property with as many examples."""

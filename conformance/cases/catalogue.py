@@ -18,7 +18,7 @@ from conformance.specification import drafts
 def all_cases() -> dict[str, Case]:
     """Return every case by id, servers' and clients'.
 
-    Raises OverlayError when the run has a draft or a release that cannot be read.
+    Raises DraftError when the run has a draft or a release that cannot be read.
     """
     for package in (server, client):
         for module in walk_packages(package.__path__, f"{package.__name__}."):

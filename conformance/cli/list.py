@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from conformance.cases.catalogue import select
-from conformance.cli.options import overlay_options, table_options
+from conformance.cli.options import draft_options, table_options
 from conformance.core.options import from_options
 from conformance.core.roles import Role
 from conformance.core.settings import Selection
@@ -17,7 +17,7 @@ from conformance.protocol.requirements import section_link
 
 @click.command("list")
 @table_options(Selection)
-@overlay_options
+@draft_options
 @click.option("--role", type=click.Choice(["server", "client"]), default="server", help="Whose cases.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with the sentences of the requirements.")
 def list_cases(*, role: Role, as_json: bool, **values: Any) -> None:

@@ -12,7 +12,7 @@ from conformance.cases.catalogue import all_cases
 from conformance.core.options import Option, options_of
 from conformance.reports.files import FORMATS
 from conformance.specification import drafts
-from conformance.specification.drafts import OverlayError
+from conformance.specification.drafts import DraftError
 
 FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -77,7 +77,7 @@ def report_options(command: Command) -> Command:
     return command
 
 
-def overlay_options(command: Command) -> Command:
+def draft_options(command: Command) -> Command:
     """Add ``--draft`` and ``--release`` to a command."""
     folder, file = click.Path(exists=True, file_okay=False), click.Path(exists=True, dir_okay=False)
     options = (
@@ -104,7 +104,7 @@ def _chooser(name: str) -> Callable[[click.Context, click.Parameter, str | None]
         drafts.choose(name, Path(value))
         try:
             all_cases()
-        except OverlayError as error:
+        except DraftError as error:
             raise click.UsageError(str(error)) from None
 
     return choose

@@ -14,7 +14,7 @@ import click
 from rich.console import Console
 
 from conformance.cases.catalogue import all_cases, select
-from conformance.cli.options import FILE, overlay_options, report_options, stated_option, table_options
+from conformance.cli.options import FILE, draft_options, report_options, stated_option, table_options
 from conformance.core.options import as_arguments, from_options
 from conformance.core.settings import Selection, Settings
 from conformance.core.verdicts import ExitCode
@@ -35,7 +35,7 @@ INTERRUPTED = 130
 @table_options(TargetConfig)
 @stated_option(TARGET_FILE, "target_file")
 @table_options(Selection)
-@overlay_options
+@draft_options
 @table_options(Settings)
 @click.option("-n", "workers", type=click.IntRange(1, 64), help="Worker processes. [default: 2; 1 with --server]")
 @report_options

@@ -93,7 +93,7 @@ def _keyword(name: str, value: Any, resolver: Resolver[Any]) -> Any:
     return inlined(value, resolver)
 
 
-def overlay(documents: Mapping[str, Any]) -> None:
+def use(documents: Mapping[str, Any]) -> None:
     """Put schemas in the place of published ones, or beside them, for the rest of this process.
 
     Args:

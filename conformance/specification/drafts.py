@@ -19,7 +19,7 @@ from conformance.specification.statements import requirement, statements
 DRAFT, RELEASE = "IPC_CONFORMANCE_DRAFT", "IPC_CONFORMANCE_RELEASE"
 
 
-class OverlayError(Exception):
+class DraftError(Exception):
     """A draft or a release cannot be used; the message is one line that says which and why."""
 
 
@@ -31,7 +31,7 @@ def choose(name: str, path: Path) -> None:
 def apply() -> list[Vector]:
     """Put the chosen draft or release over the published protocol, and return the golden vectors of the run.
 
-    Raises OverlayError when it cannot be read.
+    Raises DraftError when it cannot be read.
     """
     draft, release = os.environ.get(DRAFT), os.environ.get(RELEASE)
     try:
@@ -39,12 +39,12 @@ def apply() -> list[Vector]:
             return _apply_release(Path(release))
         return [*vectors.load(), *_apply_draft(Path(draft))] if draft else vectors.load()
     except (OSError, ValueError, KeyError, SpecError) as error:
-        raise OverlayError(f"{release or draft}: cannot be used ({error})") from None
+        raise DraftError(f"{release or draft}: cannot be used ({error})") from None
 
 
 def _apply_release(file: Path) -> list[Vector]:
     content = json.loads(file.read_text("utf-8"))
-    schemas.overlay(content["schemas"])
+    schemas.use(content["schemas"])
     return vectors.of_entries(content["vectors"])
 
 
@@ -55,7 +55,7 @@ def _apply_draft(folder: Path) -> list[Vector]:
     changed = {
         path.name.removesuffix(schemas.SUFFIX): _json(path) for path in folder.glob(f"schemas/*{schemas.SUFFIX}")
     }
-    schemas.overlay(changed)
+    schemas.use(changed)
     _import(folder / "cases.py")
     files = sorted(folder.glob("schemas/vectors/*.json"))
     return [vector for path in files for vector in vectors.of_entries(_json(path)["vectors"])]
