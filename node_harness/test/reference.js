@@ -20,9 +20,9 @@ async function freePort() {
   return port;
 }
 
-function accepts(port) {
+function accepts(address) {
   return new Promise((resolve) => {
-    const socket = net.connect({ host: '127.0.0.1', port });
+    const socket = net.connect(address);
     socket.on('connect', () => {
       socket.destroy();
       resolve(true);
@@ -33,14 +33,17 @@ function accepts(port) {
 
 /**
  * Start the reference server with the handlers that the conformance suite calls.
- * @param {{port?: number, options?: string[]}} [settings] a free port unless told otherwise, and further options
+ * @param {{port?: number, unix?: string, options?: string[]}} [settings] a free port unless told otherwise; the path of
+ *   a socket in place of a port; further options
  * @returns {Promise<{port: number, stop: () => void, kill: () => Promise<void>, unref: () => void}>} `kill` is for a
  *   sudden end; `unref` lets this process end before
  */
-async function startServer({ port: wanted, options: further = [] } = {}) {
-  const port = wanted ?? (await freePort());
+async function startServer({ port: wanted, unix, options: further = [] } = {}) {
+  const port = unix === undefined ? (wanted ?? (await freePort())) : undefined;
+  const address = unix === undefined ? { host: '127.0.0.1', port } : { path: unix };
+  const listen = unix === undefined ? ['--host', '127.0.0.1', '--port', String(port)] : ['--unix', unix];
   const python = process.env.IPC_TEST_PYTHON ?? 'python3';
-  const options = ['--host', '127.0.0.1', '--port', String(port), '--responder', '--log-level', 'warning', ...further];
+  const options = [...listen, '--responder', '--log-level', 'warning', ...further];
   const child = spawn(python, ['-m', 'reference_server', ...options], {
     cwd: REPOSITORY,
     stdio: ['ignore', 'ignore', 'inherit'],
@@ -49,7 +52,7 @@ async function startServer({ port: wanted, options: further = [] } = {}) {
   child.on('error', (error) => (failure = error.message));
   child.on('exit', (status) => (failure = `it ended with status ${status}`));
   const deadline = Date.now() + DEADLINE_MS;
-  while (!(await accepts(port))) {
+  while (!(await accepts(address))) {
     if (Date.now() > deadline) failure ??= 'it does not listen';
     if (failure) throw new Error(`the reference server did not start: ${failure}`);
     await sleep(50);

@@ -22,6 +22,7 @@ const {
   scriptedServer,
 } = require('./helper');
 const { program } = require('./program');
+const { startServer } = require('./reference');
 const { replace, test } = require('./runner');
 
 /** The path of a socket that does not exist yet. */
@@ -263,4 +264,33 @@ test('client on a path that is not connected names the path, and says to connect
     () => client.publish('c', 1),
     (error) => error.code === 'not_connected' && error.message.startsWith(text),
   );
+});
+
+test('client and the reference server talk on a path, and again after the server was killed', async (t) => {
+  const socket = socketPath(t);
+  const server = await startServer({ unix: socket });
+  t.after(() => server.stop());
+  const options = { path: socket, reconnectAttempts: 10000 };
+  const { client, nextConnected, nextError } = recordedClient(t, undefined, options, 'conformance');
+  assert.equal(await client.connect(), true);
+  await nextConnected();
+  const large = 'é😀'.repeat(200000);
+  assert.equal((await client.sendRequest('conformance.echo', large)).payload, large);
+  await server.kill();
+  assert.equal((await nextError()).code, 'connection_lost');
+  const again = await startServer({ unix: socket });
+  t.after(() => again.stop());
+  await nextConnected();
+  assert.equal((await client.sendRequest('conformance.echo', 1)).payload, 1);
+});
+
+test('client and the reference server speak TLS on a path', async (t) => {
+  const { cert, key } = authority.issue();
+  const folder = makeFolder(t, { 'cert.pem': cert, 'key.pem': key });
+  const [socket, certFile, keyFile] = ['ipc.sock', 'cert.pem', 'key.pem'].map((name) => path.join(folder, name));
+  const server = await startServer({ unix: socket, options: ['--tls-cert', certFile, '--tls-key', keyFile] });
+  t.after(() => server.stop());
+  const { client } = recordedClient(t, undefined, { path: socket, tls: { ca: authority.ca } }, 'conformance');
+  assert.equal(await client.connect(), true);
+  assert.equal((await client.sendRequest('conformance.echo', 1)).payload, 1);
 });
