@@ -118,6 +118,8 @@ class Driver:
         # guilty of breaking another. Other options that it does not have, such as the interval of pings, are dropped.
         if members.get("reconnect_attempts"):
             raise Skipped("the client does not connect again by itself")
+        if "path" in members:
+            raise Skipped("the client does not connect to unix sockets")
         options = {name: value for name, value in members.items() if name in ("host", "port")}
         if "connection_timeout_ms" in members:
             options["connection_timeout"] = members["connection_timeout_ms"] / 1000

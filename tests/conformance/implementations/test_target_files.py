@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from conformance import implementations
-from conformance.subject import TargetOptions
+from conformance.targets.config import TargetConfig
 
 FOLDER = Path(str(implementations.__file__)).parent
 TARGETS = sorted(path for path in FOLDER.glob("*/*.toml") if not path.name.startswith("known-failures"))
@@ -20,8 +20,8 @@ def test_target_files_can_be_read(path: Path, tmp_path: Path) -> None:
     copy.write_text(path.read_text("utf-8"), "utf-8")
     if path.name == NEEDS_CREDENTIALS:
         with pytest.raises(ValueError, match="token"):
-            TargetOptions.from_file(copy)
+            TargetConfig.from_file(copy)
         return
-    options = TargetOptions.from_file(copy)
+    options = TargetConfig.from_file(copy)
     assert options.name
     assert options.role == ("client" if "client" in f"{path.parent.name}/{path.stem}" else "server")
