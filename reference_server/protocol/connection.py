@@ -58,6 +58,7 @@ class Connection:
         self.owed = 0
         self._limits = limits
         self._capabilities = capabilities
+        self._readers = capabilities.readers
         self._watcher = watcher
         self._frames = FrameDecoder(limits.max_frame_bytes)
         self._ids = MessageIds()
@@ -212,8 +213,8 @@ class Connection:
         if self.state is State.AWAITING_CONNECT:
             return read_connect(message, self._capabilities)
         event = read_message(message, frame, self.app_id, self.connection_id, self._capabilities)
-        if type(event) is RequestReceived:
-            for reader in self._capabilities.readers:
+        if self._readers and type(event) is RequestReceived:
+            for reader in self._readers:
                 content = reader.read(message)
                 if content is not None:
                     return ProfileRequestReceived(
