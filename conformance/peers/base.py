@@ -20,6 +20,8 @@ from conformance.transport.segmentation import PAUSE_SECONDS, PAUSES, Segmenter
 from conformance.transport.tls import TlsSocket
 
 READ_BYTES = 262_144
+Selector = getattr(selectors, "PollSelector", selectors.SelectSelector)
+"""For one connection at a time, a selector that needs a descriptor of its own, as epoll does, only costs time."""
 
 
 class Ended(Violation):
@@ -276,7 +278,7 @@ class FramedConnection:
 
     def _wait(self, events: int, deadline: float) -> int:
         self._segmenter.settle()
-        with selectors.DefaultSelector() as selector:
+        with Selector() as selector:
             if self._ended is not None:
                 events &= ~selectors.EVENT_READ
             selector.register(self._socket, events)
