@@ -64,6 +64,9 @@ class FramedConnection:
         self._unwritable = False
         self._socket = connected
         self._socket.setblocking(False)
+        self._selector = Selector()
+        self._awaited = selectors.EVENT_READ
+        self._selector.register(self._socket, self._awaited)
         trace.event(label, CONNECTED)
 
     # -- sending ---------------------------------------------------------------------------------------------------
@@ -278,11 +281,12 @@ class FramedConnection:
 
     def _wait(self, events: int, deadline: float) -> int:
         self._segmenter.settle()
-        with Selector() as selector:
-            if self._ended is not None:
-                events &= ~selectors.EVENT_READ
-            selector.register(self._socket, events)
-            ready = selector.select(max(0.0, deadline - time.monotonic()))
+        if self._ended is not None:
+            events &= ~selectors.EVENT_READ
+        if events != self._awaited:
+            self._selector.modify(self._socket, events)
+            self._awaited = events
+        ready = self._selector.select(max(0.0, deadline - time.monotonic()))
         return ready[0][1] if ready else 0
 
     def _read_once(self) -> None:

@@ -9,10 +9,12 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Any
 
-from jsonschema import Draft202012Validator
+from jsonschema.protocols import Validator
 from referencing import Registry, Resource
 from referencing._core import Resolver
 from referencing.jsonschema import DRAFT202012
+
+from conformance.protocol.prepared_validator import PreparedValidator
 
 SUFFIX = ".schema.json"
 BASE = "https://ipc-framework.example/schemas/1/"
@@ -41,11 +43,12 @@ def problem(schema: str, instance: Any) -> str | None:
 
 
 @cache
-def validator(schema: str) -> Draft202012Validator:
+def validator(schema: str) -> Validator:
     """Return the validator of a schema by the name that :func:`problem` takes."""
     name, mark, pointer = schema.partition("#")
     found = _registry().resolver().lookup(f"{BASE}{name}{SUFFIX}{mark}{pointer}")
-    return Draft202012Validator(inlined(found.contents, found.resolver))
+    made: Validator = PreparedValidator(inlined(found.contents, found.resolver))
+    return made
 
 
 def document(schema: str) -> dict[str, Any]:
