@@ -14,6 +14,8 @@ from conformance.protocol import codec
 
 MOST_CUTS = 256
 """In one write; a frame of 16 MiB octet by octet would take minutes and show nothing more."""
+MOST_CUTS_OF_A_CASE = 65_536
+"""A case that writes a MiB in small pieces would otherwise make a million writes of one octet."""
 MOST_RANDOM_CUTS = 12
 PAUSES = 4
 """So many pieces of a write are given time to arrive alone: a header octet by octet."""
@@ -35,6 +37,7 @@ class Segmenter:
         self._mode = mode or ChopMode()
         self._random = random.Random(f"{self._mode.seed} {seed}")
         self._flush: Callable[[], None] | None = None
+        self._budget = MOST_CUTS_OF_A_CASE
 
     @property
     def merges(self) -> bool:
@@ -43,7 +46,9 @@ class Segmenter:
 
     def pieces(self, data: bytes) -> list[bytes]:
         """Return the pieces in which ``data`` is to be written; always at least one."""
-        edges = [0, *sorted(set(self._cuts(data)))[:MOST_CUTS], len(data)]
+        cuts = sorted(set(self._cuts(data)))[: min(MOST_CUTS, self._budget)]
+        self._budget -= len(cuts)
+        edges = [0, *cuts, len(data)]
         return [data[start:end] for start, end in itertools.pairwise(edges)]
 
     def hold(self, flush: Callable[[], None]) -> None:

@@ -16,7 +16,7 @@ from conformance.core.trace import Trace
 from conformance.peers.client import ClientPeer
 from conformance.protocol import codec
 from conformance.transport.address import address_of
-from conformance.transport.segmentation import MOST_CUTS, Segmenter
+from conformance.transport.segmentation import MOST_CUTS, MOST_CUTS_OF_A_CASE, Segmenter
 
 FRAMES = b"".join(codec.frame(body) for body in (b'{"a":1}', b"{}", b'{"b":22}'))
 MODES = ("whole", "octets", "header", "random:7", "coalesce")
@@ -47,6 +47,12 @@ def test_pieces_are_the_data(text: str, data: bytes) -> None:
     assert b"".join(found) == data
     assert found == [b""] or all(found)
     assert len(found) <= MOST_CUTS + 1
+
+
+def test_cuts_of_a_case_come_to_an_end() -> None:
+    segmenter = Segmenter(ChopMode.parse("octets"))
+    written = sum(len(segmenter.pieces(bytes(64))) for _ in range(16_384))
+    assert written == MOST_CUTS_OF_A_CASE + 16_384
 
 
 def test_modes_cut_where_they_say() -> None:
