@@ -185,7 +185,7 @@ class ServerProcess(SupervisedProcess):
             time.sleep(POLL_SECONDS)
         raise TargetError(
             f"{shlex.join(self.command)}: nothing accepted connections on {self.address} within {seconds:g} s; "
-            f"does the command use {' and '.join(self.address.places)}? Its last output:\n{self.tail() or '(none)'}"
+            f"does the command use {self.address.placeholder}? Its last output:\n{self.tail() or '(none)'}"
         )
 
 

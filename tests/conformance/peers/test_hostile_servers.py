@@ -46,7 +46,7 @@ SILENT = "ends = []\nwhile True:\n    ends.append(accept())\n"
 ONE_CASE = ("--case", "system/ping", "--time-scale", "0.1")
 
 HOSTILE: dict[str, tuple[str, int, str]] = {
-    "never listens": ("import time; time.sleep(60)", 3, "nothing accepted connections on port"),
+    "never listens": ("import time; time.sleep(60)", 3, "nothing accepted connections on 127.0.0.1:"),
     "dies at start": ("import sys; sys.exit('no licence found')", 3, "no licence found"),
     "dies by a signal": ("import os; os.abort()", 3, "the process ended (signal 6)"),
     "never accepts": (LISTEN + "time.sleep(60)", 3, "did not answer a connect message"),
