@@ -37,16 +37,16 @@ _KEPT = " or ".join(f"{what} of the profile {name}" for name, what in _KEEPERS.i
 EPILOG = """\b
 Examples:
   python -m reference_server --responder
-      what the conformance suite tests
+      the handlers that the conformance suite calls
   python -m reference_server --port 0 --handlers my_handlers.py
-      your handlers, on a free port that the first log line names
+      your handlers, on a free port; the first log line shows it
   python -m reference_server --unix /run/user/1000/ipc.sock --handlers my_handlers.py
-      the same, on a unix socket
+      your handlers, on a unix socket
   python -m reference_server --handlers reference_server.examples
-      the example handlers: users, a cache, data to process
+      the example handlers: users, a cache, data processing
 
 \b
-A file or module of handlers is Python with a function register(server):
+A handlers file or module defines a function register(server):
   def register(server):
       @server.handler("greet")
       async def greet(request):
@@ -55,7 +55,7 @@ A file or module of handlers is Python with a function register(server):
 
 
 class UsageProblem(click.ClickException):
-    """Something the caller can put right; one line, exit code 2."""
+    """A mistake that the caller can fix; one line, exit status 2."""
 
     exit_code = 2
 
@@ -77,16 +77,16 @@ def _limit_option(flag: str, what: str) -> Callable[..., Any]:
 @click.command(epilog=EPILOG, context_settings={"max_content_width": 100})
 @click.option("--host", default="localhost", show_default=True, help="Name or address to listen on.")
 @click.option(
-    "--port", type=click.IntRange(0, 65535), default=8888, show_default=True, help="TCP port; 0 takes a free one."
+    "--port", type=click.IntRange(0, 65535), default=8888, show_default=True, help="TCP port; 0 for a free one."
 )
 @click.option(
-    "--unix", type=_FILE, metavar="PATH", help="Listen on a unix socket, for the same user only, not on host and port."
+    "--unix", type=_FILE, metavar="PATH", help="Listen on a unix socket instead of TCP; only your user can connect."
 )
-@click.option("--responder", "with_responder", is_flag=True, help="Offer the application that the suite tests.")
+@click.option("--responder", "with_responder", is_flag=True, help="Add the handlers that the conformance suite calls.")
 @click.option(
     "--handlers",
     metavar="FILE.py|MODULE",
-    help="Python file, or module to import, with a function register(server).",
+    help="Python file or module that defines register(server).",
 )
 @click.option(
     "--profile",
@@ -99,27 +99,27 @@ def _limit_option(flag: str, what: str) -> Callable[..., Any]:
     "--state",
     type=_FILE,
     metavar="FILE",
-    help=f"Keep the {_KEPT} in this file, which is made when it is not there.",
+    help=f"Store the {_KEPT} in this file; created if missing.",
 )
-@click.option(
-    "--token-file", type=_FILE, metavar="FILE", help="Let in only clients that show the token on this file's only line."
-)
-@click.option("--tls-cert", type=_FILE, metavar="FILE", help="Speak TLS with this certificate chain (PEM).")
-@click.option("--tls-key", type=_FILE, metavar="FILE", help="The private key of the certificate (PEM).")
-@_limit_option("--max-frame-bytes", "Longest message body, in octets.")
-@_limit_option("--max-depth", "Deepest nesting of a message, in levels.")
-@_limit_option("--max-outbound-bytes", "Data held for a client that does not read, in octets.")
-@_limit_option("--max-connections", "Connections served at a time.")
-@_limit_option("--handshake-timeout", "Time a client has for its connect message, in seconds.")
-@_limit_option("--shutdown-grace", "Time that handlers get to end on SIGTERM, in seconds.")
+@click.option("--token-file", type=_FILE, metavar="FILE", help="Require the token in this file, which has one line.")
+@click.option("--tls-cert", type=_FILE, metavar="FILE", help="Use TLS with this certificate chain (PEM).")
+@click.option("--tls-key", type=_FILE, metavar="FILE", help="Private key of the certificate (PEM).")
+@_limit_option("--max-frame-bytes", "Maximum length of a message body, in octets.")
+@_limit_option("--max-depth", "Maximum nesting of a message, in levels.")
+@_limit_option("--max-outbound-bytes", "Maximum data buffered for a client that does not read, in octets.")
+@_limit_option("--max-connections", "Maximum number of connections at a time.")
+@_limit_option("--handshake-timeout", "Deadline for a client's connect message, in seconds.")
+@_limit_option("--shutdown-grace", "Time for handlers to finish after SIGTERM, in seconds.")
 @click.option(
     "--log-level",
     type=click.Choice(["debug", "info", "warning", "error"]),
     default="info",
     show_default=True,
-    help="What is logged to standard error.",
+    help="Lowest level that is logged to stderr.",
 )
-@click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Its form.")
+@click.option(
+    "--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Format of the log."
+)
 @click.version_option(__version__)
 def main(
     *,
@@ -140,9 +140,9 @@ def main(
     """Run a server of the IPC Framework Wire Protocol until SIGINT or SIGTERM."""
     logs.configure(log_level, log_format)
     if unix and _is_given("host", "port"):
-        raise UsageProblem("--unix takes the place of --host and --port; omit them")
+        raise UsageProblem("--unix replaces --host and --port; omit them")
     if state and not _KEEPERS.keys() & profiles:
-        raise UsageProblem(f"--state keeps the {_KEPT}; add {' or '.join(f'--profile {name}' for name in _KEEPERS)}")
+        raise UsageProblem(f"--state stores the {_KEPT}; add {' or '.join(f'--profile {name}' for name in _KEEPERS)}")
     server = ReferenceServer(
         host,
         port,
@@ -171,7 +171,7 @@ def _is_given(*parameters: str) -> bool:
 def _limits(values: dict[str, Any]) -> Limits:
     try:
         return Limits(**values)
-    except ValueError as error:  # each value was checked; only together they may be wrong
+    except ValueError as error:  # each value was checked; a combination can still be wrong
         raise UsageProblem(str(error)) from None
 
 
@@ -185,7 +185,7 @@ def _token(file: Path | None) -> str | None:
     except UnicodeDecodeError:
         raise UsageProblem(f"token file {file} is not UTF-8 text") from None
     if len(lines) != 1 or not lines[0]:
-        raise UsageProblem(f"token file {file} has to have one line, the token, and has {len(lines)}")
+        raise UsageProblem(f"token file {file} must have one line, the token, but has {len(lines)}")
     return lines[0]
 
 
@@ -193,7 +193,7 @@ def _tls(certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:
     if certificate is None and key is None:
         return None
     if certificate is None or key is None:
-        raise UsageProblem("--tls-cert and --tls-key go together")
+        raise UsageProblem("--tls-cert and --tls-key must be given together")
     try:
         return load_certificate(certificate, key)
     except CertificateError as error:
@@ -221,7 +221,10 @@ def _on_signals(callback: Callable[[], None]) -> Iterator[None]:
 
 
 def _register(handlers: str, server: ReferenceServer) -> None:
-    """Call the function `register` of a file or, when the name has neither .py at its end nor a separator, a module."""
+    """Call the function `register` of a file or a module.
+
+    A name that ends with .py or contains a path separator is a file.
+    """
     is_file = handlers.endswith(".py") or Path(handlers).name != handlers
     what = f"handlers {'file' if is_file else 'module'} {handlers}"
     try:
@@ -231,7 +234,7 @@ def _register(handlers: str, server: ReferenceServer) -> None:
         register(server)
     except UsageProblem:
         raise
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever the caller's code raises
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - the caller's code may raise anything
         _log.debug("%s failed", what, exc_info=True)
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
         raise UsageProblem(f"{what} failed: {reason} (--log-level debug shows where)") from None
@@ -249,13 +252,13 @@ def _load_module(name: str) -> Any:
         return getattr(importlib.import_module(name), "register", None)
     except ModuleNotFoundError as error:
         if error.name is None or not f"{name}.".startswith(f"{error.name}."):
-            raise  # the module is there, and lacks another one
-        raise UsageProblem(f"there is no handlers module {name}; the name of a file ends with .py") from None
+            raise  # the module exists, but one of its imports is missing
+        raise UsageProblem(f"there is no handlers module {name}; the name of a file must end with .py") from None
 
 
 @contextlib.contextmanager
 def _explaining(host: str, port: int) -> Iterator[None]:
-    """Turn what the operating system says about an address into one line with advice."""
+    """Turn the operating system's error about an address into one line with advice."""
     try:
         yield
     except (ProfileError, UnixSocketError) as error:
@@ -265,7 +268,7 @@ def _explaining(host: str, port: int) -> Iterator[None]:
     except PermissionError:
         _give_up(f"no permission to listen on port {port}", "choose a port above 1023 with --port")
     except OSError as error:
-        advice = "stop what listens there, or choose another port with --port (0 takes a free one)"
+        advice = "stop the program that listens there, or choose another port with --port (0 for a free one)"
         _give_up(f"cannot listen on {host}:{port}: {error.strerror}", advice)
 
 
@@ -274,12 +277,12 @@ def _give_up(problem: str, advice: str) -> NoReturn:
 
 
 def _allow_open_files(connections: int) -> None:
-    """Raise this process's limit of open files to what the limit of connections promises, as far as allowed."""
+    """Raise this process's limit of open files so that it suffices for ``connections``, as far as the system allows."""
     if sys.platform == "win32":
         return
-    import resource  # noqa: PLC0415 - does not exist elsewhere
+    import resource  # noqa: PLC0415 - does not exist on Windows
 
-    wanted = connections + 100  # listeners, log, and connections that are told there are too many
+    wanted = connections + 100  # listeners, log, and connections that are refused because there are too many
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft >= wanted or soft == resource.RLIM_INFINITY:
         return

@@ -1,4 +1,4 @@
-"""``ipc-conformance bench``: how fast servers are, side by side."""
+"""``ipc-conformance bench``: compare the speed of servers."""
 
 from __future__ import annotations
 
@@ -25,15 +25,18 @@ FILE = click.Path(path_type=Path, dir_okay=False)
     metavar="NAME=CMD",
     multiple=True,
     required=True,
-    help="A server, started by CMD; repeatable.",
+    help="A server and the command that starts it; repeatable.",
 )
-@click.option("--raw", "raw", metavar="NAME", multiple=True, help="This subject echoes frames and knows no handshake.")
+@click.option("--raw", "raw", metavar="NAME", multiple=True, help="This subject echoes frames and has no handshake.")
 @click.option("--queue", "queue", metavar="NAME", multiple=True, help="This subject has the profile queue.")
-@click.option("--relative-to", metavar="NAME", help="Compare this subject with the others.  [default: the first]")
+@click.option("--relative-to", metavar="NAME", help="Subject that the others are compared with.  [default: the first]")
 @click.option(
-    "--workload", "names", type=click.Choice([each.name for each in WORKLOADS]), multiple=True, help="Only this one."
+    *("--workload", "names"),
+    type=click.Choice([each.name for each in WORKLOADS]),
+    multiple=True,
+    help="Run only this workload; repeatable.",
 )
-@click.option("--rounds", type=click.IntRange(1, 1000), default=5, show_default=True, help="Measurements of each.")
+@click.option("--rounds", type=click.IntRange(1, 1000), default=5, show_default=True, help="Number of rounds.")
 @click.option(
     "--seconds", type=click.FloatRange(0.05, 60), default=1.0, show_default=True, help="Length of a measurement."
 )
@@ -49,9 +52,10 @@ def bench(
     seconds: float,
     json_file: Path | None,
 ) -> None:
-    """Measure servers with one load generator, in turn, in several rounds.
+    """Compare the speed of servers under the same load.
 
-    Servers need the responder's channel conformance.echo; for enqueue-64, the profile queue.
+    Each round measures every server once. Servers need the channel conformance.echo of the responder; the workload
+    enqueue-64 also needs the profile queue.
 
     \b
     Example:
@@ -68,7 +72,7 @@ def bench(
         click.echo(str(error), err=True)
         sys.exit(ExitCode.UNREACHABLE)
     except KeyboardInterrupt:
-        click.echo("interrupted; everything that was started has been ended", err=True)
+        click.echo("interrupted; all started processes have been stopped", err=True)
         sys.exit(130)
     print_table(Console(width=None if sys.stdout.isatty() else 120), run)
     if json_file:
@@ -82,7 +86,7 @@ def _read_subjects(texts: tuple[str, ...], raw: tuple[str, ...], queue: tuple[st
         raise click.BadParameter(str(error), param_hint="--subject") from None
     names = [subject.name for subject in subjects]
     if len(set(names)) != len(names):
-        raise click.BadParameter("two subjects have the same name", param_hint="--subject")
+        raise click.BadParameter(f"each subject needs its own name, got {', '.join(names)}", param_hint="--subject")
     _check_name("--raw", raw, names)
     _check_name("--queue", queue, names)
     return [replace(subject, raw=subject.name in raw, queue=subject.name in queue) for subject in subjects]
@@ -91,13 +95,13 @@ def _read_subjects(texts: tuple[str, ...], raw: tuple[str, ...], queue: tuple[st
 def _check_name(option: str, given: tuple[str, ...], names: list[str]) -> None:
     for name in given:
         if name not in names:
-            raise click.BadParameter(f"no subject is called {name!r}, but {', '.join(names)}", param_hint=option)
+            raise click.BadParameter(f"no subject is named {name!r}; use one of {', '.join(names)}", param_hint=option)
 
 
 def _check_plan(run: BenchRun) -> None:
     _check_name("--relative-to", (run.relative_to,), [subject.name for subject in run.subjects])
     if not any(workload.suits(subject) for workload in run.workloads for subject in run.subjects):
-        raise click.UsageError("no subject knows what these workloads need (see --raw and --queue)")
+        raise click.UsageError("no subject supports any of these workloads (see --raw and --queue)")
 
 
 def _write(path: Path, run: BenchRun) -> None:

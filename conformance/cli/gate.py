@@ -1,4 +1,4 @@
-"""``ipc-conformance gate``: whether the working tree may become the version that it says it is."""
+"""``ipc-conformance gate``: check that the protocol's version fits its changes."""
 
 from __future__ import annotations
 
@@ -34,42 +34,42 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 REFUSED, UNREADABLE, INTERRUPTED = 1, 2, 130
 _tree = click.option(
-    "--tree", "root", type=FOLDER, default=".", help="The working tree, the present folder by default."
+    "--tree", "root", type=FOLDER, default=".", help="The working tree.  [default: the current folder]"
 )
 _waiver_file = click.option(
-    "--waivers", "waiver_file", type=FILE, help="Waivers (TOML); spec/waivers.toml when it exists."
+    "--waivers", "waiver_file", type=FILE, help="Waivers (TOML).  [default: spec/waivers.toml, if it exists]"
 )
 
 
 @click.group(invoke_without_command=True)
 @_tree
 @click.option(
-    "--against", metavar="WHAT", help="A release, git:REF, a folder or file, or the address of a hosted file."
+    "--against",
+    metavar="WHAT",
+    help="Compare with this: a release, git:REF, a folder, a file or a URL.  [default: the latest release]",
 )
-@click.option(
-    "--draft", type=FOLDER, metavar="DIR", help="Judge the tree with this draft added to it, such as spec/drafts/NAME."
-)
+@click.option("--draft", type=FOLDER, metavar="DIR", help="Add this draft to the tree, for example spec/drafts/NAME.")
 @_waiver_file
 @click.option(
     *("--format", "form"),
     type=click.Choice(["text", "json", "github"]),
     default="text",
-    help="What goes to stdout: text for people, JSON, or the workflow commands that GitHub makes annotations of.",
+    help="Output on stdout; github prints workflow commands, which GitHub shows as annotations.",
 )
 @click.option(
     *("--json", "json_file"),
     type=FILE,
     metavar="FILE",
-    help="Write the judgement into a file as JSON (tools/gate.schema.json), whatever goes to stdout.",
+    help="Also write the result as JSON to this file (schema tools/gate.schema.json).",
 )
 @click.option(
     *("--junit", "junit_file"),
     type=FILE,
     metavar="FILE",
-    help="Write it into a file as JUnit XML too; that never goes to stdout.",
+    help="Also write the result as JUnit XML to this file.",
 )
-@click.option("-v", "--verbose", is_flag=True, help="List accepted differences too, as text or annotations.")
-@click.option("--explain", metavar="RULE", help="Print what a rule is about, and end.")
+@click.option("-v", "--verbose", is_flag=True, help="List accepted differences too (text and github).")
+@click.option("--explain", metavar="RULE", help="Explain a rule and exit.")
 @click.pass_context
 def gate(
     context: click.Context,
@@ -84,16 +84,16 @@ def gate(
     explain: str | None,
     verbose: bool,
 ) -> None:
-    """Compare the protocol in a working tree with a released version.
+    """Compare the protocol with a released version.
 
-    Says for each difference in the spec, the schemas and the vectors whom it breaks, and which version it needs.
-    Without --against the latest release in spec/releases is meant.
+    For each difference in the spec, the schemas and the vectors, print which side it breaks and which version it needs.
 
     \b
-    Exits with 0 when the tree's version allows every difference,
-              1 when it does not, or a waiver is stale or has ended,
-              2 when something cannot be read, or the use was wrong,
-              130 when it was interrupted.
+    Exit status:
+      0    the tree's version allows every difference
+      1    it does not, or a waiver is stale or expired
+      2    a file cannot be read, or the usage is wrong
+      130  interrupted
     """
     if context.invoked_subcommand:
         _refuse_options_before(context, context.invoked_subcommand)
@@ -102,9 +102,9 @@ def gate(
         click.echo(_explained(explain), nl=False)
         return
     if json_file and junit_file and json_file.resolve() == junit_file.resolve():
-        raise click.UsageError("--json and --junit name one file; give each its own")
+        raise click.UsageError(f"--json and --junit both name {json_file}; give each its own file")
     with _ended_in_a_line(form):
-        for file in (json_file, junit_file):  # which must not keep an older judgement when there is none
+        for file in (json_file, junit_file):  # without a judgement, no older one may remain
             _write(file, "")
         with _nothing_left(), _progress() as progress:
             tree = Tree.read(root, draft)
@@ -123,33 +123,33 @@ def gate(
 @_tree
 @_waiver_file
 def freeze(version: str, root: Path, waiver_file: Path | None) -> None:
-    """Write spec/releases/VERSION.json, the promise that later versions are compared with.
+    """Write spec/releases/VERSION.json, the baseline for later versions.
 
-    VERSION is that of the tree. The gate has to accept it, and a released file is never written again.
+    VERSION must be the tree's version, and the gate must accept the tree. An existing release is never overwritten.
     """
     with _ended_in_a_line(), _nothing_left(), _progress() as progress:
         waived = _waivers(root, waiver_file)
         path = freeze_release(root, version, waived, progress)
     click.echo(f"{path}: released; commit it")
     if waived:
-        click.echo(f"{waived[0].file}: its waivers were for this release and are stale now; remove them")
+        click.echo(f"{waived[0].file}: remove its waivers; they were for this release and are stale now")
 
 
 @gate.command()
 def rules() -> None:
-    """List the rules: id, version step needed, whom it breaks, what it looks for."""
+    """List the rules: id, required version step, side it breaks, title."""
     for rule in RULES.values():
         needs = "no version" if rule.step is Step.NEVER else str(rule.step)
         click.echo(f"{rule.id:<24} {needs:<11} {' and '.join(rule.breaks) or 'nobody':<22} {rule.title}")
 
 
 def _refuse_options_before(context: click.Context, command: str) -> None:
-    """Refuse options before a subcommand, since it would not see them."""
+    """Refuse options before a subcommand: it would not get them."""
     for option in context.command.params:
         if context.get_parameter_source(option.name or "") is ParameterSource.COMMANDLINE:
             raise click.UsageError(
-                f"{option.opts[-1]} stands before {command}, which does not see it; write options behind {command}, "
-                f"ipc-conformance gate {command} --help lists them"
+                f"{option.opts[-1]} comes before {command} and has no effect there; put options after {command} "
+                f"(ipc-conformance gate {command} --help lists them)"
             )
 
 
@@ -190,7 +190,7 @@ def _write(path: Path | None, content: str) -> None:
 
 @contextmanager
 def _ended_in_a_line(form: str = "text") -> Iterator[None]:
-    """End with a line and a status of their own when something cannot be read, and at Ctrl-C and SIGTERM."""
+    """Exit with one line and the matching status if something cannot be read, and on Ctrl-C and SIGTERM."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
@@ -206,7 +206,7 @@ def _ended_in_a_line(form: str = "text") -> Iterator[None]:
 
 @contextmanager
 def _nothing_left() -> Iterator[None]:
-    """Let Hypothesis keep its tables in a folder that goes away; it writes them even without a database of examples."""
+    """Keep Hypothesis's tables in a temporary folder; it writes them even without an example database."""
     with tempfile.TemporaryDirectory() as folder:
         set_hypothesis_home_dir(folder)
         try:
@@ -217,7 +217,7 @@ def _nothing_left() -> Iterator[None]:
 
 @contextmanager
 def _progress() -> Iterator[Callable[[str], None]]:
-    """Show on a terminal what is being looked for."""
+    """Show the current step on a terminal."""
     console = Console(stderr=True)
     with console.status("reading") as status:
         yield status.update

@@ -1,4 +1,4 @@
-"""``ipc-conformance list``: every case there is."""
+"""``ipc-conformance list``: list the cases."""
 
 from __future__ import annotations
 
@@ -18,10 +18,16 @@ from conformance.protocol.requirements import section_link
 @click.command("list")
 @table_options(Selection)
 @draft_options
-@click.option("--role", type=click.Choice(["server", "client"]), default="server", help="Whose cases.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, with the sentences of the requirements.")
+@click.option(
+    "--role",
+    type=click.Choice(["server", "client"]),
+    default="server",
+    show_default=True,
+    help="List the cases for this role.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, including the text of the requirements.")
 def list_cases(*, role: Role, as_json: bool, **values: Any) -> None:
-    """List the cases: id, level, requirements, what each shows."""
+    """List the cases: id, level, requirements."""
     chosen = sorted(select(from_options(Selection, values), role=role), key=lambda each: each.id)
     if as_json:
         entries = [

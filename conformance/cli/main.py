@@ -22,9 +22,9 @@ def main() -> None:
     """Test servers and clients of the IPC Framework Wire Protocol.
 
     \b
-    A server that is running:      ipc-conformance run --server localhost:8888
-    One the kit is to start:       ipc-conformance run --server-cmd 'python my_server.py --port {port}'
-    What would be tried:           ipc-conformance list
+    Test a running server:         ipc-conformance run --server localhost:8888
+    Let the kit start the server:  ipc-conformance run --server-cmd 'python my_server.py --port {port}'
+    List the cases:                ipc-conformance list
     """
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):

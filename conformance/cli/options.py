@@ -1,4 +1,4 @@
-"""The options of a run as click options, and those with which it tries a draft or a released version."""
+"""The options of a run as click options, with those that add a draft or test a release."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ Command = Callable[..., Any]
 
 
 class ParsedType(click.ParamType[Any]):
-    """A value that an option's own function makes of the text."""
+    """A click type that parses text with the option's own function."""
 
     def __init__(self, stated: Option) -> None:
         self.name = stated.name
         self._stated = stated
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return the value, or fail with what is wrong with the text."""
+        """Return the value of a text, or fail with the reason."""
         try:
             return self._stated.checked(value) if isinstance(value, str) else value
         except ValueError as error:
@@ -35,7 +35,7 @@ class ParsedType(click.ParamType[Any]):
 
 
 def table_options(*tables: type[Any]) -> Callable[[Command], Command]:
-    """Return a decorator that adds the options of dataclasses to a command; each sets the field's own parameter."""
+    """Return a decorator that adds the options of dataclasses to a command; each parameter is named like its field."""
 
     def decorate(command: Command) -> Command:
         for table in reversed(tables):
@@ -71,7 +71,7 @@ def _click_type(stated: Option) -> Any:
 
 
 def report_options(command: Command) -> Command:
-    """Add an option for each report that is written into a file."""
+    """Add an option for each report that goes to a file."""
     for name, format_ in reversed(FORMATS.items()):
         command = click.option(f"--{name}", f"{name}_file", type=FILE, metavar="FILE", help=format_.help)(command)
     return command
@@ -86,9 +86,15 @@ def draft_options(command: Command) -> Command:
             drafts.DRAFT,
             folder,
             "DIR",
-            "Try the requirements, schemas, vectors and cases of this draft too.",
+            "Include the requirements, schemas, vectors and cases of this draft.",
         ),
-        ("--release", drafts.RELEASE, file, "FILE", "Try the golden vectors of this release instead of today's."),
+        (
+            "--release",
+            drafts.RELEASE,
+            file,
+            "FILE",
+            "Use the golden vectors of this release instead of the current ones.",
+        ),
     )
     for name, chosen, kind, metavar, text in options:
         command = click.option(

@@ -1,4 +1,4 @@
-"""``ipc-conformance requirements``: which requirement is checked by what, with which outcome, and did that bite."""
+"""``ipc-conformance requirements``: the cases of each requirement, their verdicts, and the mutants they detect."""
 
 from __future__ import annotations
 
@@ -20,22 +20,35 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 
 @click.command()
 @click.argument("paths", metavar="[FILE]...", nargs=-1, type=FILE)
-@click.option("--role", type=click.Choice(["server", "client"]), default="server", help="Whose requirements.")
-@click.option("--missing", is_flag=True, help="Print only requirements that lack something.")
-@click.option("--strict", is_flag=True, help="Exit with 1 when anything is missing.")
-@click.option("--format", "output", type=click.Choice(["text", "json"]), default="text", help="What goes to stdout.")
+@click.option(
+    "--role",
+    type=click.Choice(["server", "client"]),
+    default="server",
+    show_default=True,
+    help="List the requirements for this role.",
+)
+@click.option("--missing", is_flag=True, help="Print only requirements with gaps.")
+@click.option("--strict", is_flag=True, help="Exit with status 1 if there is any gap.")
+@click.option(
+    "--format",
+    "output",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="Output on stdout.",
+)
 def requirements(paths: tuple[Path, ...], role: Role, output: str, *, missing: bool, strict: bool) -> None:
-    """Print the ledger: each requirement in force with its cases and their verdicts.
+    """List the requirements in force with cases and verdicts.
 
-    FILE is a results file (run --json) or a mutants file (tests/mutants/run.py --json), any number of each. A results
-    file gives a column with the worst verdict on its target, named after the file; a mutants file says which mutants
-    of a requirement were noticed.
+    FILE is a results file (run --json) or a mutants file (tests/mutants/run.py --json); any number of each is allowed.
+    A results file adds a column, named after the file, with the worst verdict on its target. A mutants file adds how
+    many mutants of a requirement were detected.
 
     \b
-    A MUST lacks something when
-      no case checks it, or none was executed in any of the results files;
-      it has no mutant and no reason for that in the mutants files, or one survived.
-    Cases with unknown requirements, and vectors and schemas that nothing uses, are missing something as well.
+    A MUST has a gap if
+      no case checks it, or no results file has an executed case for it;
+      the mutants files have neither a mutant of it nor a reason for having none, or a mutant survived.
+    Cases with unknown requirements and unused vectors and schemas are gaps, too.
     """
     try:
         found = traceability.build(role, *traceability.read(paths, role))

@@ -1,4 +1,4 @@
-"""``ipc-conformance run``: the suite on one target."""
+"""``ipc-conformance run``: run the suite on one target."""
 
 from __future__ import annotations
 
@@ -37,16 +37,27 @@ INTERRUPTED = 130
 @table_options(Selection)
 @draft_options
 @table_options(Settings)
-@click.option("-n", "workers", type=click.IntRange(1, 64), help="Worker processes. [default: 2; 1 with --server]")
+@click.option(
+    "-n", "workers", type=click.IntRange(1, 64), help="Number of worker processes.  [default: 2; 1 with --server]"
+)
 @report_options
-@click.option("--format", "output", type=click.Choice(["text", "json"]), default="text", help="What goes to stdout.")
+@click.option(
+    "--format",
+    "output",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="Output on stdout.",
+)
 @click.option(
     "--known-failures", type=FILE, metavar="FILE", help="Expected failures (TOML); an unexpected pass fails too."
 )
 @click.option(
-    "--update-known-failures", is_flag=True, help="Rewrite that file from this run, which must be unfiltered."
+    "--update-known-failures",
+    is_flag=True,
+    help="Rewrite the --known-failures file from this run; the run must include all cases.",
 )
-@click.option("--dry-run", is_flag=True, help="List the chosen cases and run none.")
+@click.option("--dry-run", is_flag=True, help="List the selected cases without running them.")
 def run(
     *,
     target_file: Path | None,
@@ -57,16 +68,17 @@ def run(
     dry_run: bool,
     **values: Any,
 ) -> None:
-    """Run the conformance suite on a server, or on a client through its driver.
+    """Test a server, or a client through its driver.
 
     \b
     Exit status:
-      0  conformant, or not conformant exactly as --known-failures expects
-      1  not conformant
-      2  wrong use
-      3  the server, or the client's driver, could not be started or reached
-      4  no case was executed
-      5  the kit itself failed
+      0    conformant, or exactly the failures that --known-failures expects
+      1    not conformant
+      2    wrong usage
+      3    the server, or the client's driver, could not be started or reached
+      4    no case was executed
+      5    the kit itself failed
+      130  interrupted
     """
     target = _target(target_file, values)
     selection, settings = from_options(Selection, values), from_options(Settings, values)
@@ -75,7 +87,7 @@ def run(
     files = {name: values[f"{name}_file"] for name in FORMATS if values[f"{name}_file"]}
     _check_writable(*files.values(), known_failures if update_known_failures else None)
     if not cases:
-        raise click.UsageError("the selection matches no case; 'ipc-conformance list' shows them all")
+        raise click.UsageError("the selection matches no case; 'ipc-conformance list' lists all cases")
     if dry_run:
         click.echo("\n".join(sorted(each.id for each in cases)))
         return
@@ -92,29 +104,29 @@ def run(
     _report(outcome, reporters)
     if update_known_failures and known_failures and not outcome.unreachable and not outcome.kit_errors:
         open_reasons = write_baseline(known_failures, outcome.results, old)
-        click.echo(f"{known_failures} rewritten; {open_reasons} cases wait for a reason", err=True)
+        click.echo(f"{known_failures} rewritten; {open_reasons} cases still need a reason", err=True)
     sys.exit(outcome.exit_code())
 
 
 def plugin_arguments(
     target: TargetConfig, selection: Selection, settings: Settings, known_failures: Path | None
 ) -> list[str]:
-    """Return what a person chose, in the spelling of the pytest plugin."""
+    """Return the chosen options as arguments of the pytest plugin."""
     given: list[tuple[str, str | None]] = [("--ipc-target-json", json.dumps(target.as_json()))]
     given += [pair for table in (selection, settings) for pair in as_arguments(table, prefix="--ipc-")]
-    if known_failures and known_failures.exists():  # a file that is yet to be written expects nothing
+    if known_failures and known_failures.exists():  # a file that this run will create expects nothing
         given.append(("--ipc-known-failures", str(known_failures)))
     return [name if value is None else f"{name}={value}" for name, value in given]
 
 
 def _run_interruptibly(plan: PytestPlan, outcome: Run, cases: int) -> None:
-    """Run the plan; Ctrl-C and SIGTERM end everything that was started and exit with 130."""
+    """Run the plan; on Ctrl-C and SIGTERM, stop all started processes and exit with 130."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with RunProgress(Console(stderr=True), cases) as progress:
             execute(plan, outcome, [progress])
     except KeyboardInterrupt:
-        click.echo("interrupted; everything that was started has been ended", err=True)
+        click.echo("interrupted; all started processes have been stopped", err=True)
         sys.exit(INTERRUPTED)
 
 
@@ -122,7 +134,7 @@ def _target(file: Path | None, values: dict[str, Any]) -> TargetConfig:
     means = [file, *(values[name] for name in ("server", "command", "client"))]
     if sum(map(bool, means)) != 1:
         raise click.UsageError(
-            "say what to test: one of --server HOST:PORT, --server-cmd 'CMD {port}', --client-cmd CMD, --target FILE"
+            "give exactly one of --server HOST:PORT, --server-cmd 'CMD {port}', --client-cmd CMD and --target FILE"
         )
     try:
         return TargetConfig.chosen(values, file)
@@ -142,17 +154,17 @@ def _baseline(file: Path | None, selection: Selection, *, update: bool) -> Basel
 
 
 def _check_writable(*files: Path | None) -> None:
-    """Refuse, before the run and not after it, a file that cannot be written."""
+    """Refuse a file that cannot be written, before the run starts."""
     for file in files:
         if file and not os.access(file if file.exists() else file.parent, os.W_OK):
             raise click.UsageError(f"cannot write {file}")
 
 
 def _check_completeness(outcome: Run, chosen: int) -> None:
-    """Note when a chosen case was never reported; it must not pass unnoticed."""
+    """Record an error if a selected case was never reported."""
     missing = chosen - len(outcome.results)
     if missing and not outcome.unreachable and not outcome.kit_errors:
-        outcome.kit_errors.append(f"{missing} of {chosen} chosen cases were never run")
+        outcome.kit_errors.append(f"{missing} of {chosen} selected cases were never run")
 
 
 def _report(outcome: Run, reporters: Iterable[Reporter]) -> None:

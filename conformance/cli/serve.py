@@ -1,4 +1,4 @@
-"""``ipc-conformance serve``: a server to develop a client against, that says what the client does wrong."""
+"""``ipc-conformance serve``: a server for client developers that reports each rule a client breaks."""
 
 from __future__ import annotations
 
@@ -34,39 +34,44 @@ class LiveTrace(Trace):
 
 @click.command()
 @click.option(
-    "--port", type=click.IntRange(0, 65_535), default=8888, show_default=True, help="Listen here; 0 for a free port."
+    "--port",
+    type=click.IntRange(0, 65_535),
+    default=8888,
+    show_default=True,
+    help="Listen on this port; 0 for a free one.",
 )
+@click.option("--case", "case_id", metavar="ID", help="Run this client case instead; you drive the client by hand.")
+@click.option("--server", metavar="HOST:PORT", help="Relay to this server instead of the reference server.")
 @click.option(
-    "--case", "case_id", metavar="ID", help="Play the server of this client case instead, for you to drive a client."
+    "--server-cmd", metavar="CMD", help="Relay to a server that this command starts; {port} becomes a free port."
 )
-@click.option("--server", metavar="HOST:PORT", help="Pass on to this server instead of the reference server.")
-@click.option("--server-cmd", metavar="CMD", help="Pass on to a server that this command starts; {port} is replaced.")
 @click.pass_context
 def serve(
     context: click.Context, *, port: int, case_id: str | None, server: str | None, server_cmd: str | None
 ) -> None:
-    """Serve clients, print every frame, and name the rule that a client's frame breaks.
+    """Serve clients and report the rules that they break.
 
-    Behind the listening port stands the reference server with the responder, or the server of your choice. Ends with
-    Ctrl-C; the exit status is then 1 if a frame of a client broke a rule.
+    The command relays frames to the reference server with the responder, or to the server you choose. It prints every
+    frame, and names each rule that a client's frame breaks. Stop it with Ctrl-C; the exit status is then 1 if a
+    client's frame broke a rule.
 
-    With --case the kit plays the server of one client case on a free port, and you are the driver: it says what your
-    client has to do, and you say what came of it. The exit status is 1 when the case fails.
+    With --case the kit runs one client case on a free port, and you take the place of the driver: it prints what your
+    client must do, and you type the result. The exit status is 1 if the case fails.
     """
     if case_id:
         _refuse_others(context)
         _play(case_id)
     if server and server_cmd:
-        raise click.UsageError("say --server or --server-cmd, not both")
+        raise click.UsageError("give --server or --server-cmd, not both")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with contextlib.ExitStack() as stack:
             upstream = parse_address(server) if server else _start(stack, server_cmd)
             relay = stack.enter_context(Relay(upstream, LiveTrace(), port=port, on_finding=_complain))
             with contextlib.suppress(KeyboardInterrupt):
-                click.echo(f"listening on {relay.address}; end with Ctrl-C")
+                click.echo(f"listening on {relay.address}; stop with Ctrl-C")
                 while True:
-                    time.sleep(1.0)  # not for ever: a signal that comes just ahead of a wait does not end it
+                    time.sleep(1.0)  # not forever: a signal that arrives just before a wait does not end it
             findings = len(relay.findings)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
@@ -75,7 +80,7 @@ def serve(
     except TargetError as error:
         click.echo(str(error), err=True)
         sys.exit(ExitCode.UNREACHABLE)
-    click.echo(f"{findings} frames of clients broke a rule")
+    click.echo(f"{findings} client frames broke a rule")
     sys.exit(ExitCode.NOT_CONFORMANT if findings else ExitCode.CONFORMANT)
 
 
@@ -84,14 +89,14 @@ def _refuse_others(context: click.Context) -> None:
     for name in ("port", "server", "server_cmd"):
         if context.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT:
             option = f"--{name.replace('_', '-')}"
-            raise click.UsageError(f"--case plays the server itself, on a free port; leave out {option}")
+            raise click.UsageError(f"--case runs its own server on a free port; omit {option}")
 
 
 def _play(case_id: str) -> NoReturn:
     """Play a client case with a person as the driver."""
     case = all_cases().get(case_id)
     if case is None or case.role != "client":
-        raise click.UsageError(f"there is no client case {case_id!r}; 'ipc-conformance list --role client' shows them")
+        raise click.UsageError(f"there is no client case {case_id!r}; 'ipc-conformance list --role client' lists them")
     click.echo(f"{case.id}: {case.summary}\n{HELP}\n")
     try:
         result = run_case(case, ManualClientTarget(iter(sys.stdin.readline, ""), click.echo))

@@ -1,4 +1,4 @@
-"""``ipc-conformance spec``: turn the spec's text into its list of requirements, and check both."""
+"""``ipc-conformance spec``: extract the list of requirements from the spec's text, and check both."""
 
 from __future__ import annotations
 
@@ -18,15 +18,16 @@ _folder = click.argument("folder", metavar="[DIR]", default="spec", type=click.P
 
 @click.group()
 def spec() -> None:
-    """Work on the text of the specification."""
+    """Check the specification and extract its requirements."""
 
 
 @spec.command()
 @_folder
 def extract(folder: Path) -> None:
-    """Write DIR/requirements.json (DIR is "spec" when not given).
+    """Write DIR/requirements.json from the text of the spec.
 
-    Exits with 1, and writes nothing, when the text has problems; with 2 when it cannot be read.
+    DIR, the folder of the spec, is "spec" by default. The exit status is 1, and nothing is written, if the text has
+    problems. It is 2 if the text cannot be read.
     """
     with _unreadable_is_status_2():
         fresh, lock = Spec.read(folder), Lock.read(folder)
@@ -40,16 +41,17 @@ def extract(folder: Path) -> None:
 @spec.command()
 @_folder
 def check(folder: Path) -> None:
-    """Check the text in DIR ("spec" when not given) and that its requirements.json is up to date.
+    """Check the text of the spec and its requirements.json.
 
-    Exits with 1 after one line for each problem; with 2 when the folder cannot be read.
+    DIR, the folder of the spec, is "spec" by default. The exit status is 1 if there are problems, each printed on one
+    line. It is 2 if the folder cannot be read.
     """
     with _unreadable_is_status_2():
         fresh, lock = Spec.read(folder), Lock.read(folder)
         _stop_at(text_problems(fresh))
         requirements = fresh.requirements()
         _stop_at(lock.history_problems(requirements) or lock.staleness_problems(requirements))
-    click.echo(f"{folder}: {len(requirements)} requirements, no problem")
+    click.echo(f"{folder}: {len(requirements)} requirements, no problems")
 
 
 def _stop_at(problems: Iterable[Problem]) -> None:

@@ -1,7 +1,7 @@
-"""Options of a run as data: each is stated once, beside the field that it sets.
+"""Options of a run as data: each is defined once, beside the field that it sets.
 
 A dataclass whose fields are made by :func:`option` is a table of options. The command line, the pytest plugin and the
-command that reruns a case are all made from that table.
+command that reruns a case are generated from that table.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ class Option:
     """One option of a run.
 
     Attributes:
-        name: how a person writes it, such as ``--time-scale``.
+        name: its name on the command line, such as ``--time-scale``.
         help: one sentence.
-        parse: makes a value of its text, or raises ``ValueError``; ``bool`` for a flag, which takes no text.
-        metavar: what the help shows in the place of a value.
-        default: its value when it is not given.
-        bare: its value when it is given without one; None when it needs one.
-        choices: the values that there are; empty when any text that ``parse`` takes will do.
+        parse: converts text to a value or raises ``ValueError``; ``bool`` for a flag, which takes no text.
+        metavar: the placeholder for a value in the help.
+        default: its value if it is not given.
+        bare: its value if it is given without one; None if it needs one.
+        choices: the allowed values; empty if ``parse`` decides.
         minimum: the smallest number.
         maximum: the largest number.
         is_repeatable: whether each use adds a value to a tuple.
-        is_rerun: whether a rerun of one case has to be given it.
-        is_drawn: whether a number is drawn when it is not given.
+        is_rerun: whether a rerun of one case needs it.
+        is_drawn: whether a random number is drawn if it is not given.
     """
 
     name: str
@@ -48,14 +48,14 @@ class Option:
 
     @property
     def is_flag(self) -> bool:
-        """Whether it takes no value."""
+        """True if it takes no value."""
         return self.parse is bool
 
     def checked(self, text: str) -> Any:
         """Return the value of a text.
 
         Raises:
-            ValueError: the text is no value of this option; the message says why.
+            ValueError: the text is not a value of this option; the message says why.
         """
         value = self.parse(text)
         if self.choices and value not in self.choices:
@@ -67,7 +67,7 @@ class Option:
         return value
 
 
-def option(name: str, help: str, **details: Any) -> Any:  # noqa: A002 - the word that every library uses
+def option(name: str, help: str, **details: Any) -> Any:  # noqa: A002 - the usual name for it
     """Return a dataclass field that the option ``name`` sets; ``details`` are further attributes of :class:`Option`."""
     if details.get("is_repeatable"):
         details["default"] = ()
@@ -76,16 +76,16 @@ def option(name: str, help: str, **details: Any) -> Any:  # noqa: A002 - the wor
 
 
 def options_of(table: type[Any]) -> dict[str, Option]:
-    """Return the options of a dataclass by the fields that they set, in their order."""
+    """Return the options of a dataclass by the field that they set, in order."""
     return {each.name: each.metadata[_KEY] for each in fields(table) if _KEY in each.metadata}
 
 
 def from_options(table: type[Any], values: Mapping[str, Any], **others: Any) -> Any:
-    """Make a dataclass of the values of its options.
+    """Create a dataclass from the values of its options.
 
     Args:
         table: the dataclass.
-        values: values by field; None or no value stands for an option that was not given, other names are ignored.
+        values: values by field. None or a missing value means that the option was not given; other names are ignored.
         others: fields that no option sets.
     """
     given = {name: values[name] for name in options_of(table) if values.get(name) is not None}
@@ -94,12 +94,12 @@ def from_options(table: type[Any], values: Mapping[str, Any], **others: Any) -> 
 
 
 def as_arguments(chosen: Any, *, prefix: str = "--", is_rerun: bool = False) -> list[tuple[str, str | None]]:
-    """Return the options that make such a dataclass, with their values as text; None for a flag.
+    """Return the options that create such a dataclass, with their values as text; None for a flag.
 
     Args:
         chosen: the dataclass.
-        prefix: what stands in the place of ``--``.
-        is_rerun: only the options that a rerun of one case needs.
+        prefix: replaces ``--``.
+        is_rerun: return only the options that a rerun of one case needs.
     """
     return [
         (f"{prefix}{stated.name.removeprefix('--')}", None if stated.is_flag else _as_text(value))

@@ -1,4 +1,4 @@
-"""What a person chooses about a run, apart from the target: which cases, and how they are run."""
+"""The settings of a run, except its target: which cases run, and how."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from conformance.core.options import option
 
 DEFAULT_EXAMPLES = 25
 SOAK_SECONDS = 90.0
-"""LIM-010 promises so much silence; other cases that watch time take as long."""
+"""LIM-010 lets a peer be silent for this long; other long-running cases take as long."""
 
 Mode = Literal["whole", "octets", "header", "random", "coalesce"]
 
 
 @dataclass(frozen=True)
 class ChopMode:
-    """How writes are divided: ``mode``, and for ``random`` its seed."""
+    """How writes are split: ``mode``, and for ``random`` its seed."""
 
     mode: Mode = "whole"
     seed: int = 0
@@ -26,13 +26,13 @@ class ChopMode:
         """Read what the option ``--chop`` takes.
 
         Raises:
-            ValueError: it is none of the modes.
+            ValueError: it is not a mode.
         """
         mode, colon, seed = text.partition(":")
         has_seed = bool(colon) and seed.isascii() and seed.isdigit()
         if mode not in get_args(Mode) or (mode == "random") != has_seed or bool(colon) != has_seed:
-            raise ValueError(f"{text!r} is not whole, octets, header, coalesce or random:SEED with a number")
-        return cls(mode, int(seed or 0))  # type: ignore[arg-type] # one of the modes, as was just checked
+            raise ValueError(f"{text!r} is not a mode; use whole, octets, header, coalesce or random:SEED (a number)")
+        return cls(mode, int(seed or 0))  # type: ignore[arg-type] # a mode, as checked above
 
     def __str__(self) -> str:
         return f"{self.mode}:{self.seed}" if self.mode == "random" else self.mode
@@ -40,19 +40,22 @@ class ChopMode:
 
 @dataclass(frozen=True)
 class Selection:
-    """Which cases are run; what is not set leaves none out."""
+    """Which cases run; an option that is not set selects all."""
 
     globs: tuple[str, ...] = option(
-        "--case", "Only cases whose id matches; repeatable.", metavar="GLOB", is_repeatable=True
+        "--case", "Select cases whose id matches; repeatable.", metavar="GLOB", is_repeatable=True
     )
     profiles: tuple[str, ...] = option(
-        "--profile", "Only this profile's cases; core for the rest; repeatable.", metavar="NAME", is_repeatable=True
+        "--profile",
+        "Select this profile's cases; core for cases without a profile; repeatable.",
+        metavar="NAME",
+        is_repeatable=True,
     )
-    level: str | None = option("--level", "Only cases of this level.", choices=("must", "should"))
+    level: str | None = option("--level", "Select cases of this level.", choices=("must", "should"))
 
     @property
     def is_filtered(self) -> bool:
-        """Whether some of the cases are left out."""
+        """True if it omits some of the cases."""
         return bool(self.globs or self.profiles or self.level)
 
 
@@ -61,17 +64,17 @@ class Settings:
     """How cases are run.
 
     Attributes:
-        seed: seeds the cases that use chance.
-        time_scale: factor on every deadline.
-        soak_seconds: how long the cases that watch time take; 0 for their short forms.
-        examples: how many examples each property is tried with.
-        chop: how the kit's writes are divided.
-        traces: keep the wire trace of a case that passes, too.
+        seed: seed of the cases that use randomness.
+        time_scale: factor for every deadline.
+        soak_seconds: duration of the long-running cases, in seconds; 0 for their short forms.
+        examples: number of examples for each property.
+        chop: how the kit splits its writes.
+        traces: whether passing cases keep their wire trace, too.
     """
 
     seed: int = option(
         "--seed",
-        "Seed of the cases that use chance; each run prints its own at the end.",
+        "Seed for cases that use randomness; each run prints its seed at the end.",
         parse=int,
         metavar="N",
         default=0,
@@ -79,7 +82,7 @@ class Settings:
     )
     time_scale: float = option(
         "--time-scale",
-        "Factor on every deadline.",
+        "Multiply every deadline by this factor.",
         parse=float,
         metavar="FACTOR",
         default=1.0,
@@ -88,7 +91,7 @@ class Settings:
     )
     soak_seconds: float = option(
         "--soak",
-        f"Let cases that watch time take so long; {SOAK_SECONDS:g} seconds if not said.",
+        f"Let long-running cases take this many seconds; {SOAK_SECONDS:g} if no number is given.",
         parse=float,
         metavar="[SECONDS]",
         default=0.0,
@@ -97,7 +100,7 @@ class Settings:
     )
     examples: int = option(
         "--examples",
-        "How many examples each property is tried with.",
+        "Number of examples for each property.",
         parse=int,
         metavar="N",
         default=DEFAULT_EXAMPLES,
@@ -105,7 +108,7 @@ class Settings:
     )
     chop: ChopMode = option(
         "--chop",
-        "Divide what the kit writes: whole, octets, header, random:SEED, or coalesce, which merges.",
+        "How to split what the kit writes: whole, octets, header, random:SEED, or coalesce (merge messages).",
         parse=ChopMode.parse,
         metavar="MODE",
         default=ChopMode(),

@@ -1,4 +1,4 @@
-"""How a target is reached: from options or from a target file."""
+"""How to reach a target: read from options or from a target file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from conformance.transport.address import TRANSPORTS, parse_address, transport_o
 from conformance.transport.credentials import Credentials
 
 TARGET_FILE = Option(
-    name="--target", help="A target file (TOML) that says one of these.", parse=Path, metavar="FILE", is_rerun=False
+    name="--target", help="Read the target from this file (TOML).", parse=Path, metavar="FILE", is_rerun=False
 )
 
 
@@ -28,31 +28,31 @@ class TargetConfig:
         command: a command line with ``{port}`` that starts one.
         client: the command line of a driver, when a client is under test.
         transport: how a client under test reaches the kit, ``tcp`` or ``unix``; None for TCP.
-        token_file: a file with the token that the server demands (SEC-002).
-        tls_ca: a file with certificates to trust; the server then has to speak TLS.
-        name: what reports call it.
+        token_file: a file with the token that the server requires (SEC-002).
+        tls_ca: a file with certificates to trust; the server must then use TLS.
+        name: its name in reports.
         folder: working directory of the command.
         environment: variables added for the command.
-        start_seconds: time until the command accepts connections.
-        profiles: profiles to test although the server does not announce them.
-        file: the target file that says all this, if it comes from one.
+        start_seconds: how long the command may take until it accepts connections.
+        profiles: profiles to test even if the server does not announce them.
+        file: the target file that these values come from, if any.
     """
 
-    server: str | None = option("--server", "Test the server that runs there, or at unix:PATH.", metavar="HOST:PORT")
+    server: str | None = option(
+        "--server", "Test the server at this address; unix:PATH for a unix socket.", metavar="HOST:PORT"
+    )
     command: str | None = option(
         "--server-cmd",
-        "Start this for the run; {port} becomes a free port (or {socket} a unix socket's path), {state} a file that "
-        "outlives the server.",
+        "Start this server for the run. {port} becomes a free port, or {socket} the path of a unix socket; {state} the "
+        "path of a file for data that must survive a restart.",
         metavar="CMD",
     )
-    client: str | None = option(
-        "--client-cmd", "Test the client that the driver started by this drives.", metavar="CMD"
-    )
+    client: str | None = option("--client-cmd", "Test a client through the driver that this starts.", metavar="CMD")
     transport: str | None = option(
-        "--transport", "How a client under test reaches the kit; TCP if not said.", choices=tuple(TRANSPORTS)
+        "--transport", "How a client under test connects to the kit; TCP by default.", choices=tuple(TRANSPORTS)
     )
     token_file: Path | None = option(
-        "--token-file", "Show the token on this file's only line.", parse=Path, metavar="FILE"
+        "--token-file", "Send the token in this file, which has one line.", parse=Path, metavar="FILE"
     )
     tls_ca: Path | None = option(
         "--tls-ca", "Connect with TLS and trust the certificates in this PEM file.", parse=Path, metavar="FILE"
@@ -66,13 +66,13 @@ class TargetConfig:
 
     def __post_init__(self) -> None:
         if sum(map(bool, (self.server, self.command, self.client))) != 1:
-            raise ValueError("a target is either a server's address, a server's command or a client's driver")
+            raise ValueError("a target is one of: a server's address, a server's command, a client driver's command")
         if self.server:
             parse_address(self.server)
         if self.client and (self.token_file or self.tls_ca):
-            raise ValueError("a token and certificates to trust are for servers under test")
+            raise ValueError("a token and trusted certificates are for servers under test; omit them for a client")
         if self.transport and not self.client:
-            raise ValueError("a transport is for clients under test; a server's is that of its address or command")
+            raise ValueError("a transport is for clients under test; a server's follows from its address or command")
         Credentials.from_files(self.token_file, self.tls_ca)
         if self.command and not transport_of(self.command):
             raise ValueError("the server command has no {port}; write it where the port number belongs")
@@ -82,7 +82,7 @@ class TargetConfig:
         """Read a target file (TOML; schema ``tools/target``).
 
         Raises:
-            ValueError: the file cannot be read or is not a target file; the text says why.
+            ValueError: the file cannot be read or is not a target file; the message says why.
         """
         content = read_toml(path, "tools/target", "target file")
         is_client = content.get("role") == "client"
@@ -103,21 +103,23 @@ class TargetConfig:
 
     @classmethod
     def chosen(cls, values: Mapping[str, Any], file: Path | None = None) -> Self:
-        """Return what a target file says, or else the options; a token and certificates may be added to a file.
+        """Return the target of a target file or, without a file, of the options.
+
+        A token and certificates may be added to a target file.
 
         Args:
-            values: values of the options by field, None for those that were not given.
+            values: values of the options by field; None for options that were not given.
             file: the target file.
 
         Raises:
-            ValueError: they do not say what to test, or say it twice; or a file cannot be used.
+            ValueError: they name no target or two targets, or a file cannot be used.
         """
         if file is None:
             made: Self = from_options(cls, values)
             return made
         means = ("server", "command", "client")
         if any(values.get(name) for name in means):
-            raise ValueError("a target file says what to test; give no other target besides it")
+            raise ValueError("a target file already names the target; omit the other target options")
         given = {name: values[name] for name in options_of(cls) if values.get(name) is not None}
         return replace(cls.from_file(file), **given)
 
@@ -133,12 +135,12 @@ class TargetConfig:
 
     @property
     def role(self) -> Role:
-        """What is under test."""
+        """The role of the target."""
         return "client" if self.client else "server"
 
     @property
     def title(self) -> str:
-        """What reports call what is under test."""
+        """Its name in reports."""
         return self.name or self.client or self.server or self.command or ""
 
     @property

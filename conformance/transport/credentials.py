@@ -64,5 +64,5 @@ def _read_token(file: Path) -> str:
     except UnicodeDecodeError:
         raise ValueError(f"{file} is not UTF-8 text") from None
     if len(lines) != 1:
-        raise ValueError(f"{file} has to have one line, the token, and has {len(lines)}")
+        raise ValueError(f"{file} must have one line, the token, but has {len(lines)}")
     return lines[0]

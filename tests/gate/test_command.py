@@ -177,7 +177,7 @@ def test_nothing_from_a_tree_begins_a_line_of_an_error(workshop: Workshop) -> No
 def test_two_results_in_one_file_are_refused(workshop: Workshop) -> None:
     result = invoke(workshop, "--json", "gate", "--junit", str(workshop.root / "gate"))
     assert result.exit_code == 2
-    assert "--json and --junit name one file; give each its own" in result.stderr
+    assert "--json and --junit both name gate; give each its own file" in result.stderr
 
 
 def test_older_results_do_not_stay_where_nothing_was_judged(workshop: Workshop) -> None:
@@ -433,7 +433,7 @@ def test_draft_may_be_named_from_where_one_stands(workshop: Workshop, monkeypatc
 def test_option_before_a_subcommand_is_refused(options: list[str], command: list[str]) -> None:
     result = CliRunner().invoke(gate, [*options, *command])
     assert result.exit_code == 2
-    assert f"stands before {command[0]}, which does not see it" in result.stderr
+    assert f"comes before {command[0]} and has no effect there" in result.stderr
 
 
 def test_release_is_made_with_the_waivers_that_one_names(workshop: Workshop) -> None:
@@ -448,7 +448,7 @@ def test_release_is_made_with_the_waivers_that_one_names(workshop: Workshop) -> 
     result = invoke(workshop, "freeze", "1.0.1", "--waivers", str(elsewhere))
     assert result.exit_code == 0, result.stderr
     assert result.output.splitlines()[1:] == [
-        f"{elsewhere}: its waivers were for this release and are stale now; remove them"
+        f"{elsewhere}: remove its waivers; they were for this release and are stale now"
     ]
     assert "is stale" in invoke(workshop, "--waivers", str(elsewhere)).output
 

@@ -176,16 +176,16 @@ def test_state_file_that_cannot_be_used_is_said_in_one_line(tmp_path):
 def test_state_file_without_the_profile_is_said(tmp_path):
     line = failed("--port", "0", "--state", str(tmp_path / "jobs.db"))
 
-    assert line == "Error: --state keeps the jobs of the profile queue; add --profile queue"
+    assert line == "Error: --state stores the jobs of the profile queue; add --profile queue"
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        (b"", "has to have one line, the token, and has 0"),
-        (b"\n", "has to have one line, the token, and has 1"),
-        (b"a\nb\n", "has to have one line, the token, and has 2"),
+        (b"", "must have one line, the token, but has 0"),
+        (b"\n", "must have one line, the token, but has 1"),
+        (b"a\nb\n", "must have one line, the token, but has 2"),
         (b"\xff\n", "is not UTF-8 text"),
         (None, "No such file or directory"),
     ],
@@ -204,8 +204,8 @@ def test_certificate_problems_are_said_in_one_line(tmp_path):
     file = tmp_path / "cert.pem"
     file.write_text("no certificate")
 
-    assert failed("--tls-cert", str(file)) == "Error: --tls-cert and --tls-key go together"
-    assert failed("--tls-key", str(file)) == "Error: --tls-cert and --tls-key go together"
+    assert failed("--tls-cert", str(file)) == "Error: --tls-cert and --tls-key must be given together"
+    assert failed("--tls-key", str(file)) == "Error: --tls-cert and --tls-key must be given together"
     line = failed("--tls-cert", str(file), "--tls-key", str(file))
     assert line == f"Error: {file} and {file} are no certificate and key in PEM format"
 
@@ -237,4 +237,6 @@ def test_missing_handlers_file_is_said(tmp_path):
 
 @pytest.mark.parametrize("name", ["no_such_module", "reference_server.no_such_module", "os.path.join"])
 def test_missing_handlers_module_is_said(name):
-    assert failed("--handlers", name) == f"Error: there is no handlers module {name}; the name of a file ends with .py"
+    assert (
+        failed("--handlers", name) == f"Error: there is no handlers module {name}; the name of a file must end with .py"
+    )

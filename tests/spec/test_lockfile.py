@@ -45,7 +45,7 @@ def test_extracted_lock_is_fresh(write_spec: WriteSpec) -> None:
     folder = write_spec(CHAPTER)
     assert run("extract", folder).stdout == f"{folder}/requirements.json: 2 requirements\n"
     result = run("check", folder)
-    assert (result.exit_code, result.stdout) == (0, f"{folder}: 2 requirements, no problem\n")
+    assert (result.exit_code, result.stdout) == (0, f"{folder}: 2 requirements, no problems\n")
 
 
 def test_lock_is_the_same_when_it_is_extracted_again(write_spec: WriteSpec) -> None:
@@ -170,7 +170,7 @@ def test_published_spec_is_clean_and_its_lock_fresh(tmp_path: Path) -> None:
     with as_file(files("ipc_spec")) as folder:
         copy = shutil.copytree(folder, tmp_path / "spec", ignore=shutil.ignore_patterns("__pycache__"))
     result = run("check", copy)
-    assert (result.exit_code, result.output) == (0, f"{copy}: {len(load())} requirements, no problem\n")
+    assert (result.exit_code, result.output) == (0, f"{copy}: {len(load())} requirements, no problems\n")
 
 
 def published_entry(**changes: Any) -> dict[str, Any]:

@@ -89,8 +89,8 @@ WRONG_USE = {
     "an unknown option": ((*ANYBODY, "--colour"), "No such option"),
     "an unknown level": ((*ANYBODY, "--level", "may"), "'may' is not one of"),
     "an empty selection": ((*ANYBODY, "--case", "system/pin"), "the selection matches no case"),
-    "nothing to test": (("run",), "say what to test"),
-    "two things to test": ((*ANYBODY, "--client-cmd", "driver"), "say what to test"),
+    "nothing to test": (("run",), "give exactly one of"),
+    "two things to test": ((*ANYBODY, "--client-cmd", "driver"), "give exactly one of"),
     "no time": ((*ANYBODY, "--time-scale", "0"), "0.0 is not in the range"),
     "an update of nothing": ((*ANYBODY, "--update-known-failures"), "needs --known-failures FILE"),
     "an update of a part": (
@@ -103,7 +103,7 @@ WRONG_USE = {
     "results that are absent": (("requirements", "/nonexistent.json"), "evidence /nonexistent.json: "),
     "a port for a case that has its own": (
         ("serve", "--case", "client-loss/events", "--port", "9"),
-        "leave out --port",
+        "omit --port",
     ),
     "two servers behind serve": (("serve", "--server", "a:1", "--server-cmd", "b"), "not both"),
 }
@@ -264,7 +264,7 @@ def test_serve_prints_frames_and_findings_and_exits_with_1() -> None:
     marker = new_marker()
     with started("serve", "--port", "0", "--server-cmd", mini(marker=marker), PYTHONUNBUFFERED="1") as process:
         assert process.stdout
-        found = re.fullmatch(r"listening on 127\.0\.0\.1:(\d+); end with Ctrl-C\n", process.stdout.readline())
+        found = re.fullmatch(r"listening on 127\.0\.0\.1:(\d+); stop with Ctrl-C\n", process.stdout.readline())
         assert found
         with socket.create_connection(("127.0.0.1", int(found[1])), timeout=5) as client:
             client.sendall(codec.frame(b'{"message_id":"mine"}'))
@@ -274,7 +274,7 @@ def test_serve_prints_frames_and_findings_and_exits_with_1() -> None:
     assert process.returncode == 1, err
     assert 'A -> {"message_id":"mine"}' in lines[1]
     assert "breaks the envelope rules (ENV-001)" in lines[2]
-    assert re.search(r"\d frames of clients broke a rule", out)
+    assert re.search(r"\d client frames broke a rule", out)
     assert nothing_left(marker)
 
 

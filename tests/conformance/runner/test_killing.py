@@ -76,7 +76,7 @@ def test_signal_ends_the_run_in_order(number: int, workers: int, tmp_path: Path)
         process.send_signal(number)
         out, err = process.communicate(timeout=5)
     assert process.returncode == 130
-    assert err.endswith("interrupted; everything that was started has been ended\n")
+    assert err.endswith("interrupted; all started processes have been stopped\n")
     assert out == ""
     assert nothing_left(marker)
     assert list(tmp_path.iterdir()) == []

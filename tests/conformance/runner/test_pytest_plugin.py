@@ -50,7 +50,7 @@ def test_broken_server_fails_with_the_description_and_a_fixture_says_which(tmp_p
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        ((), "a target is either a server's address, a server's command or a client's driver; see --ipc-server"),
+        ((), "a target is one of: a server's address, a server's command, a client driver's command; see --ipc-server"),
         (("--ipc-server", "127.0.0.1:1"), "the target cannot be tested: cannot connect to 127.0.0.1:1"),
     ],
 )

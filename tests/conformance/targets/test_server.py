@@ -21,9 +21,9 @@ from conformance.transport.address import Address, TcpAddress, UnixAddress, pars
 WRONG_OPTIONS = {
     "no server": (
         [],
-        "say what to test: one of --server HOST:PORT, --server-cmd 'CMD {port}', --client-cmd CMD, --target FILE",
+        "give exactly one of --server HOST:PORT, --server-cmd 'CMD {port}', --client-cmd CMD and --target FILE",
     ),
-    "two servers": (["--server", "a:1", "--server-cmd", "x {port}"], "say what to test"),
+    "two servers": (["--server", "a:1", "--server-cmd", "x {port}"], "give exactly one of"),
     "no port": (["--server", "localhost"], "'localhost' is neither HOST:PORT"),
     "no host": (["--server", ":80"], "':80' is neither HOST:PORT"),
     "port zero": (["--server", "localhost:0"], "'localhost:0' is neither HOST:PORT"),

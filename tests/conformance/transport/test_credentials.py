@@ -79,8 +79,8 @@ def test_wrong_token_fails_every_case(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "content", "reason"),
     [
-        ("token_file", b"", "has to have one line, the token, and has 0"),
-        ("token_file", b"a\nb\n", "has to have one line, the token, and has 2"),
+        ("token_file", b"", "must have one line, the token, but has 0"),
+        ("token_file", b"a\nb\n", "must have one line, the token, but has 2"),
         ("token_file", b"\xff", "is not UTF-8 text"),
         ("token_file", None, "cannot read .*: No such file"),
         ("tls_ca", b"no certificate", "holds no certificate in PEM format"),

@@ -226,7 +226,7 @@ def test_command_replaces_the_socket_of_a_command_that_was_killed(path):
 def test_command_takes_a_socket_or_an_address(path, option):
     result = CliRunner().invoke(main, ["--unix", str(path), *option])
     assert result.exit_code == 2
-    assert result.stderr == "Error: --unix takes the place of --host and --port; omit them\n"
+    assert result.stderr == "Error: --unix replaces --host and --port; omit them\n"
 
 
 def test_command_says_in_one_line_why_a_path_cannot_be_used(path):
