@@ -1,1 +1,1 @@
-"""What several results files say together."""
+"""The analysis of several results files together."""

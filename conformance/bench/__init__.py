@@ -1,1 +1,1 @@
-"""Measure servers side by side: one load generator, several subjects, interleaved in one run."""
+"""The benchmark: one load generator measures several servers, interleaved in one run."""

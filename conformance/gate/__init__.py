@@ -1,1 +1,1 @@
-"""The change gate: what differs between two versions of the protocol, whom it breaks, and which version it needs."""
+"""The change gate: finds the differences between two protocol versions, whom they break, and the version they need."""

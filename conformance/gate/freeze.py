@@ -19,13 +19,13 @@ def freeze(root: Path, version: str, waived: Sequence[Waiver], progress: Callabl
 
     Args:
         root: the tree.
-        version: the version that it has to be.
+        version: the version that the tree must have.
         waived: waivers.
-        progress: is told what is being done.
+        progress: called with a description of each step.
 
     Raises:
-        ReleaseError: the tree is another version, or not ready: released already, refused by the gate, with nothing in
-            the changelog, or with a list of requirements that is stale.
+        ReleaseError: the tree has another version or is not ready: it was released already, the gate refuses it, the
+            changelog does not describe it, or the list of requirements is stale.
     """
     tree = Tree.read(root)
     release = tree.release
@@ -47,7 +47,7 @@ def freeze(root: Path, version: str, waived: Sequence[Waiver], progress: Callabl
 
 
 def _write_whole(path: Path, text: str) -> None:
-    """Write a file so that it is there as a whole or not at all, since a part of a release could not be replaced."""
+    """Write a file completely or not at all, since a partial release could not be replaced."""
     path.parent.mkdir(exist_ok=True)
     part = path.with_suffix(".part")
     try:
@@ -64,7 +64,7 @@ def _refuse_unready(root: Path, tree: Tree, waived: Sequence[Waiver], progress: 
         raise ReleaseError(f"{lock}: stale; run ipc-conformance spec extract")
     if not tree.changes.get(version):
         raise ReleaseError(
-            f"{root / 'CHANGELOG.md'}: nothing under a heading 'Protocol {version}'; say what this version is"
+            f"{root / 'CHANGELOG.md'}: the section 'Protocol {version}' is missing or empty; describe the version there"
         )
     if version in released(root) or not released(root):
         return

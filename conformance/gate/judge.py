@@ -1,4 +1,4 @@
-"""The judgement: every difference, whether the version allows it, and what would."""
+"""The judgement: every difference, and whether the version allows it."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ def judge(
         old: the version.
         tree: the tree.
         waived: waivers.
-        today: the day by which waivers end; the present one if None.
-        progress: is told what is being done, when that may take a while.
+        today: the day on which waivers must be valid; the current day if None.
+        progress: called with a description of each step that may take a while.
 
     Raises:
-        ReleaseError: a schema that a table names is missing, or one that it refers to.
+        ReleaseError: a schema is missing that a table names or another schema refers to.
     """
     comparison = Comparison(old, tree.release)
     findings = list(rules.differences(comparison, progress))
@@ -56,13 +56,13 @@ def judge(
 
 
 def waiver_problems(waivers: Iterable[Waiver], findings: Iterable[Finding], today: datetime.date) -> list[str]:
-    """Return what is wrong with waivers: that they have ended, or that there is nothing any more that they waive."""
+    """Return the problems of waivers: they expired, or match no finding any more."""
     found = list(findings)
     texts = []
     for waiver in waivers:
         name = f"{waiver.file}: the waiver of {waiver.rule} at {waiver.pointer}"
         if not any(waiver.covers(finding) for finding in found):
-            texts.append(f"{name} is stale: there is no such finding; remove it")
+            texts.append(f"{name} is stale: no finding matches it; remove it")
         elif waiver.has_ended(today):
-            texts.append(f"{name} ended on {waiver.expires}; mend the finding, or give it another day and say why")
+            texts.append(f"{name} expired on {waiver.expires}; fix the finding, or set a later date and say why")
     return texts

@@ -1,4 +1,4 @@
-"""Waivers: findings that are accepted all the same, each with a reason and a day on which it ends."""
+"""Waivers: findings that are accepted anyway, each with a reason and an expiry date."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from conformance.protocol import schemas
 def read_waivers(path: Path) -> list[Waiver]:
     """Read a file of waivers (TOML; schema ``tools/waivers``).
 
-    Raises ValueError when it cannot be read, breaks its schema, names a rule or a day that does not exist, or waives
-    one thing twice; the text names the file and the entry.
+    Raises ValueError if the file cannot be read, breaks its schema, names a rule or a day that does not exist, or
+    waives a finding twice; the message names the file and the entry.
     """
     content = _content(path)
     wrong = next(schemas.validator("tools/waivers").iter_errors(content), None)
@@ -33,18 +33,18 @@ def read_waivers(path: Path) -> list[Waiver]:
 
 
 def _content(path: Path) -> dict[str, Any]:
-    """Return what a file says, its dates as texts."""
+    """Return the content of a file, with dates as text."""
     try:
         content: dict[str, Any] = json.loads(json.dumps(tomllib.loads(path.read_text("utf-8")), default=str))
     except FileNotFoundError:
-        raise ValueError(f"{path}: no such file of waivers") from None
+        raise ValueError(f"{path}: no such waivers file") from None
     except (OSError, ValueError) as error:
         raise ValueError(f"{path}: cannot be read ({error})") from None
     return content
 
 
 def _place(content: dict[str, Any], *path: str | int) -> str:
-    """Name an entry by its number, counted from 1, and by what it waives; and a member of it."""
+    """Describe an entry by its number, counted from 1, its finding, and the member in it."""
     if len(path) < 2:
         return "waivers"
     _, number, *member = path
@@ -56,9 +56,9 @@ def _place(content: dict[str, Any], *path: str | int) -> str:
 def _waiver(entry: dict[str, str], path: Path, others: list[Waiver]) -> Waiver:
     rule = rule_named(entry["rule"]).id
     if any((other.rule, other.pointer) == (rule, entry["pointer"]) for other in others):
-        raise ValueError("this is waived twice; remove one")
+        raise ValueError("a second waiver for the same finding; remove one")
     try:
         expires = datetime.date.fromisoformat(entry["expires"])
     except ValueError as error:
-        raise ValueError(f"{entry['expires']!r} is no day ({error})") from None
+        raise ValueError(f"{entry['expires']!r} is not a date ({error})") from None
     return Waiver(rule, entry["pointer"], entry["reason"], expires, str(path))

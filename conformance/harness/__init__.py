@@ -1,1 +1,1 @@
-"""What a case is written with: decorators, contexts, property testing."""
+"""The tools for writing cases: decorators, contexts, property testing."""

@@ -1,1 +1,1 @@
-"""Between a client and a server: shows and checks their frames."""
+"""A relay between clients and a server that shows and checks their frames."""

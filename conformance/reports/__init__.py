@@ -1,1 +1,1 @@
-"""Results for people and for programs."""
+"""The reports of a run, for people and for programs."""

@@ -1,1 +1,1 @@
-"""What a run found: results of cases, the run, known failures."""
+"""The outcome of a run: results of cases, the run, known failures."""

@@ -1,1 +1,1 @@
-"""How cases are run: one, and many under pytest."""
+"""Runs cases: one by itself, or many under pytest."""

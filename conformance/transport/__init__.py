@@ -1,1 +1,1 @@
-"""How octets travel: dialing, TLS, segmentation, credentials."""
+"""The transport of octets: dialing, TLS, segmentation, credentials."""

@@ -221,8 +221,8 @@ def test_waived_finding_is_accepted_with_its_reason(workshop: Workshop) -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"pointer": "requirements/SUB-006"}, "requirements/SUB-006 is stale: there is no such finding; remove it"),
-        ({"expires": "2020-02-29"}, "requirements/SUB-005 ended on 2020-02-29"),
+        ({"pointer": "requirements/SUB-006"}, "requirements/SUB-006 is stale: no finding matches it; remove it"),
+        ({"expires": "2020-02-29"}, "requirements/SUB-005 expired on 2020-02-29"),
     ],
     ids=["stale", "ended"],
 )
@@ -235,7 +235,7 @@ def test_waiver_that_is_stale_or_has_ended_fails(workshop: Workshop, changes: di
     assert f"{workshop.root}/spec/waivers.toml: the waiver of requirement-changed at {said}" in result.output
     assert "refused  requirement-changed" in result.output
     assert "waived  " not in result.output
-    assert result.output.endswith("1 refused, 0 accepted, 0 waived, waivers to mend: 1\n")
+    assert result.output.endswith("1 refused, 0 accepted, 0 waived, waivers to fix: 1\n")
 
 
 def test_ended_waiver_fails_the_case_of_its_finding(workshop: Workshop) -> None:
@@ -284,11 +284,11 @@ FIRST = "waiver 1 (requirement-changed at requirements/SUB-005)"
         (
             "requirement-changed",
             "requirement-change",
-            "'requirement-change'; do you mean requirement-changed?",
+            "'requirement-change'; did you mean requirement-changed?",
         ),
         (REASON, "short", f"{FIRST}, reason: 'short' is too short"),
         ("2999-12-31", '"soon"', f"{FIRST}, expires: 'soon' does not match"),
-        ("2999-12-31", '"2027-02-30"', f"{FIRST}: '2027-02-30' is no day (day is out of range for month)"),
+        ("2999-12-31", '"2027-02-30"', f"{FIRST}: '2027-02-30' is not a date (day is out of range for month)"),
         ("2999-12-31", "2027-02-30", "cannot be read (Invalid date or datetime (at line 5, column 11))"),
         ("2999-12-31", "2027-02-20T10:00:00", f"{FIRST}, expires: '2027-02-20 10:00:00' is too long"),
         ("expires", "ends", f"{FIRST}: "),
@@ -306,7 +306,7 @@ def test_broken_waiver_is_refused_in_a_line(workshop: Workshop, old: str, new: s
 
 def test_broken_waiver_is_named_by_its_number(workshop: Workshop) -> None:
     write_waivers(workshop, WAIVER, WAIVER)
-    assert "waivers.toml: waiver 2 (requirement-changed at requirements/SUB-005): this" in invoke(workshop).stderr
+    assert "waivers.toml: waiver 2 (requirement-changed at requirements/SUB-005): a second" in invoke(workshop).stderr
     write_waivers(workshop, WAIVER, "")
     assert "waivers.toml: waiver 2 (None at None): 'rule' is a required property" in invoke(workshop).stderr
     (workshop.root / "spec" / "waivers.toml").write_text("waiver = [1]", "utf-8")
@@ -317,7 +317,7 @@ def test_broken_waiver_is_named_by_its_number(workshop: Workshop) -> None:
 
 def test_file_of_waivers_that_is_not_there_is_named(workshop: Workshop) -> None:
     result = invoke(workshop, "--waivers", "nowhere.toml")
-    assert (result.exit_code, result.stderr) == (2, "nowhere.toml: no such file of waivers\n")
+    assert (result.exit_code, result.stderr) == (2, "nowhere.toml: no such waivers file\n")
 
 
 def test_rules_are_listed_and_an_unknown_one_says_how() -> None:
@@ -326,7 +326,7 @@ def test_rules_are_listed_and_an_unknown_one_says_how() -> None:
     assert any(line.startswith("senders-broken ") for line in listed.output.splitlines())
     for rule, said in {
         "quux": "'quux'; ipc",
-        "action-add": "do you mean action-added?",
+        "action-add": "did you mean action-added?",
         "Action-Added": "mean action-added?",
     }.items():
         unknown = CliRunner().invoke(gate, ["--explain", rule])
@@ -339,7 +339,7 @@ def test_folder_that_is_no_tree_is_named(tmp_path: Path) -> None:
     for against in ([], ["--against", str(tmp_path)]):
         result = CliRunner().invoke(gate, ["--tree", str(tmp_path), *against])
         assert result.exit_code == 2
-        assert "no tree of the protocol" in result.stderr
+        assert "not a tree of the protocol" in result.stderr
 
 
 def test_tree_without_a_release_says_what_to_do(tmp_path: Path) -> None:
@@ -359,7 +359,7 @@ def test_schema_that_a_table_names_and_nobody_has_is_said(workshop: Workshop) ->
     workshop.replace("spec/19-messages.md", "`system-request` | `pong`", "`system-request` | `ping-pong`")
     result = invoke(workshop)
     assert result.exit_code == 2
-    assert "spec/19-messages.md:38: answer 'ping-pong' names no schema" in result.stderr
+    assert "spec/19-messages.md:38: answer 'ping-pong' is not a schema" in result.stderr
 
 
 def draft(workshop: Workshop, version: str = "1.1") -> None:
@@ -411,7 +411,7 @@ def test_draft_that_is_not_there_is_named(workshop: Workshop) -> None:
 
 def test_folder_that_is_no_draft_of_the_tree_is_refused(workshop: Workshop, tmp_path_factory: Any) -> None:
     elsewhere = tmp_path_factory.mktemp("elsewhere")
-    for said in ("no draft; it has to have a README.md", "outside of the tree"):
+    for said in ("not a draft; it must have a README.md", "outside the tree"):
         result = invoke(workshop, "--draft", str(elsewhere))
         assert result.exit_code == 2
         assert f"{elsewhere}: {said}" in result.stderr
@@ -485,7 +485,7 @@ def test_missing_line_of_the_changelog_is_no_matter_of_versions(workshop: Worksh
     told = lines[missing + 1 : lines.index("", missing)]
     assert told[0] == "  protocol 1.0 was released already"
     assert [line.split()[0] for line in told[1:]] == ["pointer", "do", "more"]
-    assert "was released already, take the next one" in told[2]
+    assert "was released already, use the next version" in told[2]
 
 
 def test_earlier_version_is_no_matter_of_versions(workshop: Workshop) -> None:

@@ -229,7 +229,7 @@ def test_place_of_a_pointer_or_of_its_nearest_parent(pointer: str, line: int) ->
     [
         ("<!-- limits -->\n", "", "no chapter has a table marked <!-- limits -->"),
         ("<!-- limits -->\n", "<!-- limit -->\n", "there is no table named limit"),
-        ("<!-- limits -->\n", "<!-- limits -->\n\nText.\n\n", "no table stands below the mark <!-- limits -->"),
+        ("<!-- limits -->\n", "<!-- limits -->\n\nText.\n\n", "there is no table below the mark <!-- limits -->"),
         ("| limit | bound |", "| limit | border |", "the table limits lacks the column bound"),
         ("| kept by | as |", "| kept by | role |", "the table limits lacks the column as"),
         (
@@ -283,7 +283,9 @@ def test_reserved_name_of_an_unknown_kind_is_refused(tmp_path: Path) -> None:
     workshop = Workshop(tmp_path, vectors=("batch",))
     mark = "| kind | name | place | since |\n|---|---|---|---|\n"
     workshop.replace("spec/14-versioning.md", mark, f"{mark}| door | `x` | | 2.0 |\n")
-    with pytest.raises(ReleaseError, match=r"14-versioning\.md:\d+: kind of a row of reserved is .door.; write member"):
+    with pytest.raises(
+        ReleaseError, match=r"14-versioning\.md:\d+: the cell kind in the table reserved is .door.; write member"
+    ):
         Tree.read(tmp_path)
 
 
@@ -297,7 +299,7 @@ def test_row_is_named_by_its_columns() -> None:
 @pytest.mark.parametrize(
     ("file", "content", "said"),
     [
-        ("schemas/pong.schema.json", "{", "pong.schema.json: not JSON that every parser reads alike"),
+        ("schemas/pong.schema.json", "{", "pong.schema.json: not JSON that every parser reads the same way"),
         ("schemas/pong.schema.json", "[]", "pong.schema.json: not an object"),
         ("schemas/pong.schema.json", "{}", r"pong.schema.json: no \$id"),
         ("spec/README.md", "# A protocol\n", "README.md:1: the title does not end with the version"),
@@ -314,7 +316,7 @@ def test_vector_that_is_there_twice_is_named(tmp_path: Path) -> None:
     Workshop(tmp_path, vectors=("batch",))
     content = (tmp_path / "schemas" / "vectors" / "batch.json").read_text("utf-8")
     (tmp_path / "schemas" / "vectors" / "again.json").write_text(content, "utf-8")
-    with pytest.raises(ReleaseError, match=r"batch\.json:\d+: the vector batch/\S+ is there twice"):
+    with pytest.raises(ReleaseError, match=r"batch\.json:\d+: the vector batch/\S+ exists twice"):
         Tree.read(tmp_path)
 
 
@@ -325,7 +327,7 @@ def test_waiver_of_what_the_version_allows_is_stale(tmp_path: Path) -> None:
     waiver = Waiver("level-raised", "requirements/SYS-006", "every client does so already", TODAY)
     assert workshop.judge([waiver]).is_accepted
     late = Waiver(waiver.rule, waiver.pointer, waiver.reason, TODAY - datetime.timedelta(days=1))
-    assert [problem for problem in workshop.judge([late]).problems if "ended on 2029-12-31" in problem]
+    assert [problem for problem in workshop.judge([late]).problems if "expired on 2029-12-31" in problem]
     workshop.replace("spec/README.md", "Protocol 1.1", "Protocol 2.0")
     workshop.replace("CHANGELOG.md", "Protocol 1.1", "Protocol 2.0")
     assert workshop.judge().is_accepted

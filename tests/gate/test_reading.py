@@ -36,9 +36,9 @@ def refused(workshop: Workshop, said: str) -> None:
         (b"\xff", r"pong\.schema\.json: cannot be read"),
         (b"\xef\xbb\xbf{}", r"pong\.schema\.json:1: begins with a byte order mark"),
         (b'{"required": ["a"], "required": []}', r"pong\.schema\.json: .*the member 'required' twice"),
-        (b'{"maximum": NaN}', r"pong\.schema\.json: .*NaN is no number of JSON"),
-        (b'{"maximum": 1e400}', r"pong\.schema\.json: not JSON that every parser reads alike"),
-        (b'{"title": "\\ud800"}', r"pong\.schema\.json: not JSON that every parser reads alike"),
+        (b'{"maximum": NaN}', r"pong\.schema\.json: .*NaN is not a number in JSON"),
+        (b'{"maximum": 1e400}', r"pong\.schema\.json: not JSON that every parser reads the same way"),
+        (b'{"title": "\\ud800"}', r"pong\.schema\.json: not JSON that every parser reads the same way"),
         (b'{"a":' * 100_000, r"pong\.schema\.json: nested too deep"),
     ],
 )
@@ -55,9 +55,12 @@ def test_json_that_parsers_read_differently(workshop: Workshop, content: bytes, 
         ({"properties": []}, r"/properties"),
         ({"properties": {"a": {"$ref": 5}}}, r"/properties/a/\$ref"),
         ({"properties": {"a": {"pattern": "("}}}, r"/properties/a"),
-        ({"properties": {"a": {"pattern": r"\p{L}"}}}, r"the pattern .* \(at /properties/a\) is none that both"),
+        (
+            {"properties": {"a": {"pattern": r"\p{L}"}}},
+            r"cannot both read the pattern .* \(at /properties/a\)",
+        ),
         ({"patternProperties": {r"\p{L}": True}}, r"the pattern .* \(at the root\)"),
-        ({"format": "uuid"}, r"the keyword format \(at the root\) is none that the gate can judge"),
+        ({"format": "uuid"}, r"the gate cannot judge the keyword format \(at the root\)"),
         ({"allOf": [{"dependentSchemas": {}}]}, r"the keyword dependentSchemas \(at /allOf/0\)"),
         ({"items": {"$dynamicRef": "#a"}}, r"the keyword \$dynamicRef \(at /items\)"),
         ({"properties": {"a": {"$id": "https://other.example/"}}}, r"the keyword \$id \(at /properties/a\)"),
@@ -85,7 +88,7 @@ def test_members_and_values_may_have_any_name() -> None:
 
 def test_id_that_two_files_have(workshop: Workshop) -> None:
     workshop.add("schemas/hello.schema.json", (workshop.root / PONG).read_text("utf-8"))
-    refused(workshop, r"pong\.schema\.json: has the \$id of hello\.schema\.json")
+    refused(workshop, r"pong\.schema\.json: has the same \$id as hello\.schema\.json")
 
 
 @pytest.mark.parametrize("target", ["gone.schema.json", "common.schema.json#/$defs/gone", "#/$defs/gone"])
@@ -145,12 +148,12 @@ def test_row_without_its_first_mark(workshop: Workshop) -> None:
     text = path.read_text("utf-8")
     row = next(line for line in text.splitlines() if line.startswith("| `security`"))
     path.write_text(text.replace(row, f"{row}\n`all` | [All](20-all.md) | | |"), "utf-8")
-    refused(workshop, r"12-profiles\.md:\d+: stands below the table profiles like a row")
+    refused(workshop, r"12-profiles\.md:\d+: follows the table profiles like a row")
 
 
 def test_table_that_looks_like_a_marked_one(workshop: Workshop) -> None:
     workshop.append("spec/11-system.md", "\n| code | fatal | sent when |\n|---|---|---|\n| `again` | yes | twice |\n")
-    refused(workshop, r"11-system\.md:\d+: a table with the columns of a marked one")
+    refused(workshop, r"11-system\.md:\d+: a table without a mark has the columns of a marked one")
 
 
 def test_requirement_that_is_commented_out(workshop: Workshop) -> None:
@@ -165,19 +168,19 @@ def test_requirement_that_is_commented_out(workshop: Workshop) -> None:
             "19-messages.md",
             "`ping` | request |",
             "`ping` | reqest |",
-            "type of a row of messages is 'reqest'; write request or",
+            "the cell type in the table messages is 'reqest'; write request or",
         ),
         (
             "19-messages.md",
             "`ping` | request | client |",
             "`ping` | request | both |",
-            "from of a row of messages is 'both'",
+            "the cell from in the table messages is 'both'",
         ),
         (
             "19-messages.md",
             "| `service_instances` | `instance_added`",
             "| `a`, `b` | `instance_added`",
-            "channel of a row",
+            "the cell channel in the table",
         ),
         (
             "19-messages.md",
@@ -189,26 +192,31 @@ def test_requirement_that_is_commented_out(workshop: Workshop) -> None:
             "19-messages.md",
             "`system-request` | `time` |",
             "`system-request` | `tim` |",
-            r"19-messages\.md:39: answer 'tim' names no schema",
+            r"19-messages\.md:39: answer 'tim' is not a schema",
         ),
         (
             "09-errors.md",
             "| `no_handler` | no |",
             "| `no_handler` | maybe |",
-            "fatal of a row of error-codes is 'maybe'; write yes or no",
+            "the cell fatal in the table error-codes is 'maybe'; write yes or no",
         ),
         (
             "10-limits.md",
             "| 1073741824 |",
             "| 1 GiB |",
-            "value of a row of limits is '1 GiB'; write a number in digits",
+            "the cell value in the table limits is '1 GiB'; write a number in digits",
         ),
-        ("12-profiles.md", "[Batch](15-batch.md)", "", "chapter of a row of profiles is ''; write a link to a chapter"),
+        (
+            "12-profiles.md",
+            "[Batch](15-batch.md)",
+            "",
+            "the cell chapter in the table profiles is ''; write a link to a chapter",
+        ),
         (
             "09-errors.md",
             "| sent when |\n|---|",
             "| sent when | only |\n|---|---|",
-            "a column 'only' that no rule of the gate sees",
+            "a column 'only' that no gate rule covers",
         ),
     ],
 )

@@ -147,8 +147,8 @@ def repository(workshop: Workshop) -> Workshop:
         ("no-such-branch", "git:no-such-branch: no such revision; fetch it, or name another"),
         ("HEAD~1", "git:HEAD~1: no such revision; fetch it, or name another"),
         ("@{upstream}", "git:@{upstream}: git says: no upstream configured for branch"),
-        ("--help", "--against git:--help: no revision; write git:REF, such as git:origin/main"),
-        ("", "--against git:: no revision; write git:REF, such as git:origin/main"),
+        ("--help", "--against git:--help: not a revision; write git:REF, such as git:origin/main"),
+        ("", "--against git:: not a revision; write git:REF, such as git:origin/main"),
     ],
     ids=["branch", "shallow", "upstream", "option", "empty"],
 )
@@ -179,7 +179,7 @@ def test_tree_that_was_not_committed_yet_is_said(repository: Workshop) -> None:
     later = repository.root / "later"
     later.mkdir()
     Workshop(later, vectors=("batch",))
-    with pytest.raises(ReleaseError, match=r"^git:HEAD: no tree of the protocol in .*later at that revision"):
+    with pytest.raises(ReleaseError, match=r"^git:HEAD: .*later has no spec and schemas at that revision"):
         resolve("git:HEAD", later)
 
 
@@ -190,7 +190,7 @@ def test_git_revision_that_is_no_tree_is_said(tmp_path: Path) -> None:
     git(other, "init", "-q")
     git(other, "add", ".")
     git(other, "commit", "-qm", "first")
-    with pytest.raises(ReleaseError, match=r"^git:HEAD: .*no tree of the protocol"):
+    with pytest.raises(ReleaseError, match=r"^git:HEAD: .*no spec and schemas at that revision"):
         resolve("git:HEAD", other)
 
 
@@ -281,9 +281,9 @@ OK = b"HTTP/1.1 200 OK\r\n"
     [
         (b"hello\r\n", "cannot be fetched (BadStatusLine: hello"),
         (OK + b"X: " + b"x" * 70_000 + b"\r\n\r\n{}", "cannot be fetched (LineTooLong: "),
-        (OK + b"Content-Length: 99\r\n\r\n{}", "cut off: the server announced more than it sent"),
-        (OK + b"Transfer-Encoding: chunked\r\n\r\n9\r\n{}", "cut off: the server announced more than it sent"),
-        (OK + b"Content-Length: 99\r\n\r\n\xc3", "cut off: the server announced more than it sent"),
+        (OK + b"Content-Length: 99\r\n\r\n{}", "incomplete: the server sent less than it announced"),
+        (OK + b"Transfer-Encoding: chunked\r\n\r\n9\r\n{}", "incomplete: the server sent less than it announced"),
+        (OK + b"Content-Length: 99\r\n\r\n\xc3", "incomplete: the server sent less than it announced"),
         (OK + b"\r\n\xff", "not JSON ('utf-8' codec can't decode"),
     ],
     ids=["status", "header", "length", "chunk", "character", "text"],
@@ -303,7 +303,7 @@ def test_server_that_talks_slowly_is_given_up(
 ) -> None:
     monkeypatch.setattr(against_module, "_SECONDS", 0.5)
     address = answering(octets, 0.02)
-    with pytest.raises(ReleaseError, match=r": cannot be fetched \(not there after 0\.5 seconds\)$"):
+    with pytest.raises(ReleaseError, match=r": cannot be fetched \(not complete after 0\.5 seconds\)$"):
         resolve(address, workshop.root)
 
 
@@ -313,7 +313,7 @@ def test_file_under_another_name_is_refused(workshop: Workshop) -> None:
     with pytest.raises(ReleaseError, match=r"1\.2\.json: this is version 1\.0; name the file after it"):
         resolve(None, workshop.root)
     (path.parent / "1.2.json").rename(path.parent / "latest.json")
-    with pytest.raises(ReleaseError, match=r"latest\.json: a release is named after its version"):
+    with pytest.raises(ReleaseError, match=r"latest\.json: the file of a release must be named after its version"):
         resolve(None, workshop.root)
 
 
@@ -360,7 +360,7 @@ def test_stale_list_of_requirements_is_refused(workshop: Workshop) -> None:
 
 def test_release_without_a_word_in_the_changelog_is_refused(workshop: Workshop) -> None:
     (workshop.root / "CHANGELOG.md").write_text("# Changelog\n", "utf-8")
-    with pytest.raises(ReleaseError, match=r"nothing under a heading 'Protocol 1\.0'"):
+    with pytest.raises(ReleaseError, match=r"the section 'Protocol 1\.0' is missing or empty"):
         frozen(workshop)
 
 

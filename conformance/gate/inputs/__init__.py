@@ -1,1 +1,1 @@
-"""Where both sides of a comparison come from: the tree, a release, a revision."""
+"""Readers of the versions to compare: the working tree, a release, a git revision."""

@@ -1,4 +1,4 @@
-"""What ``--against`` may name: a release of the tree, a git revision, a folder or file, a hosted file."""
+"""The versions that ``--against`` can name: a release of the tree, a git revision, a folder or file, a URL."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ from conformance.gate.model.version import Version
 
 _GIT = "git:"
 _HOSTED = ("https://", "http://")
-_NAMES = "name a release, git:REF, a folder or file, or the address of a hosted file"
+_NAMES = "name a release, git:REF, a folder, a file or a URL"
 _SECONDS = 30
-"""For all of a hosted file."""
-_CUT_OFF = "cut off: the server announced more than it sent; try again"
+"""For the whole download of a file."""
+_CUT_OFF = "incomplete: the server sent less than it announced; try again"
 _MOST_OCTETS = 64 * 1024 * 1024
 _PARTS = ("spec", "schemas", "CHANGELOG.md")
 
 
 def released(root: Path) -> dict[Version, Path]:
-    """Return the files of the versions that a tree has released, by version, the latest last."""
+    """Return the files of a tree's releases by version, the latest last."""
     found = {}
     for path in (root / "spec" / FOLDER).glob("*.json"):
         try:
             found[Version.parse(path.stem)] = path
         except ValueError as error:
-            raise ReleaseError(f"{path}: a release is named after its version; {error}") from None
+            raise ReleaseError(f"{path}: the file of a release must be named after its version; {error}") from None
     return dict(sorted(found.items()))
 
 
 def read_release(path: Path) -> Release:
-    """Read a release's file, whatever its name. Raises ReleaseError when it cannot be read, or was changed."""
+    """Read a release from a file of any name. Raises ReleaseError if it cannot be read or was changed."""
     try:
         text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -49,25 +49,25 @@ def read_release(path: Path) -> Release:
 
 
 def resolve(against: str | None, root: Path) -> tuple[Release, str]:
-    """Return what a tree is to be compared with, and how to call it.
+    """Return the version to compare a tree with, and its name in reports.
 
     Args:
-        against: what ``--against`` says; None for the latest release of the tree.
+        against: the value of ``--against``; None for the latest release of the tree.
         root: the tree.
 
     Raises:
-        ReleaseError: there is no such thing, or it cannot be read.
+        ReleaseError: it does not exist or cannot be read.
     """
     if against is None:
         return _latest(root)
     if not against.strip():
-        raise ReleaseError(f"--against is empty; {_NAMES}, or leave it away to compare with the latest release")
+        raise ReleaseError(f"--against is empty; {_NAMES}, or omit it to compare with the latest release")
     if against.startswith(_GIT):
         return _git(root, against.removeprefix(_GIT)), against
     if against.lower().startswith(_HOSTED):
         return _hosted(against), against
     version = _as_version(against)
-    if version and version in released(root):  # before any file that happens to have the same name
+    if version and version in released(root):  # takes precedence over a file of the same name
         return _read_named(version, released(root)[version]), f"release {version}"
     path = Path(against)
     if path.is_dir():
@@ -92,7 +92,7 @@ def _latest(root: Path) -> tuple[Release, str]:
     files = released(root)
     if not files:
         raise ReleaseError(
-            f"{root / 'spec' / FOLDER}: no version was released yet; say what to compare with (--against), "
+            f"{root / 'spec' / FOLDER}: no version was released yet; name a version with --against, "
             "or release one with ipc-conformance gate freeze"
         )
     version, path = list(files.items())[-1]
@@ -107,14 +107,16 @@ def _read_named(version: Version, path: Path) -> Release:
 
 
 def _git(root: Path, revision: str) -> Release:
-    """Read the tree at a revision, without touching the working tree."""
+    """Read the tree at a revision; the working tree stays untouched."""
     name = f"{_GIT}{revision}"
     if not revision.strip() or revision.startswith("-"):
-        raise ReleaseError(f"--against {name}: no revision; write git:REF, such as git:origin/main")
+        raise ReleaseError(f"--against {name}: not a revision; write git:REF, such as git:origin/main")
     _run_git(root, name, "rev-parse", "--verify", "--quiet", f"{revision}^{{tree}}")
     known = _run_git(root, name, "ls-tree", "--name-only", revision, *_PARTS).decode().splitlines()
     if not {"spec", "schemas"} <= set(known):
-        raise ReleaseError(f"{name}: no tree of the protocol in {root} at that revision; commit it, or name another")
+        raise ReleaseError(
+            f"{name}: {root} has no spec and schemas at that revision; commit them, or name another revision"
+        )
     archive = _run_git(root, name, "archive", "--format=zip", revision, *known)
     with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(io.BytesIO(archive)) as packed:
         packed.extractall(folder)
@@ -137,7 +139,7 @@ def _run_git(root: Path, name: str, *arguments: str) -> bytes:
 
 
 def _complaint(said: str) -> str:
-    """Return why git failed, and the command that it advises, in a line; it says nothing of an unknown revision."""
+    """Return on one line why git failed, and the command that it advises; git is silent about an unknown revision."""
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     if not lines:
         return "no such revision; fetch it, or name another"
@@ -147,13 +149,13 @@ def _complaint(said: str) -> str:
 
 
 def _hosted(address: str) -> Release:
-    """Fetch a release's file, within a time that holds for all of it, however slowly the server talks."""
+    """Download a release. One deadline covers the whole download, however slowly the server sends."""
     fetched: Future[bytes] = Future()
     threading.Thread(target=_fulfil, args=(fetched, address), daemon=True).start()
     try:
         text = fetched.result(_SECONDS).decode("utf-8")
     except TimeoutError:
-        raise ReleaseError(f"{address}: cannot be fetched (not there after {_SECONDS} seconds)") from None
+        raise ReleaseError(f"{address}: cannot be fetched (not complete after {_SECONDS} seconds)") from None
     except UnicodeDecodeError as error:
         raise ReleaseError(f"{address}: not JSON ({error})") from None
     return Release.from_json(text, address)
@@ -180,7 +182,7 @@ def _fetch(address: str) -> bytes:
     except (OSError, ValueError) as error:
         raise ReleaseError(f"{address}: cannot be fetched ({error})") from None
     if len(octets) > _MOST_OCTETS:
-        raise ReleaseError(f"{address}: longer than {_MOST_OCTETS} octets, so no release")
+        raise ReleaseError(f"{address}: not a release: longer than {_MOST_OCTETS} octets")
     if missing:
         raise ReleaseError(f"{address}: {_CUT_OFF}")
     return octets

@@ -17,7 +17,7 @@ _LINK = re.compile(r"\[[^\]]*\]\(([^)#]+)[^)]*\)")
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A row of a marked table, with the chapter and line it stands on."""
+    """A row of a marked table, with its chapter and line."""
 
     table: str
     key: str
@@ -27,19 +27,21 @@ class Found:
 
 
 def key_of(table: str, row: Row) -> str:
-    """Return what names a row inside its table."""
+    """Return the key of a row, unique in its table."""
     return "/".join(row[column] for column in KEYS[table] if row.get(column))
 
 
 def read_tables(chapters: list[Chapter]) -> list[Found]:
     """Find the rows of all marked tables.
 
-    Raises SpecError when a mark is unknown or has no table, a table is missing, lacks a column, or names a row twice.
+    Raises SpecError if a mark is unknown or has no table, or if a table is missing, lacks a column, or has a key twice.
     """
     marked = [(chapter, *pair) for chapter in chapters for pair in _marked(chapter)]
     for name in KEYS:
         if not any(name == mark for _, mark, _ in marked):
-            raise SpecError(f"no chapter has a table marked <!-- {name} -->; the gate compares it, so put it back")
+            raise SpecError(
+                f"no chapter has a table marked <!-- {name} -->; the gate compares this table, so restore it"
+            )
     _refuse_unmarked(chapters, [block for _, _, block in marked])
     rows = [found for chapter, name, block in marked for found in _rows(chapter, name, block)]
     profiles = {found.row["chapter"]: found.row["profile"] for found in rows if found.table == "profiles"}
@@ -56,18 +58,20 @@ def read_tables(chapters: list[Chapter]) -> list[Found]:
 
 
 def _refuse_unmarked(chapters: list[Chapter], marked: list[Block]) -> None:
-    """Raise SpecError where a table looks like a marked one to people, and no rule would see it."""
+    """Raise SpecError if a table has the columns of a marked one but no mark: no rule would see it."""
     columns = [_cells(block.lines[0]) for block in marked]
     for chapter in chapters:
         for block in chapter.blocks:
             looks_marked = block.kind is Kind.TABLE and _cells(block.lines[0]) in columns
             if looks_marked and not any(block is each for each in marked):
                 where = f"{chapter.path}:{block.line}"
-                raise SpecError(f"{where}: a table with the columns of a marked one; mark it, or add its rows there")
+                raise SpecError(
+                    f"{where}: a table without a mark has the columns of a marked one; mark it, or move its rows"
+                )
 
 
 def _with_profile(found: Found, profiles: dict[str, str]) -> Found:
-    """Give an error code the profile whose chapter it stands in."""
+    """Add to an error code the profile of its chapter."""
     if found.table != "error-codes":
         return found
     row = {**found.row, "profile": profiles.get(found.chapter.path.name, "")}
@@ -83,12 +87,12 @@ def _marked(chapter: Chapter) -> Iterator[tuple[str, Block]]:
         if found[1] not in KEYS:
             raise SpecError(f"{where}: there is no table named {found[1]}; the names are {', '.join(KEYS)}")
         if following is None or following.kind is not Kind.TABLE:
-            raise SpecError(f"{where}: no table stands below the mark {found[0]}; put one there")
+            raise SpecError(f"{where}: there is no table below the mark {found[0]}; add it there")
         yield found[1], following
         last = following.line + len(following.lines)
         if any(each.line == last for each in chapter.blocks):
             raise SpecError(
-                f"{chapter.path}:{last}: stands below the table {found[1]} like a row; begin it with |, or leave a line"
+                f"{chapter.path}:{last}: follows the table {found[1]} like a row; begin it with |, or add an empty line"
             )
 
 
@@ -100,8 +104,8 @@ def _rows(chapter: Chapter, table: str, block: Block) -> Iterator[Found]:
     further = next((column for column in columns if column not in allowed(table)), None)
     if further is not None:
         raise SpecError(
-            f"{chapter.path}:{block.line}: the table {table} has a column {further!r} that no rule of the gate sees; "
-            "say it in a requirement"
+            f"{chapter.path}:{block.line}: the table {table} has a column {further!r} that no gate rule covers; "
+            "write it as a requirement"
         )
     for number, line in enumerate(block.lines[2:], start=block.line + 2):
         cells = _cells(line)
@@ -113,7 +117,9 @@ def _rows(chapter: Chapter, table: str, block: Block) -> Iterator[Found]:
         for column, cell in row.items():
             form = wanted(table, column, cell)
             if form:
-                raise SpecError(f"{chapter.path}:{number}: {column} of a row of {table} is {cell!r}; write {form}")
+                raise SpecError(
+                    f"{chapter.path}:{number}: the cell {column} in the table {table} is {cell!r}; write {form}"
+                )
         yield Found(table, key_of(table, row), row, chapter, number)
 
 

@@ -1,4 +1,4 @@
-"""Files read strictly: JSON that two parsers may read differently is refused with its place."""
+"""Strict reading of files: JSON that two parsers may read differently is refused."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from conformance.gate.model.release import ReleaseError
 
 
 def read_text(path: Path) -> str:
-    """Return the text of a file in UTF-8 without a byte order mark. Raises ReleaseError when it is none."""
+    """Return the text of a UTF-8 file. Raises ReleaseError if it is not UTF-8 or has a byte order mark."""
     try:
         text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -21,27 +21,27 @@ def read_text(path: Path) -> str:
 
 
 def read_object(path: Path) -> dict[str, Any]:
-    """Return the JSON object in a file. Raises ReleaseError when it is none, or not the same to every parser."""
+    """Return the JSON object in a file. Raises ReleaseError if it is not one, or if parsers may read it differently."""
     return parse_object(read_text(path), str(path))
 
 
 def parse_object(text: str, name: str) -> dict[str, Any]:
-    """Return the object that a JSON text is.
+    """Parse a JSON text as an object.
 
     Args:
         text: the text.
-        name: where it is from, for the error.
+        name: its origin, for the error.
 
     Raises:
-        ReleaseError: it is no JSON object, names a member twice, or has a number or string that not every parser takes.
+        ReleaseError: it is not a JSON object, names a member twice, or has a number or string that some parsers refuse.
     """
     try:
         value = json.loads(text, object_pairs_hook=_object, parse_constant=_refuse)
         json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
     except RecursionError:
-        raise ReleaseError(f"{name}: nested too deep to be read") from None
+        raise ReleaseError(f"{name}: nested too deep") from None
     except ValueError as error:
-        raise ReleaseError(f"{name}: not JSON that every parser reads alike ({error})") from None
+        raise ReleaseError(f"{name}: not JSON that every parser reads the same way ({error})") from None
     if not isinstance(value, dict):
         raise ReleaseError(f"{name}: not an object")
     return value
@@ -56,4 +56,4 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _refuse(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no number of JSON")
+    raise ValueError(f"{name} is not a number in JSON")

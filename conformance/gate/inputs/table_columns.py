@@ -1,4 +1,4 @@
-"""The columns of the spec's marked tables, and what their cells may say."""
+"""The columns of the spec's marked tables, and the values of their cells."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ KEYS: dict[str, tuple[str, ...]] = {
     "messages": ("channel", "message", "from"),
     "reserved": ("kind", "name", "place"),
 }
-"""Every marked table, with the columns that together name a row."""
+"""Every marked table, with the columns that together identify a row."""
 
 OTHERS: dict[str, tuple[str, ...]] = {
     "framing": ("value",),
@@ -29,7 +29,7 @@ OTHERS: dict[str, tuple[str, ...]] = {
     "envelopes": ("schema",),
     "messages": ("type", "payload", "answer", "profile"),
 }
-"""Further columns that a table has to have, since the rules speak about them."""
+"""Further required columns: the rules compare them."""
 
 PARTS = {"envelopes": ("schema",), "messages": ("payload", "answer")}
 """The tables of messages, with the columns that name schemas."""
@@ -44,7 +44,7 @@ FREE: dict[str, tuple[str, ...]] = {
     "responder": ("takes", "does"),
     "reserved": ("since",),
 }
-"""Columns that a table may have besides. No rule would see a change of any other one."""
+"""Optional columns. No rule would see a change in any other column."""
 
 WORDS: dict[tuple[str, str], tuple[str, ...]] = {
     ("error-codes", "fatal"): ("yes", "no"),
@@ -56,7 +56,7 @@ WORDS: dict[tuple[str, str], tuple[str, ...]] = {
     ("messages", "type"): ("request", "response", "notification", "subscribe", "unsubscribe", "publish"),
     ("reserved", "kind"): ("member", "action", "error code", "channel", "profile", "schema"),
 }
-"""Cells that have one of a few words."""
+"""Columns whose cells have one of a few values."""
 
 FORMS: dict[tuple[str, str], tuple[re.Pattern[str], str]] = {
     ("messages", "channel"): (
@@ -68,21 +68,21 @@ FORMS: dict[tuple[str, str], tuple[re.Pattern[str], str]] = {
     ("error-codes", "code"): (re.compile(r"[a-z_]+"), "one code of small letters and underscores"),
     ("profiles", "chapter"): (re.compile(r"[^\s/]+\.md"), "a link to a chapter"),
 }
-"""Cells of a form, with its name."""
+"""Columns whose cells have a form, with a description of the form."""
 
 
 def needed(table: str) -> list[str]:
-    """Return the columns that a table has to have; the profile of an error code is the one of its chapter."""
+    """Return the required columns of a table; the profile of an error code is that of its chapter."""
     return [each for each in (*KEYS[table], *OTHERS.get(table, ())) if (table, each) != ("error-codes", "profile")]
 
 
 def allowed(table: str) -> set[str]:
-    """Return the columns that a table may have."""
+    """Return the allowed columns of a table."""
     return {*needed(table), *FREE.get(table, ())}
 
 
 def wanted(table: str, column: str, cell: str) -> str | None:
-    """Return what a cell has to be, if it is something else."""
+    """Return the required form of a cell, or None if the cell has it."""
     words = WORDS.get((table, column))
     if words:
         return None if cell in words else " or ".join(words)

@@ -45,8 +45,8 @@ class Tree:
 
     Attributes:
         root: its folder.
-        release: what it promises.
-        changes: what the changelog says of each version of the protocol.
+        release: the protocol that it promises.
+        changes: the text of the changelog for each version of the protocol.
     """
 
     root: Path
@@ -60,19 +60,18 @@ class Tree:
 
         Args:
             root: the folder.
-            draft: the folder of a draft that is added to it; its README then says which version this is, and what is
-                new.
+            draft: the folder of a draft to add; its README then states the version and the changes.
 
         Raises:
-            ReleaseError: it is no tree of the protocol, or one of its files cannot be read or has problems.
+            ReleaseError: it is not a tree of the protocol, or one of its files cannot be read or has problems.
         """
         if not (root / "spec" / "README.md").is_file() or not (root / "schemas").is_dir():
-            raise ReleaseError(f"{root}: no tree of the protocol; it has to have spec/README.md and schemas/")
+            raise ReleaseError(f"{root}: not a tree of the protocol; it must have spec/README.md and schemas/")
         added = [_draft_folder(root, draft)] if draft else []
         spec, rows = _spec(root, added)
         files = {path.name.removesuffix(SUFFIX): path for path in _found(root, added, f"*{SUFFIX}")}
         vectors = _vectors(root, _found(root, added, "vectors/*.json"))
-        tables: dict[str, Table] = {"reserved": {}}  # which has no rows as long as nothing was removed
+        tables: dict[str, Table] = {"reserved": {}}  # has no rows until something is removed
         for found in rows:
             tables.setdefault(found.table, {})[found.key] = found.row
         release = Release(
@@ -92,7 +91,7 @@ class Tree:
         return cls(root, release, _changes([root / CHANGELOG, *(folder / "README.md" for folder in added)]), places)
 
     def locate(self, pointer: str) -> Place:
-        """Return where a finding's pointer leads: to the thing itself, or to the file it would stand in."""
+        """Return the place of a finding's pointer: of the thing itself, or of the file that would contain it."""
         kind, _, rest = pointer.partition("/")
         if kind in ("schemas", "members"):
             return self._schema_place(rest if kind == "schemas" else rest.partition(":")[0])
@@ -115,7 +114,7 @@ class Tree:
 
 
 def _refuse_dangling(release: Release, places: dict[str, Place]) -> None:
-    """Raise ReleaseError where a schema or a table refers to what is not there."""
+    """Raise ReleaseError if a schema or a table refers to something that does not exist."""
     views = Views(release)
     for name in release.schemas:
         views.receiver(name)
@@ -134,15 +133,15 @@ def _view(views: Views, reference: str | None, where: str) -> None:
         try:
             views.receiver(reference)
         except ReleaseError as error:
-            raise ReleaseError(f"{where} {reference!r} names no schema ({error})") from None
+            raise ReleaseError(f"{where} {reference!r} is not a schema ({error})") from None
 
 
 def _draft_folder(root: Path, draft: Path) -> Path:
     if not (draft / "README.md").is_file():
-        raise ReleaseError(f"{draft}: no draft; it has to have a README.md")
+        raise ReleaseError(f"{draft}: not a draft; it must have a README.md")
     folder, top = draft.resolve(), root.resolve()
     if not folder.is_relative_to(top):
-        raise ReleaseError(f"{draft}: outside of the tree {root}; a draft is a folder below spec/drafts/")
+        raise ReleaseError(f"{draft}: outside the tree {root}; a draft must be a folder below spec/drafts/")
     return root / folder.relative_to(top)
 
 
@@ -162,7 +161,7 @@ def _spec(root: Path, added: list[Path]) -> tuple[Spec, list[Found]]:
 
 
 def _found(root: Path, added: list[Path], pattern: str) -> list[Path]:
-    """Return the files of the schemas folder, and behind them those that a draft adds or puts in their place."""
+    """Return the files of the schemas folder, then those that a draft adds or replaces."""
     return [path for folder in (root, *added) for path in sorted((folder / "schemas").glob(pattern))]
 
 
@@ -181,7 +180,7 @@ def _parsed(path: Path, version: str) -> Version:
 
 
 def _changes(paths: list[Path]) -> dict[Version, str]:
-    """Return what files say of each version of the protocol, under headings such as ``Protocol 1.1``."""
+    """Return the text about each version of the protocol, below headings such as ``Protocol 1.1``."""
     texts = [(path, read_text(path)) for path in paths if path.is_file()]
     return {_parsed(path, version): said.strip() for path, text in texts for version, said in _SECTION.findall(text)}
 
@@ -194,7 +193,7 @@ def _vectors(root: Path, paths: list[Path]) -> dict[str, tuple[Any, Place]]:
         for vector in _listed(path):
             place = _at(root, path, lines.get(vector["id"], 1))
             if vector["id"] in found:
-                raise ReleaseError(f"{place}: the vector {vector['id']} is there twice; give one another name")
+                raise ReleaseError(f"{place}: the vector {vector['id']} exists twice; rename one")
             found[vector["id"]] = vector, place
     return found
 
@@ -203,7 +202,7 @@ _ID = re.compile(r'"id": "([^"]+)"')
 
 
 def _listed(path: Path) -> list[Any]:
-    """Return the vectors of a file, each as complete as the rules about them need it."""
+    """Return the vectors of a file, with the members that the rules need."""
     content = read_object(path)
     error = next(_VECTORS.iter_errors(content), None)
     if error is not None:
@@ -233,11 +232,11 @@ _VECTOR = {
 _VECTORS = jsonschema_rs.Draft202012Validator(
     {"type": "object", "properties": {"vectors": {"type": "array", "items": _VECTOR}}, "required": ["vectors"]}
 )
-"""The form of a file of vectors: that of the schema tools/vectors, without the names that a tree may add to."""
+"""The schema tools/vectors without its lists of names, which a tree may extend."""
 
 
 def _schemas(paths: list[Path]) -> dict[str, Any]:
-    """Read schemas, and see that each can be judged and that all that they refer to is there."""
+    """Read schemas, and check that each can be judged and that every reference resolves."""
     found: dict[str, Any] = {}
     places: dict[str, Path] = {}
     for path in paths:
@@ -246,10 +245,10 @@ def _schemas(paths: list[Path]) -> dict[str, Any]:
         if wrong:
             raise ReleaseError(f"{path}: {wrong}")
         if not isinstance(content.get("$id"), str):
-            raise ReleaseError(f"{path}: no $id; every schema of the protocol has one")
+            raise ReleaseError(f"{path}: no $id; every schema of the protocol must have one")
         other = places.setdefault(content["$id"], path)
         if other.name != path.name:
-            raise ReleaseError(f"{path}: has the $id of {other.name}; every schema has one of its own")
+            raise ReleaseError(f"{path}: has the same $id as {other.name}; give every schema its own")
         found[name] = content
     return found
 

@@ -1,1 +1,1 @@
-"""What is compared: versions, releases, findings."""
+"""The data of a comparison: versions, releases, findings."""

@@ -1,4 +1,4 @@
-"""Rules and what they find."""
+"""Rules and their findings."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ class Rule:
     """A rule of the gate.
 
     Attributes:
-        id: its name, stable for ever; waivers name it.
-        breaks: which peers of the old version such a change breaks. Senders: what they send is not taken, or means
-            something else. Receivers: they cannot take what they get now, or miss what they no longer get.
-        step: the step of the version that such a change needs.
-        title: what it looks for, in a few words.
-        remedy: what to do instead.
+        id: its permanent name, used in waivers.
+        breaks: which peers of the old version such a change breaks. Senders: what they send is refused, or means
+            something else. Receivers: they cannot accept what they get now, or miss what they no longer get.
+        step: the version step that such a change needs.
+        title: the difference that it finds, in a few words.
+        remedy: what to do about it.
     """
 
     id: str
@@ -48,7 +48,7 @@ class Witness:
         message: the message or payload.
         sent_by: the version whose sender may send it.
         refused_by: the version whose receiver refuses it.
-        reason: what the receiver's validator says.
+        reason: the error of the receiver's validator.
     """
 
     message: Any
@@ -59,17 +59,17 @@ class Witness:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A difference that a rule speaks about.
+    """A difference that a rule found.
 
     Attributes:
         rule: the rule.
-        pointer: the thing that differs, such as ``requirements/FRM-001`` or ``schemas/connect#/properties/token``.
-        what: the difference in a line.
-        before: how it was.
-        after: how it is.
-        witness: a message that shows it, where one can.
-        also: further things that the same difference changes.
-        breaks: whom it breaks, where that is not what the rule says.
+        pointer: the place that differs, such as ``requirements/FRM-001`` or ``schemas/connect#/properties/token``.
+        what: the difference in one line.
+        before: the old text.
+        after: the new text.
+        witness: a message that shows the difference, if there is one.
+        also: further pointers that the same difference changes.
+        breaks: whom it breaks, if that differs from the rule.
     """
 
     rule: Rule
@@ -83,7 +83,7 @@ class Finding:
 
     @property
     def needs(self) -> Step:
-        """The version step it needs."""
+        """The version step that it needs."""
         return self.rule.step
 
     @property

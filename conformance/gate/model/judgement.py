@@ -1,4 +1,4 @@
-"""What the gate makes of a tree, and the waivers that it takes into account."""
+"""The gate's judgement of a tree, and the waivers that apply."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class Waiver:
         rule: the rule's id.
         pointer: the finding's pointer.
         reason: why it is safe.
-        expires: the last day on which it holds.
-        file: the file that it stands in, for messages.
+        expires: the last day on which it is valid.
+        file: its file, for messages.
     """
 
     rule: str
@@ -30,25 +30,25 @@ class Waiver:
     file: str = WAIVERS_FILE
 
     def covers(self, finding: Finding) -> bool:
-        """Tell whether it is about this finding."""
+        """Return true if it waives this finding."""
         return (self.rule, self.pointer) == (finding.rule.id, finding.pointer)
 
     def has_ended(self, today: datetime.date) -> bool:
-        """Tell whether its last day is over."""
+        """Return true if it expired before this day."""
         return self.expires < today
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """What the gate makes of a tree.
+    """The gate's judgement of a tree.
 
     Attributes:
         old: the version that the tree was compared with.
         new: the version of the tree.
-        refused: what the tree's version does not allow, or none does.
+        refused: the differences that the tree's version, or any version, does not allow.
         accepted: the other differences.
-        waived: differences that would be refused, with their waivers, none of which has ended.
-        problems: what is wrong with the waivers.
+        waived: differences that would be refused, with their waivers, none of which has expired.
+        problems: the problems of the waivers.
     """
 
     old: Version
@@ -60,11 +60,11 @@ class Judgement:
 
     @property
     def is_accepted(self) -> bool:
-        """Whether the tree may become the version that it says it is."""
+        """True if the tree's version allows all its differences."""
         return not self.refused and not self.problems
 
     @property
     def needs(self) -> Step:
-        """The step that all differences together need, waived and impossible ones aside."""
+        """The step that all differences need, except waived ones and those that no version allows."""
         steps = [each.needs for each in (*self.refused, *self.accepted) if each.needs is not Step.NEVER]
         return max(steps, default=Step.NONE)

@@ -1,4 +1,4 @@
-"""What a version of the protocol promises, as data, and the file under ``spec/releases`` that keeps it for ever."""
+"""The promises of a protocol version as data, and their permanent file in ``spec/releases``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FOLDER = "releases"
 
 
 class ReleaseError(ValueError):
-    """A release cannot be read; the message is one line that says which and why."""
+    """A release cannot be read; the message says on one line which one and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +27,10 @@ class Release:
 
     Attributes:
         version: the version of the protocol.
-        tables: the spec's marked tables, by name; the rows by what names them.
+        tables: the spec's marked tables by name; their rows by key.
         requirements: by id, in the spec's order.
-        schemas: the schemas of the wire, by file name without ``.schema.json``.
-        vectors: the golden vectors as in their files, by id.
+        schemas: the wire schemas by file name without ``.schema.json``.
+        vectors: the golden vectors by id, as their files have them.
     """
 
     version: Version
@@ -40,7 +40,7 @@ class Release:
     vectors: dict[str, Any]
 
     def to_json(self) -> str:
-        """Return the text of the release's file: equal releases have equal texts, and most things a line each."""
+        """Return the text of the release's file. Equal releases have equal texts; most entries take one line."""
         parts = self._parts()
         head = {"$schema": SCHEMA_ID, "version": str(self.version), "sha256": _digest(parts)}
         return "\n".join(_lines(head, parts)) + "\n"
@@ -51,10 +51,10 @@ class Release:
 
         Args:
             text: the text.
-            name: where it is from, for the error.
+            name: its origin, for the error.
 
         Raises:
-            ReleaseError: it is not of a release's form, or was changed after it was written.
+            ReleaseError: it does not have the form of a release, or was changed after it was written.
         """
         try:
             content = json.loads(text)
@@ -66,7 +66,7 @@ class Release:
         parts = {part: content[part] for part in ("tables", "requirements", "schemas", "vectors")}
         if _digest(parts) != content["sha256"]:
             raise ReleaseError(
-                f"{name}: changed after it was released (its content no longer has the digest it states); "
+                f"{name}: changed after it was released (its content does not match its digest); "
                 "restore the file, a release is never edited"
             )
         try:
@@ -91,7 +91,7 @@ class Release:
 
 
 def _digest(parts: dict[str, Any]) -> str:
-    """Return the digest of a release's content, whatever its layout."""
+    """Return the digest of a release's content, independent of its layout."""
     text = json.dumps(parts, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -118,7 +118,7 @@ def _rows(rows: Table) -> str:
 
 
 def _listed(items: Iterator[str]) -> Iterator[str]:
-    """Put a comma behind each item but the last."""
+    """Add a comma to each item except the last."""
     items = iter(items)
     previous = next(items, None)
     for item in items:

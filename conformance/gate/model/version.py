@@ -11,7 +11,7 @@ _FORM = re.compile(r"(0|[1-9][0-9]{0,2})\.(0|[1-9][0-9]{0,2})(?:\.(0|[1-9][0-9]{
 
 
 class Step(IntEnum):
-    """How far a version number has to move for a change; NEVER when no version may have it."""
+    """The version step that a change needs; NEVER if no version allows it."""
 
     NONE = 0
     PATCH = 1
@@ -51,7 +51,7 @@ class Version:
         return Version(self.major + 1, 0)
 
     def step_to(self, other: Version) -> Step:
-        """Return the step that leads to a later version, NONE to the same one. Raises ValueError for an earlier one."""
+        """Return the step to a later version, or NONE for the same one. Raises ValueError for an earlier one."""
         if other < self:
             raise ValueError(f"{other} is earlier than {self}")
         if other.major != self.major:

@@ -10,7 +10,7 @@ from conformance.gate.output.text import lines_about, verdict
 
 
 def as_annotations(judgement: Judgement, found: list[Item], against: str, *, is_verbose: bool) -> Iterator[str]:
-    """Give the workflow commands that put findings beside their lines on GitHub, and the verdict behind them."""
+    """Yield the workflow commands that show findings at their lines on GitHub, then the verdict."""
     for item in found:
         file, title = _escaped(item.file, ":,"), _escaped(item.finding.rule.id, ":,")
         place = f"file={file},line={item.place.line},title={title}"
@@ -32,5 +32,5 @@ def as_error(said: str) -> str:
 
 
 def _escaped(said: str, further: str = "") -> str:
-    """Write characters that end a workflow command, or further ones that end a property of it, as their codes."""
+    """Escape the characters that end a workflow command, and further ones that end a property of it."""
     return "".join(f"%{ord(c):02X}" if c in f"%\r\n{further}" else c for c in said)

@@ -1,4 +1,4 @@
-"""The findings of a judgement with what became of each, and where it is."""
+"""The findings of a judgement with their verdicts and places."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from conformance.gate.model.judgement import Judgement
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A finding with what became of it.
+    """A finding with its verdict.
 
     Attributes:
         finding: the finding.
         verdict: refused, waived or accepted.
-        place: where it is, relative to the tree.
-        file: its file as seen from the present folder.
-        reason: that of its waiver.
+        place: its place, relative to the tree.
+        file: its file, relative to the current folder.
+        reason: the reason of its waiver.
     """
 
     finding: Finding
@@ -30,7 +30,7 @@ class Item:
 
     @property
     def told(self) -> str:
-        """What differs, and why that is waived."""
+        """The difference, and the reason of its waiver."""
         return plain(f"{self.finding.what}: {self.reason}" if self.reason else self.finding.what)
 
 
@@ -52,5 +52,5 @@ def _seen_from_here(path: Path) -> str:
 
 
 def plain(said: str) -> str:
-    """Write what cannot be printed as escapes, so that nothing from a tree begins a line or moves the cursor."""
+    """Escape unprintable characters, so that no text of a tree can begin a line or move the cursor."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in said)

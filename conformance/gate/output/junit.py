@@ -28,7 +28,7 @@ def as_junit(judgement: Judgement, found: list[Item]) -> str:
 
 
 def _printable(said: str) -> str:
-    """Replace what XML cannot have."""
+    """Replace characters that XML does not allow."""
     return "".join(
         c if c in "\n\t" or (c >= " " and not "\ud800" <= c <= "\udfff" and c not in "\ufffe\uffff") else "?"
         for c in said

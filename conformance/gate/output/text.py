@@ -1,4 +1,4 @@
-"""A judgement for people."""
+"""A judgement as text."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from conformance.gate.output.items import Item, plain
 
 _LONGEST = 500
 _FIXED_IN_PLACE = ("changelog-missing", "place-unknown", "since-wrong", "version-back")
-"""Rules that no version allows to break, and that none is needed to keep."""
+"""Rules without a version step: no version allows these findings."""
 
 
 def text(judgement: Judgement, found: list[Item], against: str, *, is_verbose: bool) -> Iterator[str]:
-    """Give the lines for people: refused findings whole, the others a line each, accepted ones when asked for."""
+    """Yield the lines of a report: refused findings in full, others on one line, accepted ones only if verbose."""
     for item in found:
         if item.verdict == "refused":
             yield from (*lines_about(item, judgement), "")
@@ -56,10 +56,10 @@ def _lines(item: Item, judgement: Judgement) -> Iterator[str]:
 
 
 def verdict(judgement: Judgement, against: str) -> str:
-    """Return the judgement in a line."""
+    """Return the judgement in one line."""
     numbers = f"{len(judgement.refused)} refused, {len(judgement.accepted)} accepted, {len(judgement.waived)} waived"
     if judgement.problems:
-        numbers += f", waivers to mend: {len(judgement.problems)}"
+        numbers += f", waivers to fix: {len(judgement.problems)}"
     compared = plain(f"{judgement.new} against {against} ({judgement.old})")
     if not (judgement.refused or judgement.accepted or judgement.waived or judgement.problems):
         return f"accepted: {compared}: nothing differs"

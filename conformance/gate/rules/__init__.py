@@ -39,7 +39,7 @@ RULES: dict[str, Rule] = {rule.id: rule for module in _MODULES for rule in modul
 
 
 def differences(comparison: Comparison, progress: Callable[[str], None]) -> Iterator[Finding]:
-    """Find everything that differs, the version aside."""
+    """Find all differences except that of the version."""
     found = list(compatibility.check(comparison, progress))
     for module in (members, openness, files, messages, table_rows, requirements, vectors, reserved_names):
         found += module.check(comparison)
@@ -47,8 +47,8 @@ def differences(comparison: Comparison, progress: Callable[[str], None]) -> Iter
 
 
 def rule_named(name: str) -> Rule:
-    """Return the rule of that id. Raises ValueError when there is none; the text names the nearest."""
+    """Return the rule with that id. Raises ValueError if there is none; the message names the most similar ids."""
     if name in RULES:
         return RULES[name]
-    near = "".join(f"do you mean {each}? " for each in get_close_matches(name.lower(), RULES, 1))
+    near = "".join(f"did you mean {each}? " for each in get_close_matches(name.lower(), RULES, 1))
     raise ValueError(f"there is no rule {name!r}; {near}ipc-conformance gate rules lists them")

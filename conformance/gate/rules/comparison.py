@@ -1,4 +1,4 @@
-"""Two versions of the protocol side by side, as every rule sees them."""
+"""Two versions of the protocol side by side: the input of every rule."""
 
 from __future__ import annotations
 
@@ -35,27 +35,27 @@ class Part:
 
     @property
     def reference(self) -> str:
-        """The schema's name, as the table has it."""
+        """The schema's name in the table."""
         return self.row[self.column]
 
     @property
     def title(self) -> str:
-        """What to call it."""
+        """Its name in findings."""
         what = {"payload": "", "answer": ", its answer", "schema": ", whole"}[self.column]
         where = f" on {self.row['channel']}" if self.row.get("channel", "any") != "any" else ""
         return f"{self.row['message']}{where}{what}"
 
 
 class Comparison:
-    """The old version and the new one, their schemas' views, and the bodies of golden vectors to try."""
+    """The old version and the new one, the views of their schemas, and the bodies of golden vectors to try."""
 
     def __init__(self, old: Release, new: Release) -> None:
         self.old, self.new = old, new
         self.old_views, self.new_views = Views(old), Views(new)
-        self.shape_differences: dict[str, list[str]] = {}  # of files that were compared, so that each is once
+        self.shape_differences: dict[str, list[str]] = {}  # of compared files, so that each finding appears once
 
     def parts(self) -> Iterator[tuple[Part, Part]]:
-        """Find the parts of messages that both versions have, and the envelope that all messages have."""
+        """Find the parts of messages in both versions, and the envelope of all messages."""
         if ENVELOPE in self.old.schemas and ENVELOPE in self.new.schemas:
             row = {"message": "any message", "schema": ENVELOPE}
             yield (Part("envelopes", ENVELOPE, "schema", row),) * 2
@@ -67,7 +67,7 @@ class Comparison:
                         yield Part(table, key, column, row), Part(table, key, column, new[key])
 
     def sender(self, views: Views, part: Part) -> Any:
-        """Return what may be sent as a part of a message, with the ``connection_id`` that clients add (REQ-006)."""
+        """Return the sender's view of a part of a message, with the ``connection_id`` that clients add (REQ-006)."""
         schema = views.receiver(part.reference)
         is_request = part.column == "payload" and part.row.get("type") == "request" and part.row["from"] == "client"
         if is_request and isinstance(schema, dict) and "properties" in schema:
@@ -77,19 +77,19 @@ class Comparison:
 
     @cached_property
     def bodies(self) -> list[dict[str, Any]]:
-        """The messages in the golden vectors of both versions, as far as they are JSON objects."""
+        """The messages in the golden vectors of both versions that are JSON objects."""
         vectors = {**self.old.vectors, **self.new.vectors}.values()
         found = (_message(vector["body"]) for vector in vectors)
         return [message for message in found if message is not None]
 
     def examples(self, column: str) -> list[Any]:
-        """Return what golden vectors have in the place of a column of the tables."""
+        """Return the values that golden vectors have for a column of the tables."""
         if column == "schema":
             return list(self.bodies)
         return [message["payload"] for message in self.bodies if isinstance(message.get("payload"), dict)]
 
     def added_names(self) -> set[str]:
-        """Return names that only the new version has: of messages, channels, members, codes, profiles."""
+        """Return the names of messages, channels, members, codes and profiles that only the new version has."""
         return _names(self.new) - _names(self.old)
 
 

@@ -1,4 +1,4 @@
-"""Whether old and new peers still take each other's messages, schema by schema."""
+"""Checks schema by schema that old and new peers accept each other's messages."""
 
 from __future__ import annotations
 
@@ -24,35 +24,35 @@ SENDERS_BROKEN = Rule(
     SENDERS,
     Step.MAJOR,
     "a receiver of the new version refuses what a sender of the old one may send",
-    "Accept what was accepted before; ask for more in a new optional member, or in a new message.",
+    "Accept what was accepted before. Put new demands into a new optional member or a new message.",
 )
 RECEIVERS_BROKEN = Rule(
     "receivers-broken",
     RECEIVERS,
     Step.MAJOR,
     "a sender of the new version may send what a receiver of the old one refuses",
-    "Send nothing in an old place that was not allowed there; put it into a new optional member of an open object.",
+    "Do not send new values in an old place. Put them into a new optional member of an open object.",
 )
 UNDECIDED = Rule(
     "undecided",
     BOTH,
     Step.MAJOR,
-    "whether old and new peers take each other's messages could not be found out",
-    "Write the schema plainer (no oneOf with overlaps, no nested not), or waive this with the reason why it is safe.",
+    "the gate cannot decide whether old and new peers accept each other's messages",
+    "Simplify the schema (no overlapping oneOf, no nested not), or waive this and say why it is safe.",
 )
 SHAPE_EXTENDED = Rule(
     "shape-extended",
     NOBODY,
     Step.MINOR,
     "a message has something new that old peers ignore or never use",
-    "Nothing; a new minor version says that it is there.",
+    "No fix needed; raise the minor version.",
 )
 UNSEEN_CHANGED = Rule(
     "unseen-changed",
     BOTH,
     Step.MAJOR,
     "a schema changed in a place that no message of the tables has",
-    "Name the schema in the tables of chapter 19, so that it can be judged; or waive this and say why it is safe.",
+    "Name the schema in the tables of chapter 19, so that the gate can judge it, or waive this and say why it is safe.",
 )
 RULES = (SENDERS_BROKEN, RECEIVERS_BROKEN, UNDECIDED, SHAPE_EXTENDED, SHAPE_REWRITTEN, UNSEEN_CHANGED)
 
@@ -72,7 +72,7 @@ def check(comparison: Comparison, progress: Progress) -> Iterator[Finding]:
         places = places or (f"tables/{new.table}/{new.key}",)
         known = {rule for rule, same in grouped if same == places}
         open_questions = sum(rule is UNDECIDED for rule, _ in grouped)
-        examples = 0 if known else EXAMPLES // (1 + open_questions)  # so that many of them do not take for ever
+        examples = 0 if known else EXAMPLES // (1 + open_questions)  # so that many of them do not take forever
         for finding in _judge(comparison, old, new, known, examples):
             grouped[finding.rule, places].append((new, finding))
     for (_, places), found in grouped.items():
@@ -81,7 +81,7 @@ def check(comparison: Comparison, progress: Progress) -> Iterator[Finding]:
 
 
 def _unseen(comparison: Comparison, seen: Collection[str]) -> Iterator[Finding]:
-    """Judge what differs in schemas outside of the parts that messages have: lists of schemas, and unused ones."""
+    """Judge differences in schemas that are no part of a message: lists of schemas, and unused schemas."""
     for name in sorted(comparison.old.schemas.keys() & comparison.new.schemas.keys()):
         old, new = (without_texts(release.schemas[name]) for release in (comparison.old, comparison.new))
         for pointer in differences(old, new):
@@ -94,7 +94,7 @@ def _unseen(comparison: Comparison, seen: Collection[str]) -> Iterator[Finding]:
 
 
 def _is_definition_gone(tokens: list[str], new: Any) -> bool:
-    """Tell whether an entry of $defs went, which has a rule of its own."""
+    """Return true if an entry of $defs was removed, which has its own rule."""
     return tokens[:1] == ["$defs"] and len(tokens) == 2 and tokens[1] not in new.get("$defs", {})
 
 
@@ -103,7 +103,7 @@ def _judge_definition(tokens: list[str], old: Any) -> Rule:
 
 
 def _judge_list(comparison: Comparison, name: str) -> Rule:
-    """Judge a schema that offers others as alternatives: each may still say what it said, and new ones stand apart."""
+    """Judge a schema that offers others as alternatives: old ones must be unchanged, and new ones distinct."""
     before, after = (_alternatives(views, name) for views in (comparison.old_views, comparison.new_views))
     kept = bool(before) and all(
         other in after and contains(after[other], schema).holds and contains(schema, after[other]).holds
@@ -123,7 +123,7 @@ def _judge_list(comparison: Comparison, name: str) -> Rule:
 
 
 def _alternatives(views: Views, name: str) -> dict[str, Any]:
-    """Return each alternative that a schema offers by reference, with what the schema says besides; else nothing."""
+    """Return each alternative that a schema offers by reference, and the rest of the schema; nothing without any."""
     document = views.document(name)
     listed = [each for key in ALTERNATIVES for each in document.get(key, [])]
     if not all(isinstance(each, dict) and list(each) == ["$ref"] for each in listed):
@@ -134,7 +134,7 @@ def _alternatives(views: Views, name: str) -> dict[str, Any]:
 
 
 def _merged(places: tuple[str, ...], found: list[tuple[Part, Finding]]) -> Finding:
-    """Make one finding of those that a single difference caused in several messages."""
+    """Merge the findings that a single difference caused in several messages."""
     part, first = found[0]
     further = dict.fromkeys(each.title for each, _ in found if each.title != part.title)
     breaks = tuple(dict.fromkeys(direction for _, finding in found for direction in finding.directions))
@@ -148,9 +148,9 @@ def _judge(comparison: Comparison, old: Part, new: Part, known: Collection[Rule]
         comparison: both versions.
         old: the part in the old one.
         new: the part in the new one.
-        known: what the same difference was found to be in other messages. What it did not do there, and a quick look
-            does not show here, is not searched for at length again.
-        examples: how many to try where it is not clear otherwise.
+        known: the findings of the same difference in other messages. A rule that it did not break there, and that a
+            quick search does not find broken here, gets no long search.
+        examples: number of examples to try if there is no other answer.
     """
     receivers = comparison.old_views.receiver(old.reference), comparison.new_views.receiver(new.reference)
     senders = comparison.sender(comparison.old_views, old), comparison.sender(comparison.new_views, new)
@@ -186,20 +186,20 @@ def _broken(
 
 
 _UNDECIDED = {
-    SENDERS_BROKEN: "whether the new version takes all that the old one may send is open",
-    RECEIVERS_BROKEN: "whether the old version takes all that the new one may send is open",
+    SENDERS_BROKEN: "the gate cannot decide whether the new version accepts all that the old one may send",
+    RECEIVERS_BROKEN: "the gate cannot decide whether the old version accepts all that the new one may send",
 }
 
 
 def _sides(is_old_sender: bool, sender: str, receiver: str) -> tuple[str, str]:
-    """Name the two sides, even where the version was not changed yet."""
+    """Name the two sides, even if the version number did not change yet."""
     if sender != receiver:
         return sender, receiver
     return (sender, f"{receiver} (as changed)") if is_old_sender else (f"{sender} (as changed)", receiver)
 
 
 def _whole(part: Part, value: Any) -> Any:
-    """Put a payload into an envelope."""
+    """Wrap a payload in an envelope."""
     if part.column == "schema":
         return value
     row = part.row

@@ -24,21 +24,21 @@ ERROR_CODE_ADDED = Rule(
     RECEIVERS,
     Step.MAJOR,
     "a closed list of error codes has a new one",
-    "Use a code that there is, or let a new profile bring its own.",
+    "Use an existing code, or define the new one in a new profile.",
 )
 FATALITY_FLIPPED = Rule(
     "fatality-flipped",
     BOTH,
     Step.MAJOR,
-    "an error that was fatal is not any more, or the other way round",
-    "Add another code in a new profile; peers decide by the code whether the connection goes on.",
+    "an error became fatal, or is no longer fatal",
+    "Add another code in a new profile; peers infer from the code whether the connection stays open.",
 )
 ERROR_MEANING_CHANGED = Rule(
     "error-meaning-changed",
     BOTH,
     Step.MAJOR,
-    "the table says something else about when a code is sent",
-    "Let the code keep its meaning.",
+    "the table describes another reason for sending an error code",
+    "Keep the meaning of the code.",
 )
 RULES = (
     ERROR_CODE_DELETED,
@@ -51,7 +51,7 @@ RULES = (
 def judge_error_code(
     comparison: Comparison, pointer: str, key: str, old: Row | None, new: Row | None
 ) -> Iterator[Finding]:
-    """Find what differs in a row of the table of error codes."""
+    """Find the differences in a row of the table of error codes."""
     if new is None and old is not None:
         moved = [row for row in comparison.new.tables["error-codes"].values() if row["code"] == old["code"]]
         if moved:
@@ -63,7 +63,9 @@ def judge_error_code(
         yield Finding(ERROR_CODE_DELETED, pointer, f"the code {old['code']} is gone", as_text(old))
         if not is_announced(comparison.old, old["code"]) or not is_reserved(comparison.new, "error code", old["code"]):
             yield Finding(
-                REMOVED_UNANNOUNCED, pointer, f"the code {old['code']} went without being deprecated and reserved"
+                REMOVED_UNANNOUNCED,
+                pointer,
+                f"the code {old['code']} was removed without being deprecated and reserved",
             )
     elif old is None and new is not None:
         if not _came_from_elsewhere(comparison, new["code"]):
@@ -74,7 +76,7 @@ def judge_error_code(
                 row["fatal"] for row in comparison.old.tables["error-codes"].values() if row["code"] == new["code"]
             }
             if fatal and fatal != {new["fatal"]}:
-                what = f"{new['code']} is listed again with fatal {new['fatal']}, which it was not"
+                what = f"{new['code']} is listed again, with another value of fatal: {new['fatal']}"
                 yield Finding(FATALITY_FLIPPED, pointer, what, after=new["fatal"])
     elif old is not None and new is not None:
         if old["fatal"] != new["fatal"]:
@@ -85,6 +87,6 @@ def judge_error_code(
 
 
 def _came_from_elsewhere(comparison: Comparison, code: str) -> bool:
-    """Tell whether a code left another table, which the finding about that table says."""
+    """Return true if a code was removed from another table, which has its own finding."""
     old, new = comparison.old.tables["error-codes"], comparison.new.tables["error-codes"]
     return any(row["code"] == code and key not in new for key, row in old.items())

@@ -1,4 +1,4 @@
-"""Schema files, their identifiers and definitions, by which programs refer to them."""
+"""Schema files, and the identifiers and definitions by which programs refer to them."""
 
 from __future__ import annotations
 
@@ -42,29 +42,31 @@ DEFINITION_REMOVED = Rule(
     BOTH,
     Step.MAJOR,
     "an entry of $defs is gone",
-    "Keep the entry, if need be as a $ref to the new place.",
+    "Keep the entry; it may be a $ref to the new place.",
 )
 DIALECT_CHANGED = Rule(
     "dialect-changed",
     BOTH,
     Step.MAJOR,
     "a schema is written in another dialect of JSON Schema",
-    "Keep $schema; validators that know only the old dialect would read the file wrongly or not at all.",
+    "Keep $schema; validators that know only the old dialect would misread or reject the file.",
 )
-SCHEMA_ADDED = Rule("schema-added", NOBODY, Step.MINOR, "a schema file is new", "Nothing; a new minor version says so.")
+SCHEMA_ADDED = Rule(
+    "schema-added", NOBODY, Step.MINOR, "a schema file is new", "No fix needed; raise the minor version."
+)
 SCHEMA_MEANING_CHANGED = Rule(
     "schema-meaning-changed",
     BOTH,
     Step.MAJOR,
-    "a title or description speaks of other numbers, units, names or conditions",
-    "Let the text say what it said; programs are written after it. Describe what is new at something new.",
+    "a title or description mentions other numbers, units, names or conditions",
+    "Keep what the text says; developers rely on it. Describe new behaviour at a new member or schema.",
 )
 SCHEMA_TEXT_CHANGED = Rule(
     "schema-text-changed",
     NOBODY,
     Step.PATCH,
     "a title or description of a schema changed",
-    "Nothing; a new patch version says so.",
+    "No fix needed; raise the patch version.",
 )
 RULES = (
     SCHEMA_DELETED,
@@ -85,14 +87,16 @@ def check(comparison: Comparison) -> Iterator[Finding]:
         if name in comparison.new.schemas:
             yield from _kept(name, old, comparison.new.schemas[name])
         elif (elsewhere := _same_content(comparison, old)) is not None:
-            yield Finding(ID_MOVED, pointer, f"{name} is called {elsewhere} now", before=name, after=elsewhere)
+            yield Finding(ID_MOVED, pointer, f"{name} is now called {elsewhere}", before=name, after=elsewhere)
             if not is_reserved(comparison.new, "schema", name):
-                yield Finding(REMOVED_UNANNOUNCED, pointer, f"{name} is not reserved, and is called {elsewhere} now")
+                yield Finding(
+                    REMOVED_UNANNOUNCED, pointer, f"{name} is now called {elsewhere}, and its old name is not reserved"
+                )
         else:
             yield Finding(SCHEMA_DELETED, pointer, f"the schema {name} was deleted")
             if old.get("deprecated") is not True or not is_reserved(comparison.new, "schema", name):
                 yield Finding(
-                    REMOVED_UNANNOUNCED, pointer, f"the schema {name} went without being deprecated and reserved"
+                    REMOVED_UNANNOUNCED, pointer, f"the schema {name} was removed without being deprecated and reserved"
                 )
     for name in comparison.new.schemas:
         if name not in comparison.old.schemas:
@@ -141,19 +145,19 @@ def _said(name: str, old: Any, new: Any) -> Iterator[Finding]:
     for place in (each for each in before if each in after):
         said, says = (" ".join(found[place].values()) for found in (before, after))
         if said and not has_same_quantities(said, says):
-            what = f"{place or 'the root'} of {name} speaks of other numbers, units, names or conditions"
+            what = f"{place or 'the root'} of {name} mentions other numbers, units, names or conditions"
             yield Finding(SCHEMA_MEANING_CHANGED, f"schemas/{name}#{place}", what, said, says)
     if any(before.get(place, {}) != after.get(place, {}) for place in [*before, *after]):
         yield Finding(SCHEMA_TEXT_CHANGED, f"schemas/{name}#", f"titles or descriptions of {name} changed")
 
 
 def _anchors(schema: Any) -> dict[str, str]:
-    """Return the places of the anchors in a schema by their names."""
+    """Return the places of the anchors in a schema by name."""
     return {each["$anchor"]: pointer for pointer, each in subschemas(schema) if "$anchor" in each}
 
 
 def _texts(schema: Any) -> dict[str, dict[str, str]]:
-    """Return the texts of each schema inside of a schema, by its place and their keywords."""
+    """Return the texts of each subschema, by its place and their keywords."""
     return {
         pointer: {
             keyword: each[keyword] if isinstance(each[keyword], str) else json.dumps(each[keyword])

@@ -16,24 +16,30 @@ LIMIT_TIGHTENED = Rule(
     "limit-tightened",
     BOTH,
     Step.MAJOR,
-    "a limit asks more of who keeps it than before",
-    "Keep the limit, and let implementations that can do better announce it in the acknowledgement.",
+    "a limit became stricter for the side that must honour it",
+    "Keep the limit. Implementations that can do better can announce it in the acknowledgement.",
 )
 LIMIT_LOOSENED = Rule(
     "limit-loosened",
     BOTH,
     Step.MAJOR,
     "a limit guarantees less than before",
-    "Keep what peers rely on, and announce in the acknowledgement where an implementation differs.",
+    "Keep the limit; peers rely on it. An implementation that differs can announce it in the acknowledgement.",
 )
 LIMIT_CHANGED = Rule(
     "limit-changed",
     BOTH,
     Step.MAJOR,
-    "a limit has another unit, or binds somebody else, or is gone",
+    "a limit has another unit, binds another side, or is gone",
     "Keep the row, and add another one.",
 )
-LIMIT_ADDED = Rule("limit-added", NOBODY, Step.MINOR, "a limit is new", "Nothing; its requirement is judged by itself.")
+LIMIT_ADDED = Rule(
+    "limit-added",
+    NOBODY,
+    Step.MINOR,
+    "a limit is new",
+    "No fix needed; raise the minor version. The gate judges the requirement of the limit separately.",
+)
 RULES = (
     LIMIT_TIGHTENED,
     LIMIT_LOOSENED,
@@ -43,7 +49,7 @@ RULES = (
 
 
 def judge_limit(comparison: Comparison, pointer: str, key: str, old: Row | None, new: Row | None) -> Iterator[Finding]:
-    """Find what differs in a row of the table of limits."""
+    """Find the differences in a row of the table of limits."""
     if old is None:
         rule = LIMIT_ADDED if new and _is_limit_of_something_new(comparison, new) else LIMIT_CHANGED
         yield Finding(rule, pointer, f"{key} is new", after=as_text(new))
@@ -59,11 +65,11 @@ def judge_limit(comparison: Comparison, pointer: str, key: str, old: Row | None,
     else:
         is_as_strict = _levels(comparison.old, old) == _levels(comparison.new, new)
         rule = TABLE_REWORDED if is_as_strict else LIMIT_CHANGED
-        yield Finding(rule, pointer, f"{key}: another requirement states it", old["rule"], new["rule"])
+        yield Finding(rule, pointer, f"{key}: another requirement states the limit", old["rule"], new["rule"])
 
 
 def _is_limit_of_something_new(comparison: Comparison, row: Row) -> bool:
-    """Tell whether the old version neither had a bound of that name nor the requirement that states the new one."""
+    """Return true if the old version had neither a bound of that name nor the requirement that states the new one."""
     bounded = {each["limit"].lower() for each in comparison.old.tables["limits"].values()}
     return row["limit"].lower() not in bounded and comparison.old.requirements.keys().isdisjoint(
         row["rule"].split(", ")
@@ -75,5 +81,5 @@ def _levels(release: Release, row: Row) -> set[str]:
 
 
 def _broken_by(role: str, is_tighter: bool) -> tuple[Direction, ...]:
-    """Who is broken: by a tighter limit whoever keeps it, by a looser one its peer."""
+    """Return whom it breaks: a tighter limit the side that keeps it, a looser one its peer."""
     return SENDERS if (role == "sender") == is_tighter else RECEIVERS

@@ -1,4 +1,4 @@
-"""Members of messages: containment cannot see that an optional one went, or what its absence means."""
+"""Members of messages: containment cannot see that an optional member was removed, or what its absence means."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ DEFAULT_CHANGED = Rule(
     "default-changed",
     BOTH,
     Step.MAJOR,
-    "leaving a member out means something else",
-    "Keep the default; who wants something else can send the member.",
+    "omitting a member means something else",
+    "Keep the default; senders that want another value can send the member.",
 )
 NAME_CLAIMED = Rule(
     "name-claimed",
     SENDERS,
     Step.MAJOR,
-    "an object to which senders add members of their own has a new one",
-    "Put it into an object that senders do not add to, or into a new one; the name may be in use for something else.",
+    "an object to which senders add their own members has a new member",
+    "Put it into an object to which senders add nothing, or into a new object; a sender may already use the name.",
 )
 RULES = (MEMBER_REMOVED, MEMBER_RENAMED, REMOVED_UNANNOUNCED, DEFAULT_CHANGED, DEPRECATION_CHANGED, NAME_CLAIMED)
 
@@ -53,14 +53,16 @@ def check(comparison: Comparison) -> Iterator[Finding]:
     """Compare the members of the schemas that messages have, by their paths."""
     seen = set()
     for old, new in comparison.parts():
-        if old.reference != new.reference or new.reference in seen:  # another schema has other members, by its own rule
+        if (
+            old.reference != new.reference or new.reference in seen
+        ):  # another schema has other members; that has its own rule
             continue
         seen.add(new.reference)
         schemas = [views.receiver(new.reference) for views in (comparison.old_views, comparison.new_views)]
         whole = [members(schema) for schema in schemas]
         before, after = (_own(new, found) for found in whole)
         yield from _gone(comparison, new.reference, before, after)
-        if "#" in new.reference:  # the roots of files are compared as files
+        if "#" in new.reference:  # the roots of files have their own rules
             yield from _annotations(f"schemas/{new.reference}", new.reference, *([each] for each in schemas))
         yield from _claimed(new.reference, {"": [schemas[0]], **whole[0]}, whole[1])
         for path in before:
@@ -69,12 +71,12 @@ def check(comparison: Comparison) -> Iterator[Finding]:
 
 
 def _own(part: Part, found: Members) -> Members:
-    """Leave out what is inside of a payload, which has a row of its own."""
+    """Drop the members of a payload, which has its own row."""
     return {path: each for path, each in found.items() if part.column != "schema" or not path.startswith("payload.")}
 
 
 def members(schema: Any, path: str = "") -> Members:
-    """Return the schemas of every member inside of a schema, by its path, such as ``jobs[].id``."""
+    """Return the schemas of every member in a schema, by its path, such as ``jobs[].id``."""
     found: Members = {}
     for part in parts_of(schema):
         for name, value in part.get("properties", {}).items():
@@ -102,11 +104,13 @@ def _gone(comparison: Comparison, reference: str, before: Members, after: Member
         missing = [] if was_deprecated else [f"it was not deprecated in {comparison.old.version}"]
         missing += [] if is_member_reserved(comparison, reference, name) else ["its name is not reserved in chapter 14"]
         if missing:
-            yield Finding(REMOVED_UNANNOUNCED, pointer, f"{path} of {reference} went, and {' and '.join(missing)}")
+            yield Finding(
+                REMOVED_UNANNOUNCED, pointer, f"{path} of {reference} was removed, but {' and '.join(missing)}"
+            )
 
 
 def _same_elsewhere(path: str, before: Members, after: Members) -> str | None:
-    """Return the new member of the same object that has the schema of the one that went."""
+    """Return the new member of the same object that has the schema of the removed one."""
     parent = path.rpartition(".")[0]
     added = (other for other in after if other not in before and other.rpartition(".")[0] == parent)
     return next((other for other in added if after[other] == before[path]), None)
@@ -116,12 +120,12 @@ def _claimed(reference: str, before: Members, after: Members) -> Iterator[Findin
     for path in after:
         parent = path.rpartition(".")[0]
         if path not in before and _lets_senders_add(_values(before, parent)):
-            what = f"{path} of {reference} is new, and senders of the old version may use the name for something else"
+            what = f"{path} of {reference} is new, but old senders may already use the name for something else"
             yield Finding(NAME_CLAIMED, f"members/{reference}:{path}", what, after=path)
 
 
 def _values(found: Members, path: str) -> list[Any]:
-    """Return the schemas of what is at a path, such as ``jobs[]``, which are those of the items of ``jobs``."""
+    """Return the schemas at a path; at ``jobs[]``, for example, those of the items of ``jobs``."""
     if not path.endswith("[]"):
         return list(found.get(path, []))
     arrays = _values(found, path.removesuffix("[]"))
@@ -130,10 +134,10 @@ def _values(found: Members, path: str) -> list[Any]:
 
 
 def _lets_senders_add(schemas: list[Any]) -> bool:
-    """Tell whether an object may have members of the sender's own: where that is said, and where nothing is.
+    """Return true if senders may add their own members to an object: it says so, or says nothing about members.
 
     Args:
-        schemas: all that speak about the object.
+        schemas: all that apply to the object.
     """
     parts = [part for schema in schemas for part in parts_of(schema)]
     says_nothing = not any(part.keys() - {"title", "description", "default", "type", "allOf"} for part in parts)
@@ -144,7 +148,7 @@ def _lets_senders_add(schemas: list[Any]) -> bool:
 
 
 def _annotated(schema: Any) -> Iterator[dict[str, Any]]:
-    """Find the schemas that speak about a value, and about the items in it."""
+    """Find the schemas that apply to a value, and to the items in it."""
     for part in parts_of(schema):
         yield part
         for items in (part.get("items"), *part.get("prefixItems", [])):
@@ -161,8 +165,8 @@ def _annotations(
     parts = [[part for each in schemas for part in _annotated(each)] for schemas in (before, after)]
     defaults = [_without_twins([each["default"] for each in found if "default" in each]) for found in parts]
     if not same(*defaults):
-        old, new = (repr(each[0]) if each else "nothing in particular" for each in defaults)
-        what = f"{path} that is left out meant {old}, and means {new} now"
+        old, new = (repr(each[0]) if each else "nothing specific" for each in defaults)
+        what = f"omitting {path} meant {old}, and now means {new}"
         yield Finding(DEFAULT_CHANGED, pointer, what, before=old, after=new)
     marks = [any(each.get("deprecated") is True for each in found) for found in parts]
     if marks[0] != marks[1]:

@@ -1,4 +1,4 @@
-"""The table of messages: which there are, of what type, who sends them, and with which schemas (spec, chapter 19)."""
+"""The table of messages: their names, types, senders and schemas (spec, chapter 19)."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ PAYLOAD_SWAPPED = Rule(
     "payload-swapped",
     BOTH,
     Step.MAJOR,
-    "a message has the payload or the answer that another schema states",
+    "another schema states the payload or the answer of a message",
     "Change the schema in a compatible way, or add a message with another name.",
 )
 CHANNEL_MOVED = Rule(
@@ -49,14 +49,14 @@ CHANNEL_MOVED = Rule(
     "Offer it on the new channel under another name, and keep the old one.",
 )
 ACTION_ADDED = Rule(
-    "action-added", NOBODY, Step.MINOR, "a message or action is new", "Nothing; a new minor version says so."
+    "action-added", NOBODY, Step.MINOR, "a message or action is new", "No fix needed; raise the minor version."
 )
 ENVELOPE_ADDED = Rule(
     "envelope-added",
     BOTH,
     Step.MAJOR,
     "there is a new kind of whole message",
-    "Send it as a request, a notification or a publication; the envelope is closed for good.",
+    "Send it as a request, a notification or a publication; the envelope never changes.",
 )
 EVENT_ADDED = Rule(
     "event-added",
@@ -86,7 +86,7 @@ def check(comparison: Comparison) -> Iterator[Finding]:
     before, after = (_channels(release) for release in (comparison.old, comparison.new))
     for channel in sorted(before - after):
         if not is_reserved(comparison.new, "channel", channel):
-            what = f"the channel {channel} went, and its name is not reserved in chapter 14"
+            what = f"the channel {channel} was removed, but its name is not reserved in chapter 14"
             yield Finding(REMOVED_UNANNOUNCED, f"tables/messages/{channel}", what)
 
 
@@ -136,11 +136,11 @@ def _gone(comparison: Comparison, table: str, key: str, row: Row) -> Iterator[Fi
     pointer, name = f"tables/{table}/{key}", row["message"]
     yield Finding(ACTION_DELETED, pointer, f"{name} was removed", before=" | ".join(row.values()))
     if not is_announced(comparison.old, name) or not is_reserved(comparison.new, "action", name):
-        yield Finding(REMOVED_UNANNOUNCED, pointer, f"{name} went without being deprecated and reserved")
+        yield Finding(REMOVED_UNANNOUNCED, pointer, f"{name} was removed without being deprecated and reserved")
 
 
 def _new(comparison: Comparison, table: str, key: str, row: Row) -> Finding:
-    """Judge a new row: whether the old version knew an answer to it already, and whether an old client hears it."""
+    """Judge a new row: the old version may already define an answer to it, and an old client may receive it."""
     rule = ENVELOPE_ADDED if table == "envelopes" else _rule_of_new(comparison, row)
     return Finding(rule, f"tables/{table}/{key}", f"{row['message']} is new", after=" | ".join(row.values()))
 
@@ -150,7 +150,7 @@ def _rule_of_new(comparison: Comparison, row: Row) -> Rule:
     near = [
         each for each in comparison.old.tables["messages"].values() if is_same_channel(row["channel"], each["channel"])
     ]
-    if is_of_new_profile and row["channel"] != "any":  # a channel of its own, on which old peers send nothing
+    if is_of_new_profile and row["channel"] != "any":  # its own channel, on which old peers send nothing
         near = [each for each in near if each["channel"] != "any"]
     if any((each["message"], each["from"]) == (row["message"], row["from"]) for each in near):
         return PAYLOAD_SWAPPED

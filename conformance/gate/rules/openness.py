@@ -1,4 +1,4 @@
-"""Whether an object takes members that its schema does not name, which a sender's closed view does not show."""
+"""Objects that accept members without a schema; a sender's closed view does not show this."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ OPENNESS_CHANGED = Rule(
     "openness-changed",
     BOTH,
     Step.MAJOR,
-    "an object that was open is closed, or the other way round",
-    "Leave it; name what is new as an optional member, and let receivers ignore what they do not know.",
+    "an open object was closed, or a closed object was opened",
+    "Undo it. Name new data as an optional member; receivers ignore members that they do not know.",
 )
 RULES = (OPENNESS_CHANGED,)
 
@@ -35,9 +35,9 @@ ABOUT_FURTHER: dict[str, Any] = {
     "minProperties": 0,
     "maxProperties": None,
 }
-"""Keywords about members that a schema does not name, and what says the same as leaving them out.
+"""Keywords about members that a schema does not name, with the value that equals omitting the keyword.
 
-There is none for ``additionalProperties``: with ``true``, senders may add members of their own (spec, chapter 19).
+``additionalProperties`` has no such value: with ``true``, senders may add their own members (spec, chapter 19).
 """
 _NAMES = ("further", "x-further", "x_further", "Further", "f", "0", "")
 _VALUES: tuple[Any, ...] = ("x", 1, True, None, [], {})
@@ -46,7 +46,7 @@ _MANY = {f"further-{number}": 1 for number in range(300)}
 
 
 def check(comparison: Comparison) -> Iterator[Finding]:
-    """Compare what the schemas say about further members, and what they make of some."""
+    """Compare what the schemas say about further members, and which ones they accept."""
     found: set[str] = set()
     for old, new in comparison.parts():
         places = list(differing_places(comparison, old, new))
@@ -59,7 +59,7 @@ def check(comparison: Comparison) -> Iterator[Finding]:
 
 
 def _said(comparison: Comparison, old: Part, new: Part, places: list[str]) -> Iterator[Finding]:
-    """Find objects about whose further members the versions say different things, wherever in the schema."""
+    """Find the objects anywhere in the schema for which the versions state different rules about further members."""
     schemas = comparison.old_views.receiver(old.reference), comparison.new_views.receiver(new.reference)
     before, after = (_sayings(schema) for schema in schemas)
     for path in (each for each in before if each in after):
@@ -67,14 +67,14 @@ def _said(comparison: Comparison, old: Part, new: Part, places: list[str]) -> It
         lets_senders_add = not gone and set(come) == {_OPEN}  # which old receivers ignore
         if (gone or come) and not lets_senders_add:
             said = [", ".join(sorted(each)) or "nothing" for each in (gone, come)]
-            what = f"{path or 'the whole'} of {new.title}: of further members it said {said[0]}, and says {said[1]}"
+            what = f"{path or 'the whole'} of {new.title}: the rule for further members was {said[0]}, and is {said[1]}"
             keyword = next((each for each in places if ABOUT_FURTHER.keys() & set(split_pointer(each))), places[0])
             yield Finding(OPENNESS_CHANGED, _up_to_keyword(keyword), what)
             return
 
 
 def _up_to_keyword(place: str) -> str:
-    """Return the pointer of the keyword about further members in which a place is."""
+    """Return the pointer of the keyword about further members that contains a place."""
     file, _, pointer = place.partition("#")
     tokens = split_pointer(pointer)
     inside = next((number for number, token in enumerate(tokens) if token in ABOUT_FURTHER), len(tokens))
@@ -82,7 +82,7 @@ def _up_to_keyword(place: str) -> str:
 
 
 def _sayings(schema: Any, path: str = "") -> dict[str, Counter[str]]:
-    """Return what is said of further members, by the path of the object, such as ``jobs[].limits``."""
+    """Return the rules for further members by the path of the object, such as ``jobs[].limits``."""
     found: dict[str, Counter[str]] = {path: Counter()}
     inside: list[tuple[str, Any]] = []
     for part in parts_of(schema):
@@ -97,7 +97,7 @@ def _sayings(schema: Any, path: str = "") -> dict[str, Counter[str]]:
 
 
 def _saying(keyword: str, value: Any) -> str:
-    """Return what a keyword says, nothing where it might as well not be there."""
+    """Return the meaning of a keyword as text; empty if omitting it would mean the same."""
     normal = True if value == {} and keyword in ("additionalProperties", "unevaluatedProperties") else value
     return "" if same(normal, ABOUT_FURTHER[keyword]) else f"{keyword} {shorten(normal)}"
 
@@ -106,7 +106,7 @@ _OPEN = "additionalProperties true"
 
 
 def _tried(comparison: Comparison, old: Part, new: Part, place: str) -> Iterator[Finding]:
-    """Look for a value with a further member that one version takes and the other refuses."""
+    """Search a value with a further member that one version accepts and the other refuses."""
     schemas = comparison.old_views.receiver(old.reference), comparison.new_views.receiver(new.reference)
     before, after = (validator(schema) for schema in schemas)
     known = set(members(schemas[0]))
@@ -116,7 +116,7 @@ def _tried(comparison: Comparison, old: Part, new: Part, place: str) -> Iterator
     for value in islice(both, _MOST_VALUES):
         for changed in _with_further(value, _further_names(schemas), known):
             if before.is_valid(changed) != after.is_valid(changed):
-                verb = "is refused now" if before.is_valid(changed) else "is taken now"
+                verb = "is refused now" if before.is_valid(changed) else "is accepted now"
                 yield Finding(OPENNESS_CHANGED, place, f"{new.title}: {shorten(changed, 120)} {verb}")
                 return
 
@@ -128,7 +128,7 @@ def _candidates(comparison: Comparison, part: Part, schemas: tuple[Any, Any]) ->
 
 
 def _further_names(schemas: tuple[Any, Any]) -> list[str]:
-    """Return names that neither schema has among its members, those first that it speaks of in other ways."""
+    """Return names that are members in neither schema; those that a schema mentions elsewhere come first."""
     parts = [part for schema in schemas for _, part in subschemas(schema)]
     named = {name for part in parts for name in part.get("properties", {})}
     spoken = [name for part in parts for name in (*part.get("required", []), *part.get("dependentRequired", {}))]
@@ -144,7 +144,7 @@ def _patterns(part: dict[str, Any]) -> list[str]:
 
 
 def _with_further(value: Any, names: list[str], known: Collection[str]) -> Iterator[Any]:
-    """Give copies of a value in which one object that the old version knew has a further member, or many."""
+    """Yield copies of a value in which one object of the old version has one further member, or many."""
     for path in _objects(value):
         if path and _name_of(path) not in known:
             continue
@@ -154,7 +154,7 @@ def _with_further(value: Any, names: list[str], known: Collection[str]) -> Itera
 
 
 def _name_of(path: tuple[Any, ...]) -> str:
-    """Return the path to a member as :func:`members` has it, that of the array for one of its items."""
+    """Return the path of a member as :func:`members` writes it; for an item, the path of its array."""
     return ".".join(str(key) if isinstance(key, str) else "[]" for key in path).replace(".[]", "[]").removesuffix("[]")
 
 
@@ -167,7 +167,7 @@ def _objects(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]
 
 
 def _extended(value: Any, path: Sequence[Any], members: dict[str, Any]) -> Any:
-    """Return a value in which the object at a path has these members too; the rest is shared with the value."""
+    """Return a copy of a value in which the object at a path has further members; the rest is shared."""
     if not path:
         return {**members, **value}
     key, *deeper = path

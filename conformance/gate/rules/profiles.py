@@ -28,7 +28,7 @@ PROFILE_REMOVED = Rule(
     "a profile is no longer defined",
     "Keep its chapter. Remove it in a later major version, and reserve its name.",
 )
-PROFILE_ADDED = Rule("profile-added", NOBODY, Step.MINOR, "a profile is new", "Nothing; a new minor version says so.")
+PROFILE_ADDED = Rule("profile-added", NOBODY, Step.MINOR, "a profile is new", "No fix needed; raise the minor version.")
 RULES = (
     PROFILE_REMOVED,
     PROFILE_ADDED,
@@ -39,14 +39,16 @@ RULES = (
 def judge_profile(
     comparison: Comparison, pointer: str, key: str, old: Row | None, new: Row | None
 ) -> Iterator[Finding]:
-    """Find what differs in a row of the table of profiles."""
+    """Find the differences in a row of the table of profiles."""
     if old is None and new is not None:
         yield Finding(PROFILE_ADDED, pointer, f"the profile {key} is new", after=as_text(new))
         yield from _taken(comparison, pointer, new)
     elif new is None and old is not None:
         yield Finding(PROFILE_REMOVED, pointer, f"the profile {key} is gone", as_text(old))
         if not is_announced(comparison.old, key) or not is_reserved(comparison.new, "profile", key):
-            yield Finding(REMOVED_UNANNOUNCED, pointer, f"the profile {key} went without being deprecated and reserved")
+            yield Finding(
+                REMOVED_UNANNOUNCED, pointer, f"the profile {key} was removed without being deprecated and reserved"
+            )
     elif old is not None and new is not None:
         if old["chapter"] != new["chapter"]:
             yield _chapter(comparison, pointer, old, new)
@@ -56,7 +58,7 @@ def judge_profile(
 
 
 def _taken(comparison: Comparison, pointer: str, new: Row) -> Iterator[Finding]:
-    """Find what a new profile takes that the old version had already."""
+    """Find the names of a new profile that the old version already had."""
     reserved, added = (new.get(column, "") for column in (RESERVES, ADDS))
     rows = comparison.old.tables["messages"].values()
     cells = [row.get(RESERVES, "") for row in comparison.old.tables["profiles"].values()]
@@ -64,16 +66,16 @@ def _taken(comparison: Comparison, pointer: str, new: Row) -> Iterator[Finding]:
     taken = [each for each in channels_in(reserved) if any(is_same_channel(each, channel) for channel in channels)]
     taken += sorted(set(names_in(added)) & {row["message"] for row in rows})
     if taken:
-        what = f"the new profile {new['profile']} takes {', '.join(taken)}, which the old version had"
+        what = f"the new profile {new['profile']} claims {', '.join(taken)}, which the old version already had"
         yield Finding(CHANNELS_RESERVED, pointer, what, after=as_text(new))
     for cell in (reserved, added):
         if says_more_than_names(cell):
-            what = f"the gate cannot read what the new profile {new['profile']} takes: {cell}"
+            what = f"the gate cannot read which names the new profile {new['profile']} claims: {cell}"
             yield Finding(CHANNELS_RESERVED, pointer, what, after=cell)
 
 
 def _chapter(comparison: Comparison, pointer: str, old: Row, new: Row) -> Finding:
-    """Judge a profile with another chapter: the old one under another name, or one about something else."""
+    """Judge a profile with another chapter: it was renamed, or has another subject."""
     what = f"the chapter of the profile {new['profile']} was {old['chapter']}, and is {new['chapter']}"
     before, after = (
         _families(release, row["chapter"]) for release, row in ((comparison.old, old), (comparison.new, new))

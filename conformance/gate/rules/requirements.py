@@ -1,4 +1,4 @@
-"""The requirements: their ids, what they say, how strictly, and of whom."""
+"""The requirements: their ids, sentences, levels and targets."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ REQUIREMENT_DELETED = Rule(
     BOTH,
     Step.NEVER,
     "a requirement is no longer in the text",
-    "Put the sentence back with the note *Withdrawn: VERSION.*; an id stays for ever.",
+    "Restore the sentence with the note *Withdrawn: VERSION.*; an id is never removed.",
 )
 REQUIREMENT_REUSED = Rule(
     "requirement-reused",
@@ -31,51 +31,51 @@ REQUIREMENT_CHANGED = Rule(
     BOTH,
     Step.NEVER,
     "a requirement says something else under the same id",
-    "Withdraw the old sentence and give the new one an id of its own; "
-    "if it only reads better now, waive this and say why it means the same.",
+    "Withdraw the old sentence and give the new one its own id. "
+    "If only the wording changed, waive this and say why the meaning is the same.",
 )
 REQUIREMENT_REWORDED = Rule(
     "requirement-reworded",
     NOBODY,
     Step.PATCH,
     "a requirement has other punctuation, articles or capitals",
-    "Nothing; a new patch version and the changelog say so.",
+    "No fix needed; raise the patch version and add it to the changelog.",
 )
 LEVEL_RAISED = Rule(
     "level-raised",
     BOTH,
     Step.MAJOR,
     "a requirement binds more strictly than before",
-    "Leave the level; who conforms today would not tomorrow.",
+    "Keep the level; implementations that conform today would no longer conform.",
 )
 LEVEL_LOWERED = Rule(
     "level-lowered",
     BOTH,
     Step.MAJOR,
     "a requirement binds less strictly than before",
-    "Leave the level; peers rely on what was promised.",
+    "Keep the level; peers rely on it.",
 )
 TARGET_CHANGED = Rule(
     "target-changed",
     BOTH,
     Step.MAJOR,
-    "a requirement binds somebody else",
-    "Give the other role a requirement of its own.",
+    "a requirement binds another role",
+    "Give the other role its own requirement.",
 )
 DUTY_ADDED = Rule(
     "duty-added",
     BOTH,
     Step.MAJOR,
     "there is a new duty about something that existed before",
-    "Bind it to something new (a member, an action, a profile), make it a SHOULD, "
-    "or waive this when every conforming implementation fulfils it already, and say why.",
+    "Bind it to something new (a member, an action, a profile), or make it a SHOULD. "
+    "If every conforming implementation already fulfils it, waive this and say why.",
 )
 REQUIREMENT_ADDED = Rule(
     "requirement-added",
     NOBODY,
     Step.MINOR,
     "there is a new requirement about something new, or a SHOULD",
-    "Nothing; a new minor version says so.",
+    "No fix needed; raise the minor version.",
 )
 REQUIREMENT_WITHDRAWN = Rule(
     "requirement-withdrawn",
@@ -88,36 +88,36 @@ REQUIREMENT_DEPRECATED = Rule(
     "requirement-deprecated",
     NOBODY,
     Step.MINOR,
-    "a requirement is deprecated, or no longer so",
-    "Nothing; a new minor version says so.",
+    "a requirement is deprecated, or no longer deprecated",
+    "No fix needed; raise the minor version.",
 )
 SINCE_WRONG = Rule(
     "since-wrong",
     NOBODY,
     Step.NEVER,
-    "a requirement does not say rightly since when it is there",
-    "Put *Since: VERSION.* behind a new requirement, with the version that brings it, and leave older ones alone.",
+    "the *Since* note of a requirement is missing or wrong",
+    "Add *Since: VERSION.* to a new requirement, with the version that adds it. Leave older requirements unchanged.",
 )
 REQUIREMENT_MOVED = Rule(
     "requirement-moved",
     NOBODY,
     Step.PATCH,
     "a requirement stands under another heading",
-    "Nothing; links to the section change.",
+    "No fix needed; raise the patch version. Links to the section change.",
 )
 VERIFICATION_CHANGED = Rule(
     "verification-changed",
     NOBODY,
     Step.PATCH,
     "a requirement is checked by other means, or excluded for another reason",
-    "Nothing; the ledger asks for the evidence.",
+    "No fix needed; raise the patch version. The ledger checks the evidence.",
 )
 VERIFICATION_DROPPED = Rule(
     "verification-dropped",
     BOTH,
     Step.MAJOR,
     "a requirement that was checked is excluded from being checked",
-    "Keep the check; a promise that nobody watches any more is a weaker one.",
+    "Keep the check; an unchecked promise is weaker.",
 )
 RULES = (
     REQUIREMENT_DELETED,
@@ -153,7 +153,7 @@ def check(comparison: Comparison) -> Iterator[Finding]:
             was, is_ = (_profile_of(release, rule) for release, rule in ((comparison.old, old), (comparison.new, new)))
             if was != is_:
                 what = (
-                    f"{id_} was for {was or 'every peer'}, and is for {is_ or 'every peer'}: it stands in that chapter"
+                    f"{id_} was for {was or 'every peer'}, and is for {is_ or 'every peer'}: it is in another chapter"
                 )
                 yield Finding(TARGET_CHANGED, f"requirements/{id_}", what, was, is_)
     for id_, new in comparison.new.requirements.items():
@@ -162,7 +162,7 @@ def check(comparison: Comparison) -> Iterator[Finding]:
 
 
 def _profile_of(release: Release, rule: Requirement) -> str:
-    """Return the profile in whose chapter a requirement stands, or nothing for one of the core."""
+    """Return the profile whose chapter contains a requirement, or nothing for a requirement of the core."""
     chapter = f"{rule.section.partition('#')[0]}.md"
     return next((name for name, row in release.tables["profiles"].items() if row["chapter"] == chapter), "")
 
@@ -170,7 +170,7 @@ def _profile_of(release: Release, rule: Requirement) -> str:
 def _deleted(comparison: Comparison, old: Requirement) -> Finding:
     added = (rule for id_, rule in comparison.new.requirements.items() if id_ not in comparison.old.requirements)
     same = next((rule.id for rule in added if is_only_wording(rule.text, old.text)), None)
-    what = f"{old.id} is called {same} now" if same else f"{old.id} is no longer there"
+    what = f"{old.id} is now called {same}" if same else f"{old.id} was removed"
     return Finding(REQUIREMENT_DELETED, f"requirements/{old.id}", what, before=old.text)
 
 
@@ -189,17 +189,19 @@ def _kept(old: Requirement, new: Requirement) -> Iterator[Finding]:
         rule = REQUIREMENT_WITHDRAWN if new.status == "withdrawn" else REQUIREMENT_DEPRECATED
         yield Finding(rule, pointer, f"{new.id} was {old.status}, and is {new.status}", old.status, new.status)
     if old.since != new.since:
-        yield Finding(
-            SINCE_WRONG, pointer, f"{new.id} is there since {old.since}, not {new.since}", old.since, new.since
-        )
+        yield Finding(SINCE_WRONG, pointer, f"{new.id} exists since {old.since}, not {new.since}", old.since, new.since)
     if old.section != new.section:
-        what = f"{new.id} stands in {new.section} now"
+        what = f"{new.id} is now in {new.section}"
         yield Finding(REQUIREMENT_MOVED, pointer, what, old.section, new.section)
     if (old.verify, old.reason) != (new.verify, new.reason):
         is_drop = new.verify == "excluded" != old.verify
         rule = VERIFICATION_DROPPED if is_drop else VERIFICATION_CHANGED
         yield Finding(
-            rule, pointer, f"{new.id} was verified by {old.verify}, now by {new.verify}", old.verify, new.verify
+            rule,
+            pointer,
+            f"{new.id} was verified by {old.verify}, and is now verified by {new.verify}",
+            old.verify,
+            new.verify,
         )
 
 
@@ -217,7 +219,7 @@ def _text(pointer: str, old: Requirement, new: Requirement) -> Iterator[Finding]
 
 
 def _differ_in_subject(before: str, after: str) -> bool:
-    """Tell whether two sentences differ in nothing but who is bound, which has a rule of its own."""
+    """Return true if two sentences differ only in the role that they bind, which has its own rule."""
     rest = [text.split(" ", 2)[2:] for text in (before, after)]
     return rest[0] == rest[1]
 
@@ -225,17 +227,17 @@ def _differ_in_subject(before: str, after: str) -> bool:
 def _added(comparison: Comparison, new: Requirement) -> Iterator[Finding]:
     pointer = f"requirements/{new.id}"
     if Version.parse(new.since) != Version(comparison.new.version.major, comparison.new.version.minor):
-        what = f"{new.id} is new in {comparison.new.version}, and says that it is there since {new.since}"
+        what = f"{new.id} is new in {comparison.new.version}, but says that it exists since {new.since}"
         yield Finding(SINCE_WRONG, pointer, what, after=new.since)
     if new.status == "withdrawn" or new.level == "should" or _is_about_something_new(comparison, new):
         yield Finding(REQUIREMENT_ADDED, pointer, f"{new.id} is new", after=new.text)
     else:
-        what = f"{new.id} is a new {new.level.upper()} about what {comparison.old.version} had already"
+        what = f"{new.id} is a new {new.level.upper()} about something that {comparison.old.version} already had"
         yield Finding(DUTY_ADDED, pointer, what, after=new.text, breaks=_bound(new))
 
 
 def _is_about_something_new(comparison: Comparison, rule: Requirement) -> bool:
-    """Tell whether a requirement names something that the old version did not have, or is of a new profile."""
+    """Return true if a requirement names something that the old version did not have, or is part of a new profile."""
     chapter = rule.section.partition("#")[0]
     profiles = {name: row["chapter"].removesuffix(".md") for name, row in comparison.new.tables["profiles"].items()}
     is_of_new_profile = chapter in {
@@ -250,6 +252,6 @@ def _is_about_something_new(comparison: Comparison, rule: Requirement) -> bool:
 
 
 def _bound(rule: Requirement) -> tuple[Direction, ...]:
-    """Who no longer conforms: senders or receivers, as far as the sentence says."""
+    """Return who no longer conforms, senders or receivers, as far as the sentence says."""
     words = rule.text.split(" ", 2)[1]
     return {"sender": SENDERS, "receiver": RECEIVERS}.get(words, BOTH)

@@ -1,4 +1,4 @@
-"""Names that are never used for something else: the table of reserved names (spec, chapter 14)."""
+"""The table of reserved names, which are never reused (spec, chapter 14)."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ NAME_REUSED = Rule(
     BOTH,
     Step.NEVER,
     "a reserved name is in use again",
-    "Take a name that was never used.",
+    "Choose a name that was never used.",
 )
 RESERVATION_DROPPED = Rule(
     "reservation-dropped",
     BOTH,
     Step.NEVER,
     "a name is no longer reserved",
-    "Put the row back; a reservation is for ever.",
+    "Restore the row; a reservation is permanent.",
 )
 NAME_RESERVED = Rule(
     "name-reserved",
     NOBODY,
     Step.PATCH,
     "a name is reserved",
-    "Nothing; that is how something is removed.",
+    "No fix needed; raise the patch version. Every removal reserves the name.",
 )
 PLACE_UNKNOWN = Rule(
     "place-unknown",
@@ -45,19 +45,19 @@ RULES = (NAME_REUSED, RESERVATION_DROPPED, NAME_RESERVED, PLACE_UNKNOWN)
 
 
 def is_announced(release: Release, name: str) -> bool:
-    """Tell whether the requirements that name it in a code span were deprecated or withdrawn, all of them."""
+    """Return true if all requirements that name it in a code span are deprecated or withdrawn."""
     spans = f"`{name}`", f'`"{name}"`'
     speaking = [rule for rule in release.requirements.values() if any(span in rule.text for span in spans)]
     return bool(speaking) and not any(rule.is_active for rule in speaking)
 
 
 def is_reserved(release: Release, kind: str, name: str) -> bool:
-    """Tell whether the table has a name of that kind."""
+    """Return true if the table has a name of that kind."""
     return any(row["kind"] == kind and row["name"] == name for row in release.tables["reserved"].values())
 
 
 def is_member_reserved(comparison: Comparison, reference: str, name: str) -> bool:
-    """Tell whether the name of a member is reserved at a place where the old version had it in that schema."""
+    """Return true if the name of a member is reserved at a place where the old version had it in that schema."""
     files = {each.partition("#")[0] for each in reachable(comparison.old, reference)}
     places = (
         row["place"]
@@ -68,22 +68,22 @@ def is_member_reserved(comparison: Comparison, reference: str, name: str) -> boo
 
 
 def check(comparison: Comparison) -> Iterator[Finding]:
-    """Look whether the table only grew, and whether its names are left alone."""
+    """Check that no row of the table was removed and that no reserved name is in use."""
     old, new = comparison.old.tables["reserved"], comparison.new.tables["reserved"]
     for key, row in old.items():
         if key not in new:
             yield Finding(
-                RESERVATION_DROPPED, f"tables/reserved/{key}", f"{row['kind']} {row['name']} is not reserved now"
+                RESERVATION_DROPPED, f"tables/reserved/{key}", f"{row['kind']} {row['name']} is no longer reserved"
             )
     for key, row in new.items():
         pointer = f"tables/reserved/{key}"
         if key not in old:
-            yield Finding(NAME_RESERVED, pointer, f"{row['kind']} {row['name']} is reserved now")
+            yield Finding(NAME_RESERVED, pointer, f"{row['kind']} {row['name']} is now reserved")
             if row["kind"] == "member" and not _object_at(comparison.old_views, row["place"]):
-                what = f"the place {row['place']!r} of the reserved member {row['name']} was no object"
+                what = f"the place {row['place']!r} of the reserved member {row['name']} was not an object"
                 yield Finding(PLACE_UNKNOWN, pointer, what)
         if _is_used(comparison, row["kind"], row["name"], row["place"]):
-            yield Finding(NAME_REUSED, pointer, f"{row['kind']} {row['name']} is reserved, and used")
+            yield Finding(NAME_REUSED, pointer, f"{row['kind']} {row['name']} is reserved, but used")
 
 
 def _is_used(comparison: Comparison, kind: str, name: str, place: str) -> bool:
@@ -106,7 +106,7 @@ def _is_used(comparison: Comparison, kind: str, name: str, place: str) -> bool:
 
 
 def _object_at(views: Views, place: str) -> set[str]:
-    """Return the names of the members of the object at a place such as ``connect#/properties/client``, if it is one."""
+    """Return the member names of the object at a place such as ``connect#/properties/client``, if it is an object."""
     try:
         found = list(parts_of(views.receiver(place)))
     except ReleaseError:

@@ -1,4 +1,4 @@
-"""Findings about rows of tables, whatever table it is."""
+"""Findings about rows of any table."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from conformance.gate.rules.wording import is_only_wording
 
 
 def difference(rule: Rule, pointer: str, key: str, old: Row, new: Row) -> Finding:
-    """Return the finding about a row that both versions have; a patch when only the wording differs."""
+    """Return the finding about a row of both versions; it needs a patch version if only the wording differs."""
     changed = [column for column in dict.fromkeys([*old, *new]) if old.get(column) != new.get(column)]
     what = "; ".join(f"{column} was {old.get(column)!r}, and is {new.get(column)!r}" for column in changed)
     cells = [(old.get(column, ""), new.get(column, "")) for column in changed]
@@ -18,5 +18,5 @@ def difference(rule: Rule, pointer: str, key: str, old: Row, new: Row) -> Findin
 
 
 def as_text(row: Row | None) -> str | None:
-    """Return a row as findings show it."""
+    """Return a row as text for findings."""
     return None if row is None else " | ".join(row.values())

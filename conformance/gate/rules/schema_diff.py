@@ -19,7 +19,7 @@ _MISSING = object()
 
 
 def without_texts(schema: Any) -> Any:
-    """Return a schema without the keywords that decide nothing."""
+    """Return a schema without the keywords that have no effect on validation."""
     if isinstance(schema, list):
         return [without_texts(each) for each in schema]
     if not isinstance(schema, dict):
@@ -34,7 +34,7 @@ def _of_keyword(keyword: str, value: Any) -> Any:
 
 
 def differing_places(comparison: Comparison, old: Part, new: Part) -> Iterator[str]:
-    """Find where the schemas that a part of a message is made of differ, as pointers of findings."""
+    """Find the differences between the schemas of a part of a message, as pointers of findings."""
     roots = dict.fromkeys([*reachable(comparison.old, old.reference), *reachable(comparison.new, new.reference)])
     for name in dict.fromkeys(root.partition("#")[0] for root in roots):
         inside = [root.partition("#")[2] for root in roots if root.partition("#")[0] == name]
@@ -45,7 +45,7 @@ def differing_places(comparison: Comparison, old: Part, new: Part) -> Iterator[s
 
 
 def shape_differences(comparison: Comparison, name: str) -> list[str]:
-    """Return the pointers at which the two versions of a schema file differ, its texts and annotations aside."""
+    """Return the pointers at which two versions of a schema file differ, except in texts and annotations."""
     if name not in comparison.shape_differences:
         before, after = (without_texts(release.schemas.get(name)) for release in (comparison.old, comparison.new))
         comparison.shape_differences[name] = list(differences(before, after))
@@ -53,7 +53,7 @@ def shape_differences(comparison: Comparison, name: str) -> list[str]:
 
 
 def differences(before: Any, after: Any, pointer: str = "") -> Iterator[str]:
-    """Find the pointers at which two JSON values differ, the deepest ones."""
+    """Find the deepest pointers at which two JSON values differ."""
     if isinstance(before, dict) and isinstance(after, dict):
         for name in dict.fromkeys([*before, *after]):
             inside = f"{pointer}{join_pointer(name)}"

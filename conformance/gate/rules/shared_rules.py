@@ -1,4 +1,4 @@
-"""Rules that several modules find broken; each is listed where its matter is."""
+"""Rules that several modules use; each is listed with the module of its subject."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ DEPRECATION_CHANGED = Rule(
     "deprecation-changed",
     NOBODY,
     Step.MINOR,
-    "a member or a schema is deprecated, or no longer so",
-    "Nothing; a new minor version says so.",
+    "a member or a schema is deprecated, or no longer deprecated",
+    "No fix needed; raise the minor version.",
 )
 REMOVED_UNANNOUNCED = Rule(
     "removed-unannounced",
     BOTH,
     Step.NEVER,
-    "something was removed that was not deprecated before, or whose name was not reserved",
+    "something was removed without being deprecated before, or without reserving its name",
     "Deprecate it in this version; remove it in a later major one, and reserve its name in the table of chapter 14.",
 )
 SHAPE_REWRITTEN = Rule(
@@ -24,33 +24,33 @@ SHAPE_REWRITTEN = Rule(
     NOBODY,
     Step.PATCH,
     "a schema is written differently and means the same",
-    "Nothing; a new patch version says that the file changed.",
+    "No fix needed; raise the patch version.",
 )
 PROFILE_MEMBER_MOVED = Rule(
     "profile-member-moved",
     BOTH,
     Step.MAJOR,
     "a message, code or channel belongs to another profile",
-    "Leave it where it is, and add a new one to the other profile.",
+    "Keep it where it is, and add a new one to the other profile.",
 )
 CHANNELS_RESERVED = Rule(
     "channels-reserved",
     BOTH,
     Step.MAJOR,
-    "a channel or action becomes the server's that was free or another profile's",
+    "a channel or action that was free, or another profile's, becomes reserved",
     "Let a new profile reserve the channel; clients of the old version may be using it.",
 )
 PROFILE_EXTENDED = Rule(
     "profile-extended",
     NOBODY,
     Step.MINOR,
-    "a profile adds an action that there was not, or a new one an error code",
-    "Nothing; a new minor version says so.",
+    "a profile has a new action, or a new profile has an error code",
+    "No fix needed; raise the minor version.",
 )
 TABLE_REWORDED = Rule(
     "table-reworded",
     NOBODY,
     Step.PATCH,
     "a cell of a table has another wording",
-    "Nothing; a new patch version says so.",
+    "No fix needed; raise the patch version.",
 )

@@ -1,4 +1,4 @@
-"""The marked tables of the spec, row by row; most differences in a table are against one rule."""
+"""The marked tables of the spec, row by row; most tables have one rule for all their differences."""
 
 from __future__ import annotations
 
@@ -21,28 +21,28 @@ HEADER_CHANGED = Rule(
     BOTH,
     Step.MAJOR,
     "frames look different on the wire",
-    "Leave the frame as it is; no peer of the old version could read one octet behind the change.",
+    "Keep the frame layout; an old peer could not read anything after the change.",
 )
 ENCODING_CHANGED = Rule(
     "encoding-changed",
     BOTH,
     Step.MAJOR,
     "bodies are encoded differently",
-    "Leave the encoding; what needs another one can travel as a string in a payload.",
+    "Keep the encoding; data that needs another one can be a string in a payload.",
 )
 STATES_CHANGED = Rule(
     "states-changed",
     BOTH,
     Step.MAJOR,
     "a connection goes through other states",
-    "Leave the table as it is; new behaviour inside of a state needs no row.",
+    "Keep the table; new behaviour within a state needs no row.",
 )
 PRECEDENCE_CHANGED = Rule(
     "precedence-changed",
     BOTH,
     Step.MAJOR,
-    "which error comes first changed",
-    "Leave the order; say in the chapter of a new profile where its own checks come.",
+    "the order of the errors changed",
+    "Keep the order; a new profile states in its chapter when its own checks apply.",
 )
 RESPONDER_CHANGED = Rule(
     "responder-changed",
@@ -56,7 +56,7 @@ RESPONDER_EXTENDED = Rule(
     NOBODY,
     Step.MINOR,
     "the responder has a new channel",
-    "Nothing; cases that need it are unsupported where it is missing.",
+    "No fix needed; raise the minor version. Cases that need the channel are unsupported on servers without it.",
 )
 RULES = (
     HEADER_CHANGED,
@@ -87,12 +87,12 @@ def check(comparison: Comparison) -> Iterator[Finding]:
         if was[code] != is_.get(code) and any(
             row["code"] == code for row in comparison.new.tables["error-codes"].values()
         ):
-            what = f"{code} was listed in the schema as {was[code]}, and is as {is_.get(code, 'nothing')}"
+            what = f"the schema listed {code} as {was[code]}, and now lists it as {is_.get(code, 'nothing')}"
             yield Finding(FATALITY_FLIPPED, "schemas/error-code#", what, was[code], is_.get(code))
 
 
 def _branches(release: Release) -> dict[str, str]:
-    """Return for each error code the branch of the schema error-code that lists it: programs tell fatal ones by it."""
+    """Return the branch of the schema error-code that lists each code: it tells programs which codes are fatal."""
     branches = release.schemas.get("error-code", {}).get("oneOf", [])
     return {
         code: f"{number}: {branch.get('title', 'untitled').lower().removesuffix('.')}"
@@ -103,7 +103,7 @@ def _branches(release: Release) -> dict[str, str]:
 
 
 def _any_difference(rule: Rule, *, added: Rule | None = None) -> Judge:
-    """Make a judge of a table in which every difference is against one rule, a new row perhaps aside."""
+    """Return a judge of a table that has one rule for all differences, except perhaps for a new row."""
 
     def judge(_: Comparison, pointer: str, key: str, old: Row | None, new: Row | None) -> Iterator[Finding]:
         if old is None or new is None:

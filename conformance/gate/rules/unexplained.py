@@ -1,4 +1,4 @@
-"""What differs and no other rule has said a word about: the net below them all."""
+"""The safety net: finds the differences that no other rule covers."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ UNEXPLAINED = Rule(
     "unexplained",
     BOTH,
     Step.MAJOR,
-    "something differs that no other rule speaks about",
-    "Take it back, or waive this and say why nobody is broken; better still, give the gate a rule for it.",
+    "there is a difference that no other rule covers",
+    "Undo it, or waive this and say why it breaks no peer. Better: add a rule for it to the gate.",
 )
 RULES = (UNEXPLAINED,)
 
@@ -28,14 +28,14 @@ _ANNOTATIONS = ("default", "deprecated")
 
 
 def check(comparison: Comparison, findings: Collection[Finding]) -> Iterator[Finding]:
-    """Compare whole things, and find those that differ although no finding names them."""
+    """Compare everything, and find the differences that no finding names."""
     named = {place for each in findings for place in (each.pointer, *each.also)}
     rules = {each.rule.id for each in findings}
     old, new = (dict(_things(release)) for release in (comparison.old, comparison.new))
     for pointer in dict.fromkeys([*old, *new]):
         if not same(old.get(pointer), new.get(pointer)) and pointer not in named:
             before, after = (shorten(things.get(pointer)) for things in (old, new))
-            yield Finding(UNEXPLAINED, pointer, f"{pointer} differs in a way that no rule knows", before, after)
+            yield Finding(UNEXPLAINED, pointer, f"{pointer} differs in a way that no rule covers", before, after)
     for name in sorted(comparison.old.schemas.keys() & comparison.new.schemas.keys()):
         yield from _schema(comparison, name, named, rules)
 
@@ -50,7 +50,7 @@ def _things(release: Release) -> Iterator[tuple[str, Any]]:
 
 
 def _schema(comparison: Comparison, name: str, named: AbstractSet[str], rules: AbstractSet[str]) -> Iterator[Finding]:
-    """Find what differs in a schema: a keyword with none of its finding, or an annotation with none of any."""
+    """Find the differences in a schema: keywords without their own finding, and annotations without any."""
     file = f"schemas/{name}#"
     is_named = any(each.startswith(file) for each in named)
     for pointer in differences(comparison.old.schemas[name], comparison.new.schemas[name]):
@@ -63,4 +63,4 @@ def _schema(comparison: Comparison, name: str, named: AbstractSet[str], rules: A
         else:
             explained = is_named
         if not explained:
-            yield Finding(UNEXPLAINED, f"{file}{pointer}", f"{pointer} of {name} differs in a way that no rule knows")
+            yield Finding(UNEXPLAINED, f"{file}{pointer}", f"{pointer} of {name} differs in a way that no rule covers")

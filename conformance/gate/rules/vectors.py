@@ -1,4 +1,4 @@
-"""The golden vectors: a promise with an octet string."""
+"""The golden vectors: each promises an outcome for a sequence of octets."""
 
 from __future__ import annotations
 
@@ -16,36 +16,42 @@ VECTOR_EDITED = Rule(
     BOTH,
     Step.NEVER,
     "a vector sends something else under the same name",
-    "Put the vector back, and give the other one a name of its own.",
+    "Restore the vector, and give the new one its own name.",
 )
 VECTOR_VERDICT_FLIPPED = Rule(
     "vector-verdict-flipped",
     BOTH,
     Step.NEVER,
     "a vector has another outcome under the same name",
-    "Put the outcome back. Where a major version wants another one, drop the vector and add one with another name.",
+    "Restore the outcome. If a major version needs another one, delete the vector and add one with another name.",
 )
 VECTOR_DELETED = Rule(
     "vector-deleted",
     BOTH,
     Step.MAJOR,
     "a vector is gone",
-    "Put it back; what was promised is shown by it.",
+    "Restore it; it shows what was promised.",
 )
 VECTOR_CONTRADICTED = Rule(
     "vector-contradicted",
     BOTH,
     Step.MAJOR,
-    "a new vector wants another outcome for octets that had one",
+    "a new vector expects another outcome for octets that already have one",
     "Find out which is right; one body in one state has one outcome.",
 )
-VECTOR_ADDED = Rule("vector-added", NOBODY, Step.PATCH, "a vector is new", "Nothing; it shows a rule that there is.")
+VECTOR_ADDED = Rule(
+    "vector-added",
+    NOBODY,
+    Step.PATCH,
+    "a vector is new",
+    "No fix needed; raise the patch version. The vector shows an existing rule.",
+)
 VECTOR_REWORDED = Rule(
     "vector-reworded",
     NOBODY,
     Step.PATCH,
     "a vector is described differently, or names other requirements",
-    "Nothing; its body and outcome are what they were.",
+    "No fix needed; raise the patch version. Body and outcome are unchanged.",
 )
 RULES = (VECTOR_EDITED, VECTOR_VERDICT_FLIPPED, VECTOR_DELETED, VECTOR_CONTRADICTED, VECTOR_ADDED, VECTOR_REWORDED)
 
@@ -58,7 +64,7 @@ def check(comparison: Comparison) -> Iterator[Finding]:
     for id_, old in comparison.old.vectors.items():
         new, pointer = comparison.new.vectors.get(id_), f"vectors/{id_}"
         if new is None:
-            yield Finding(VECTOR_DELETED, pointer, f"{id_} is gone", before=shorten(old))
+            yield Finding(VECTOR_DELETED, pointer, f"{id_} was removed", before=shorten(old))
         elif not same(old, new):
             yield from _kept(pointer, old, new)
     for id_, new in comparison.new.vectors.items():
@@ -91,10 +97,10 @@ def _situation(vector: Any) -> tuple[Any, ...]:
 
 
 def _meaning(vector: Any) -> tuple[Any, ...]:
-    """Return what decides about the outcome: the situation, with the message in place of its octets if it is one."""
+    """Return what determines the outcome: the situation and the message, or its octets if they are not a message."""
     try:
         message = json.dumps(decode(bytes.fromhex(_octets(vector))), sort_keys=True)
-    except BadBody:  # or ambiguous, so that the octets matter
+    except BadBody:  # or ambiguous: the octets matter
         message = _octets(vector)
     return (message, *_situation(vector)[1:])
 

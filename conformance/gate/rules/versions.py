@@ -1,4 +1,4 @@
-"""The version of the tree, and what the changelog says of it."""
+"""The version of the tree and its section of the changelog."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ VERSION_BACK = Rule(
     NOBODY,
     Step.NEVER,
     "the version is earlier than the one it is compared with",
-    "Put a later version into the title of spec/README.md.",
+    "Write a later version into the title of spec/README.md.",
 )
 CHANGELOG_MISSING = Rule(
     "changelog-missing",
     NOBODY,
     Step.NEVER,
-    "the changelog does not speak of a change",
-    "Write it under the heading '### Protocol VERSION' of CHANGELOG.md, and name each requirement by its id; "
-    "where VERSION was released already, take the next one, also in the title of spec/README.md.",
+    "the changelog does not mention a change",
+    "Describe it under '### Protocol VERSION' in CHANGELOG.md, and name each requirement by its id. "
+    "If VERSION was released already, use the next version, also in the title of spec/README.md.",
 )
 RULES = (VERSION_BACK, CHANGELOG_MISSING)
 
 
 def check(comparison: Comparison, findings: Iterable[Finding], changes: Mapping[Version, str]) -> Iterator[Finding]:
-    """Look whether the version went on, and whether the changelog has a section that names what changed."""
+    """Check that the version increased, and that the changelog has a section that names the changes."""
     old, new = comparison.old.version, comparison.new.version
     if new < old:
         yield Finding(VERSION_BACK, "version", f"the version was {old}, and is {new}", str(old), str(new))

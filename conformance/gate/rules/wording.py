@@ -1,4 +1,4 @@
-"""Whether a sentence still says the same: the little that a program can be sure of."""
+"""Detects whether two sentences mean the same, as far as a program can be sure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _TOKEN = re.compile(r"`[^`]+`|[\w'/.-]*\w|[^\w\s]")
 _HYPHEN = re.compile(r"(?<=[a-z])-(?=[a-z])")
 _IS_DEFINITE = {"a": False, "an": False, "the": True}
 _PHRASE = 3
-"""Words behind an article among which a code span names what is meant, so that the article does not matter."""
+"""If a code span is among so many words after an article, it identifies the thing: the article does not matter."""
 _WITHOUT_WEIGHT = {",", ";", ":", ".", "(", ")", '"', "*", "_", "—", "-"}
 _IDS = re.compile(r"\b[A-Z]{3}-[0-9]{3}\b")
 _QUANTITY = re.compile(
@@ -22,11 +22,11 @@ _QUANTITY = re.compile(
 
 
 def is_only_wording(before: str, after: str) -> bool:
-    """Tell whether two sentences differ in nothing that could change a duty.
+    """Return true if two sentences differ only in ways that cannot change a duty.
 
-    That is in punctuation, emphasis, the capital that begins a word, articles that are there or not, and whether words
-    are written as one, code spans and key words aside. A synonym may be harmless too, but no program knows that; nor
-    whether *the* connection is *a* connection, while *the* error `forbidden` is *an* error `forbidden`.
+    These are punctuation, emphasis, the capital at the beginning of a word, missing articles, and compound spelling;
+    code spans and key words must be equal. A synonym may be harmless too, but a program cannot know that. Nor can it
+    know if *the* connection is *a* connection, while *the* error `forbidden` is *an* error `forbidden`.
     """
     (words, articles), (other_words, other_articles) = _read(before), _read(after)
     both = articles.keys() & other_articles.keys()
@@ -34,7 +34,7 @@ def is_only_wording(before: str, after: str) -> bool:
 
 
 def has_same_quantities(before: str, after: str) -> bool:
-    """Tell whether two texts name the same numbers, units, code spans, comparatives and negations, ids aside."""
+    """Return true if two texts have the same numbers, units, code spans, comparatives and negations, except ids."""
     return _quantities(before) == _quantities(after)
 
 
@@ -43,7 +43,7 @@ def _quantities(text: str) -> Counter[str]:
 
 
 def _read(sentence: str) -> tuple[str, dict[int, bool]]:
-    """Return what has weight in a sentence, and where in it there is an article, whether that is definite."""
+    """Return the significant parts of a sentence, and for each article in it whether it is definite."""
     words, articles = "", {}
     tokens = _TOKEN.findall(sentence.replace("\u2019", "'"))
     for number, token in enumerate(tokens, start=1):

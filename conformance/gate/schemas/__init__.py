@@ -1,1 +1,1 @@
-"""Schemas as both sides see them: views, containment, witnesses."""
+"""Schemas as senders and receivers see them: views, containment, witnesses."""

@@ -1,7 +1,7 @@
-"""Whether everything that one schema accepts is accepted by another, and a value that shows it where not.
+"""Containment: a schema accepts everything that another one accepts, or a value shows that it does not.
 
-jsonschema-rs proves containment. A value that two validators agree about disproves it, whatever the proof says. Where
-there is neither, the question stays open, and the gate treats it as a no.
+jsonschema-rs proves containment. A value that two validators agree about disproves it, even against a proof. Without
+either, the question stays open, and the gate treats it as a no.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ _THOROUGH = settings(
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What is known of a containment.
+    """The answer to a question of containment.
 
     Attributes:
         holds: it was proved.
         values: the smallest value found that disproves it, or nothing.
-        reason: why it is open or what refuses the value.
+        reason: why the question is open, or what refuses the value.
     """
 
     holds: bool
@@ -46,13 +46,13 @@ class Answer:
 
 
 def contains(outer: Any, inner: Any, further: Iterable[Any] = (), *, examples: int = EXAMPLES) -> Answer:
-    """Tell whether ``outer`` accepts all that ``inner`` accepts.
+    """Find out if ``outer`` accepts everything that ``inner`` accepts.
 
     Args:
         outer: a schema without references.
-        inner: another.
-        further: values to try besides those that the schemas suggest.
-        examples: how many Hypothesis shall try where neither those nor a proof decide it.
+        inner: another schema without references.
+        further: values to try, besides those that the schemas suggest.
+        examples: number of Hypothesis examples, if neither those values nor a proof decides.
     """
     if outer == inner:
         return Answer(holds=True)
@@ -71,12 +71,12 @@ def contains(outer: Any, inner: Any, further: Iterable[Any] = (), *, examples: i
         search.at_length(examples)
     if search.found:
         return search.answer()
-    said = "jsonschema-rs says that it is not" if proof == "no" else "jsonschema-rs cannot decide it"
+    said = "jsonschema-rs denies containment" if proof == "no" else "jsonschema-rs cannot decide"
     return Answer(holds=False, reason=f"{said}, and no example shows a difference")
 
 
 def _prove(outer: Any, inner: Any) -> tuple[str, Any]:
-    """Ask jsonschema-rs; return its answer, and a schema of what only ``inner`` accepts if it has one."""
+    """Ask jsonschema-rs; return its answer and, if it has one, a schema of the values that only ``inner`` accepts."""
     try:
         wide, narrow = (jsonschema_rs.canonicalize(each, draft=jsonschema_rs.Draft202012) for each in (outer, inner))
         proof = str(wide.covers(narrow)).rpartition(".")[2].lower()
@@ -95,7 +95,7 @@ class _Search:
         self.found: list[Any] = []
 
     def is_witness(self, value: Any) -> bool:
-        """Tell whether both validators accept the value by ``inner`` and refuse it by ``outer``."""
+        """Return true if both validators accept the value under ``inner`` and refuse it under ``outer``."""
         if not self._inner.is_valid(value) or self._outer.is_valid(value):
             return False
         outer, inner = self._second
@@ -106,7 +106,7 @@ class _Search:
         self.found += [value for value in values if self.is_witness(value)]
 
     def at_length(self, examples: int) -> None:
-        """Let Hypothesis look."""
+        """Search with Hypothesis."""
         thorough = settings(_THOROUGH, max_examples=examples)
         try:
             self.found.append(find(strategy(self._schema), self.is_witness, settings=thorough))
@@ -114,7 +114,7 @@ class _Search:
             return
 
     def answer(self) -> Answer:
-        """Return the smallest value found, with what the validator says of it."""
+        """Return the smallest value found, with the validator's error."""
         value = min(self.found, key=lambda each: len(json.dumps(each)))
         error = min(self._second[0].iter_errors(value), key=lambda each: len(each.message))
         place = "/".join(map(str, error.absolute_path)) or "the root"
@@ -122,7 +122,7 @@ class _Search:
 
 
 def strategy(schema: Any) -> st.SearchStrategy[Any]:
-    """Return a strategy of values near the edges of a schema, several members of an object at their edges at once."""
+    """Return a strategy for values near the edges of a schema, with several members of an object at their edges."""
     ways = [_of_parts(parts) for parts in branches(schema)]
     return st.one_of([*ways, st.sampled_from(samples(schema) or [None])])
 

@@ -1,4 +1,4 @@
-"""Where in a JSON file a value stands."""
+"""JSON pointers, and the lines of values in JSON files."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def _element(text: str, start: int, index: str) -> int | None:
 
 
 def _behind(text: str, position: int) -> int:
-    """Return where the next member or element begins, or the end of the object or array is, behind a value."""
+    """Return the position after a value where the next member or element begins, or the object or array ends."""
     _, position = _DECODER.raw_decode(text, position)
     position = _skip(text, position)
     return _skip(text, position + 1) if text[position] == "," else position

@@ -1,4 +1,4 @@
-"""The keywords that the gate can judge, and the subschemas that they hold."""
+"""The keywords that the gate can judge, and their subschemas."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _KNOWN = {*NAMED, *_NESTED, *_PLAIN} - {"dependentSchemas"}
 
 
 def schema_problem(schema: Any) -> str | None:
-    """Return why the gate cannot judge a schema, with the place in it, or None when it can."""
+    """Return why the gate cannot judge a schema, with the place in it, or None if it can."""
     try:
         jsonschema_rs.meta.validate({**schema, "$schema": "https://json-schema.org/draft/2020-12/schema"})
     except jsonschema_rs.ValidationError as error:
@@ -34,14 +34,14 @@ def schema_problem(schema: Any) -> str | None:
     for pointer, each in subschemas(schema):
         for keyword in each:
             if keyword not in _KNOWN and (pointer or keyword not in _OF_ROOTS):
-                return f"the keyword {keyword} (at {pointer or 'the root'}) is none that the gate can judge{_ADVICE}"
+                return f"the gate cannot judge the keyword {keyword} (at {pointer or 'the root'}){_ADVICE}"
         for pattern in [each.get("pattern"), *each.get("patternProperties", {})]:
             if pattern is not None and not _is_pattern(pattern):
-                return f"the pattern {pattern!r} (at {pointer or 'the root'}) is none that both validators read"
+                return f"the two validators cannot both read the pattern {pattern!r} (at {pointer or 'the root'})"
     return None
 
 
-_ADVICE = "; say it with type, enum, pattern, bounds and the like"
+_ADVICE = "; use type, enum, pattern, bounds and similar keywords"
 
 
 def _is_pattern(pattern: str) -> bool:
@@ -54,7 +54,7 @@ def _is_pattern(pattern: str) -> bool:
 
 
 def subschemas(schema: Any, pointer: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
-    """Find a schema and all inside of it, with their pointers."""
+    """Find a schema and all its subschemas, with their pointers."""
     if isinstance(schema, list):
         for number, each in enumerate(schema):
             yield from subschemas(each, f"{pointer}/{number}")

@@ -1,4 +1,4 @@
-"""Where references between schemas lead."""
+"""References between schemas."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from conformance.protocol.schemas import SUFFIX
 
 
 def reachable(release: Release, reference: str) -> list[str]:
-    """Return the schema of that name and all that it refers to, as names with pointers."""
+    """Return the schema of that name and all schemas that it refers to, as names with pointers."""
     found: list[str] = []
     waiting = [reference if "#" in reference else f"{reference}#"]
     while waiting:
@@ -28,7 +28,7 @@ def reachable(release: Release, reference: str) -> list[str]:
 
 
 def value_at(schema: Any, tokens: list[str]) -> Any:
-    """Return what is at a place in a schema, None when nothing is."""
+    """Return the value at a place in a schema, or None if there is none."""
     for token in tokens:
         schema = schema.get(token) if isinstance(schema, dict) else None
     return schema
@@ -47,6 +47,6 @@ def _references(schema: Any) -> Iterator[str]:
 
 
 def absolute(name: str, target: str) -> str:
-    """Return the schema that a reference in another one leads to, as a name with a pointer."""
+    """Return the schema that a reference in another schema leads to, as a name with a pointer."""
     file, _, pointer = target.partition("#")
     return f"{file.rpartition('/')[2].removesuffix(SUFFIX) or name}#{pointer}"

@@ -1,7 +1,7 @@
-"""What a sender may emit and a receiver has to take, by one schema (spec, chapter 19).
+"""The messages that a sender may send and a receiver must accept under a schema (spec, chapter 19).
 
-A sender sends the members that its version names and no others, unless the schema says that it may add some; so its
-view of an object is closed. A receiver ignores members that it does not know, so its view is the schema itself.
+A sender sends only the members that its version names, unless the schema says that it may add some; so its view of an
+object is closed. A receiver ignores members that it does not know, so its view is the schema itself.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ class Views:
         )
 
     def receiver(self, reference: str) -> Any:
-        """Return what a receiver has to take.
+        """Return the schema of the values that a receiver must accept.
 
-        Raises ReleaseError when there is no such schema, or what it refers to is missing or is itself.
+        Raises ReleaseError if there is no such schema, or if it refers to itself or to a missing schema.
         """
         if reference not in self._receivers:
             self._receivers[reference] = self._resolved(reference)
@@ -54,15 +54,17 @@ class Views:
         except Unresolvable as error:
             raise ReleaseError(f"schemas/{name}{SUFFIX}: a reference leads nowhere: {error.ref}") from None
         except RecursionError:
-            raise ReleaseError(f"schemas/{name}{SUFFIX}: refers to itself, which no schema here may") from None
+            raise ReleaseError(
+                f"schemas/{name}{SUFFIX}: refers to itself; the gate cannot compare such a schema"
+            ) from None
 
     def document(self, name: str) -> Any:
-        """Return a schema as its file has it."""
+        """Return a schema as in its file."""
         return self._release.schemas[name]
 
 
 def closed(schema: Any, beside: Sequence[Any] = ()) -> Any:
-    """Return a schema without the members that nothing names, where it does not say that a sender may add some.
+    """Close a schema: forbid members that nothing names, unless it says that a sender may add some.
 
     Args:
         schema: a schema without references.
@@ -81,7 +83,7 @@ def closed(schema: Any, beside: Sequence[Any] = ()) -> Any:
 
 
 def in_place(schema: Any) -> Iterator[dict[str, Any]]:
-    """Find the schemas that speak about the same value: itself, and what ``allOf`` and conditions apply to it."""
+    """Find the schemas that apply to the same value: itself, and those in ``allOf`` and conditions."""
     if isinstance(schema, dict):
         yield schema
         for each in [*schema.get("allOf", []), *(schema[key] for key in CONDITIONALS if key in schema)]:
@@ -89,7 +91,7 @@ def in_place(schema: Any) -> Iterator[dict[str, Any]]:
 
 
 def parts_of(schema: Any) -> Iterator[dict[str, Any]]:
-    """Find the schemas that may speak about a value: itself, what applies to it, and what alternatives offer."""
+    """Find the schemas that may apply to a value: itself, those that apply to it, and its alternatives."""
     for part in in_place(schema):
         yield part
         for key in ALTERNATIVES:
@@ -98,12 +100,12 @@ def parts_of(schema: Any) -> Iterator[dict[str, Any]]:
 
 
 def _is_open(parts: list[dict[str, Any]]) -> bool:
-    """Tell whether each part that speaks of members says whether there may be others."""
+    """Return true if each part that names members also says whether others are allowed."""
     return all("additionalProperties" in part for part in parts if "properties" in part)
 
 
 def _alternatives(schema: dict[str, Any]) -> list[str]:
-    """Return the keywords with alternatives that differ in their members; each is then closed by itself."""
+    """Return the keywords whose alternatives differ in their members; each alternative is then closed separately."""
     return [key for key in ALTERNATIVES if any(_speaks_of_members(each) for each in schema.get(key, []))]
 
 
@@ -112,7 +114,7 @@ def _speaks_of_members(schema: Any) -> bool:
 
 
 def _with_closed_values(schema: Any, whole: list[dict[str, Any]]) -> Any:
-    """Close the values inside of a value, and leave the value itself as it is.
+    """Close the values inside a value, but not the value itself.
 
     Args:
         schema: one of the schemas that apply to the value.
@@ -144,7 +146,7 @@ def _with_closed_values(schema: Any, whole: list[dict[str, Any]]) -> Any:
 
 
 def _named(alternatives: list[Any]) -> set[str]:
-    """Return what alternatives name together; who sends one of them may add what another one names."""
+    """Return the members of all alternatives; a sender of one may add the members of another."""
     parts = [part for each in alternatives for part in in_place(each)]
     deeper = {name for part in parts for key in _alternatives(part) for name in _named(part[key])}
     return deeper | {name for part in parts for name in part.get("properties", {})}

@@ -1,7 +1,6 @@
-"""Values at the edges of a schema: the ones that a changed bound, list or pattern lets in or shuts out.
+"""Values at the edges of a schema: those that a changed bound, list or pattern newly accepts or refuses.
 
-They need not be valid. Whoever looks for a witness asks the validators; what matters is that the interesting ones are
-among them.
+They need not be valid: the validators check each value in the search for a witness.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from hypothesis.errors import HypothesisException
 
 ANYTHING: tuple[Any, ...] = (None, True, False, 0, 1, -1, 1.5, "", "x", "1.0", [], ["x"], {}, {"further": "x"})
 MOST = 400
-"""Samples of one schema; beyond that a search costs more than it finds."""
+"""Samples of one schema; more would cost more than they find."""
 MOST_BRANCHES = 48
 _EXACT = 2**53
 LONGEST = 70_000
@@ -31,12 +30,12 @@ _IN_PLACE = ("allOf", "oneOf", "anyOf", "if", "then", "else")
 
 
 def samples(schema: Any) -> list[Any]:
-    """Return values at the edges of a schema without references, simple ones first, at most :data:`MOST`."""
+    """Return at most :data:`MOST` values at the edges of a schema without references, simple ones first."""
     return list(islice(_samples(schema), MOST))
 
 
 def branches(schema: Any) -> list[Parts]:
-    """Return the ways to fulfil a schema, each as the plain schemas that all apply."""
+    """Return the ways to fulfil a schema, each as a list of plain schemas that must all hold."""
     if not isinstance(schema, dict):
         return [[]]
     found: list[Parts] = [[{key: value for key, value in schema.items() if key not in _IN_PLACE}]]
@@ -58,7 +57,7 @@ def _combine(left: list[Parts], right: list[Parts]) -> list[Parts]:
 def _samples(schema: Any) -> Iterator[Any]:
     ways = branches(schema)
     turns = [_of_parts(parts) for parts in ways]
-    while turns:  # in turn, so that no way crowds out the others
+    while turns:  # in turn: each way gets its share
         for turn in list(turns):
             taken = list(islice(turn, 8))
             yield from taken
@@ -157,12 +156,12 @@ def _pattern_of(schema: Any) -> str | None:
 
 
 _CHARACTERS = st.characters(exclude_categories=["Cs"])
-"""All but surrogates. It saves seconds: Hypothesis makes tables of what UTF-8 can encode for its own alphabet."""
+"""All characters except surrogates. This saves seconds: Hypothesis computes tables for its own UTF-8 alphabet."""
 
 
 @cache
 def strings_of(pattern: str) -> tuple[str, ...]:
-    """Return a few strings that match a pattern, and that contain a match."""
+    """Return a few strings that match a pattern, and a few that contain a match."""
     found: list[str] = []
     for strategy in (st.from_regex(pattern, fullmatch=each, alphabet=_CHARACTERS) for each in (True, False)):
         for least in range(3):
@@ -195,16 +194,16 @@ def _numbers(parts: Parts) -> Iterator[float]:
 
 
 def _bounds(parts: Parts, *names: str) -> list[int]:
-    """Return the lengths around each bound that the parts state."""
+    """Return the lengths around each bound in the parts."""
     stated = {int(part[name]) + delta for part in parts for name in names if name in part for delta in (0, -1, 1)}
     return sorted(length for length in stated if 0 <= length <= LONGEST)
 
 
 def all_of(schemas: list[Any]) -> Any:
-    """Return the schema of what all of them accept."""
+    """Return the schema of the values that all of them accept."""
     return {"allOf": schemas} if schemas else True
 
 
 def validator(schema: Any) -> Any:
-    """Return the quick validator of a schema without references."""
+    """Return the fast validator of a schema without references."""
     return jsonschema_rs.Draft202012Validator(schema)
