@@ -4,7 +4,7 @@ import sys
 
 
 def main() -> None:
-    """Run the command line; Ctrl-C ends it in a line, with status 130, while it is still loading too."""
+    """Run the command line; Ctrl-C ends it with one line and status 130, even while it is still loading."""
     try:
         from conformance.cli.main import main as commands  # noqa: PLC0415 - loading takes most of a second
 

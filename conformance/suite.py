@@ -1,4 +1,4 @@
-"""What a repository of your own imports: ``from conformance.suite import test_conformance``."""
+"""The module for your own repository: ``from conformance.suite import test_conformance``."""
 
 from conformance.runner.suite import test_conformance
 

@@ -1,4 +1,4 @@
-"""The ledger: for each requirement, the cases that check it, what came of them, and whether they were seen to bite."""
+"""The ledger: for each requirement its cases, their verdicts, and the mutants that they detect."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ NOT_EXECUTED = "not executed"
 
 @dataclass(frozen=True)
 class Killing:
-    """A mutant, and the case that noticed it; none when it survived."""
+    """A mutant, and the case that detected it; none if it survived."""
 
     mutant: str
     killer: str
@@ -35,15 +35,15 @@ class Killing:
 
 @dataclass
 class Evidence:
-    """What is known of one requirement.
+    """The evidence for one requirement.
 
     Attributes:
         rule: the requirement.
         cases: ids of the cases that check it.
-        verdicts: by target, the worst verdict of those cases that were executed, or ``not executed``.
+        verdicts: by target, the worst verdict of the executed cases, or ``not executed``.
         mutants: servers or clients that break it on purpose.
-        reason: why nobody can make such a mutant, or why nobody can observe the requirement.
-        problems: what is missing.
+        reason: why there can be no mutant, or why the requirement cannot be observed.
+        problems: the gaps.
     """
 
     rule: Requirement
@@ -70,7 +70,7 @@ class Evidence:
 
 @dataclass
 class Ledger:
-    """The evidence for every requirement in force that binds a role, and what is wrong apart from them."""
+    """The evidence for every requirement in force that binds a role, and further problems."""
 
     role: Role
     targets: list[str]
@@ -79,7 +79,7 @@ class Ledger:
 
     @property
     def all_problems(self) -> list[str]:
-        """Everything that is missing or wrong, a line each."""
+        """All gaps and problems, one per line."""
         found = [f"{each.rule.id}: {problem}" for each in self.entries for problem in each.problems]
         return [*found, *self.problems]
 
@@ -98,10 +98,10 @@ def read(paths: Sequence[Path], role: Role) -> tuple[dict[str, Any], list[dict[s
     """Read the results and mutants files of a role.
 
     Returns:
-        the results files by their names without folder and ending, and the mutants files.
+        the results files by their names without folder and suffix, and the mutants files.
 
     Raises:
-        ValueError: one cannot be read, is neither, or two targets have one name; the text says which and why.
+        ValueError: a file cannot be read, is neither, or two targets have the same name; the message says why.
     """
     results, mutants = dict[str, Any](), list[dict[str, Any]]()
     for path in paths:
@@ -110,16 +110,16 @@ def read(paths: Sequence[Path], role: Role) -> tuple[dict[str, Any], list[dict[s
             mutants += [content] if content["role"] == role else []
         elif content["target"]["role"] == role:
             if path.stem in results:
-                raise ValueError(f"two results files are called {path.stem}; the name stands for the target")
+                raise ValueError(f"two results files are named {path.stem}; rename one, the name identifies the target")
             results[path.stem] = content
     return results, mutants
 
 
 def build(role: Role, results: Mapping[str, Any], mutants: Sequence[Mapping[str, Any]]) -> Ledger:
-    """Put together what is known.
+    """Combine results and mutants to a ledger.
 
     Args:
-        role: whose requirements.
+        role: the role that the requirements bind.
         results: contents of results files of that role, by the name of their target.
         mutants: contents of mutants files of that role.
     """
@@ -156,7 +156,7 @@ def _reason(rule: Requirement, mutants: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _lacks(entry: Evidence, *, has_mutants: bool) -> Iterable[str]:
-    """Yield what a MUST is missing."""
+    """Yield the gaps of a MUST."""
     if not entry.rule.is_must or entry.rule.verify == "excluded":
         return
     if not entry.cases:
@@ -164,7 +164,7 @@ def _lacks(entry: Evidence, *, has_mutants: bool) -> Iterable[str]:
     elif entry.verdicts and all(verdict == NOT_EXECUTED for verdict in entry.verdicts.values()):
         yield "none of its cases was executed"
     if has_mutants and not entry.mutants and not entry.reason:
-        yield "no mutant breaks it, and no reason says why"
+        yield "it has no mutant, and no reason for having none"
     for each in entry.mutants:
         if not each.killer:
             yield f"the mutant {each.mutant} survived"
@@ -175,18 +175,18 @@ def _strangers(cases: Iterable[Case]) -> Iterable[str]:
     for case in cases:
         for rule in case.requirements:
             if rule not in known or not known[rule].is_in_force:
-                yield f"case {case.id} names {rule}, which is no requirement in force"
+                yield f"case {case.id} names {rule}, which is not a requirement in force"
 
 
 def _unused_vectors(cases: Iterable[Case]) -> Iterable[str]:
-    """Yield vectors that no case sends; only servers are sent vectors."""
+    """Yield vectors that no case sends; vectors are for servers only."""
     golden = Counter(case.chapter for case in cases)["golden"]
     if golden and golden != len(load_vectors()):
-        yield f"{len(load_vectors()) - golden} golden vectors are sent by no case"
+        yield f"{len(load_vectors()) - golden} golden vectors are not sent by any case"
 
 
 def _unused_schemas() -> Iterable[str]:
-    """Yield schemas of the wire that no chapter of the specification links to, nor a schema that one links to."""
+    """Yield wire schemas that neither a chapter nor a linked schema refers to."""
     chapters = [file.read_text("utf-8") for file in files("ipc_spec").iterdir() if file.name.endswith(".md")]
     used, found = set[str](), set(re.findall(r"\(\.\./schemas/([a-z-]+)\.schema\.json", " ".join(chapters)))
     while found:
@@ -194,4 +194,4 @@ def _unused_schemas() -> Iterable[str]:
         referred = (re.findall(r'"([a-z-]+)\.schema\.json', json.dumps(schemas.document(name))) for name in found)
         found = {name for names in referred for name in names} - used
     for name in sorted(set(schemas.wire_schemas()) - used):
-        yield f"the schema {name} is used by no chapter and by no other schema"
+        yield f"the schema {name} is unused: no chapter and no other schema refers to it"

@@ -1,8 +1,8 @@
-"""A server that only cuts the stream into frames and sends each of them back, for comparison: a raw subject.
+"""A raw subject for comparison: a server that only splits the stream into frames and sends each of them back.
 
-Start it with ``python -m conformance.bench.bare_echo --port PORT``. It writes every frame by itself, as a plain
-``asyncio.Protocol`` does; with ``--joined`` it writes all frames of one read at once, which is the most that frames on
-asyncio allow.
+Start it with ``python -m conformance.bench.bare_echo --port PORT``. It writes each frame separately, as a plain
+``asyncio.Protocol`` does. With ``--joined`` it writes all frames of one read at once: the upper bound for frames on
+asyncio.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from conformance.protocol import codec
 
 
 class BareEcho(asyncio.Protocol):
-    """One connection: every frame goes back as it came.
+    """One connection: every frame is sent back unchanged.
 
     Args:
-        joined: write the frames of one read at once instead of one by one.
+        joined: write all frames of one read at once instead of one by one.
     """
 
     def __init__(self, *, joined: bool = False) -> None:
@@ -32,7 +32,7 @@ class BareEcho(asyncio.Protocol):
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
-        """Send back every frame that is complete now."""
+        """Send back every complete frame."""
         buffer = self._buffer + data
         frames = []
         start = 0
@@ -58,7 +58,7 @@ async def serve(port: int, *, joined: bool) -> None:
 @click.option("--port", type=click.IntRange(1, 65_535), required=True, help="Listen here.")
 @click.option("--joined", is_flag=True, help="Write the frames of one read at once.")
 def main(port: int, *, joined: bool) -> None:
-    """Send frames back until ended by a signal."""
+    """Send frames back until a signal ends the server."""
     asyncio.run(serve(port, joined=joined))
 
 

@@ -1,4 +1,4 @@
-"""A kit connection that can also be loaded: filled from a pool of frames, its answers only counted."""
+"""A kit connection for load tests: it sends frames from a pool and only counts the answers."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from conformance.transport.address import Address
 ECHO = "conformance.echo"
 TEXT = "text"
 PATIENCE_SECONDS = 10.0
-"""How long a server may send nothing although it owes something."""
+"""How long a server may be silent while answers are missing."""
 
 
 class LoadConnection(ClientPeer):
     """One connection of the load generator.
 
-    Exchanges and loads take turns: before each of them everything owed has arrived.
+    Exchanges and loads alternate: each begins after all answers have arrived.
 
     Args:
-        name: unique in the run; names the connection to the server too.
+        name: unique in the run; also the ``connection_id``.
         address: where the server listens.
 
     Raises:
-        TargetError: nobody accepts connections there.
+        TargetError: the server does not accept connections.
     """
 
     def __init__(self, name: str, address: Address) -> None:
@@ -47,14 +47,14 @@ class LoadConnection(ClientPeer):
     # -- exchanges, checked in full --------------------------------------------------------------------------------
 
     def echo_message(self) -> Message:
-        """Return a request to the echo handler, of the size that all loads use."""
+        """Return a request to the echo handler, with the payload size of all loads."""
         return self.request_message(ECHO, {"text": TEXT})
 
     def check_echo(self) -> None:
         """Send one request to the echo handler and check its response in full.
 
         Raises:
-            Violation: it is not the response, or does not hold the payload.
+            Violation: it is not the response, or has another payload.
         """
         request = self.echo_message()
         self.send(request)
@@ -70,7 +70,7 @@ class LoadConnection(ClientPeer):
         """Enqueue one job and check the response in full.
 
         Raises:
-            Violation: the server did not take it.
+            Violation: the server did not enqueue it.
         """
         request = self.enqueue_message(queue)
         self.send(request)
@@ -80,7 +80,7 @@ class LoadConnection(ClientPeer):
         """Send one frame and check that the same frame comes back.
 
         Raises:
-            Violation: something else came, or nothing.
+            Violation: something else arrived, or nothing.
         """
         body = codec.encode(self.echo_message())
         self.send_body(body)
@@ -90,14 +90,14 @@ class LoadConnection(ClientPeer):
     # -- loads -----------------------------------------------------------------------------------------------------
 
     def fill_from(self, message: Message) -> None:
-        """Make the frames that :meth:`allow` sends."""
+        """Create the frames that :meth:`allow` sends."""
         self._pool = FramePool(message)
 
     def allow(self, frames: int) -> None:
-        """Send so many more frames, as far as the socket takes them now.
+        """Send this many more frames, as far as the socket accepts them now.
 
-        What it does not take goes with a later call. There is one whenever something arrives, and something does:
-        the socket takes a frame at least, and that is answered.
+        A later call sends the rest. There is a call whenever something arrives, and something will: the socket accepts
+        at least one frame, which is answered.
 
         Raises:
             TargetError: the connection broke.
@@ -114,10 +114,10 @@ class LoadConnection(ClientPeer):
             self._unsent -= sent
 
     def count_arrived(self, inbox: bytearray) -> int:
-        """Read once and return how many frames ended.
+        """Read once and return the number of frames that ended.
 
         Args:
-            inbox: where to read to; as large as one read may be.
+            inbox: the buffer; its size is the limit of one read.
 
         Raises:
             TargetError: the server ended the connection.

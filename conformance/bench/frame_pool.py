@@ -1,4 +1,4 @@
-"""Frames made before the clock runs, and frames counted without being read."""
+"""Frames that are created before the measurement, and a counter of frames that does not parse them."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _length_at = struct.Struct(">I").unpack_from
 
 
 class FramePool:
-    """Frames of one message with message ids of their own, to be sent one behind the other, without end.
+    """An endless sequence of frames with the same message and unique message ids.
 
-    The pool is a ring: when its last octet has been sent, every id in it is changed and the first frame comes again.
-    No id comes twice within ``10 ** ROUND_DIGITS`` rounds.
+    The pool is a ring: after its last octet is sent, every id in it changes, and the first frame follows again. No id
+    repeats within ``10 ** ROUND_DIGITS`` rounds.
 
     Args:
-        message: what every frame says; its ``message_id``, wherever it stands, becomes the beginning of theirs.
-        frames: how many frames the ring has.
+        message: the message of every frame; wherever its ``message_id`` occurs, it becomes the prefix of their ids.
+        frames: number of frames in the ring.
 
     Attributes:
         frame_octets: the length of each frame, header included.
@@ -45,7 +45,7 @@ class FramePool:
         return self._view[self._position : self._position + limit]
 
     def advance(self, octets: int) -> None:
-        """Take note that the first ``octets`` of what :meth:`upcoming` returned have been sent."""
+        """Record that the first ``octets`` of the data from :meth:`upcoming` have been sent."""
         self._position += octets
         if self._position == len(self._ring):
             self._position = 0
@@ -60,7 +60,7 @@ class FramePool:
 
 
 class FrameCounter:
-    """Counts the frames that end in a stream, however it is cut; walks the headers and looks at nothing else."""
+    """Counts the frames that end in a stream, however it is segmented; reads only the headers."""
 
     def __init__(self) -> None:
         self._to_next_header = 0
@@ -68,7 +68,7 @@ class FrameCounter:
         self._in_body = False
 
     def count(self, data: bytes | bytearray, length: int) -> int:
-        """Return how many frames end in the first ``length`` octets of ``data``, which follow those given before."""
+        """Return how many frames end in the first ``length`` octets of ``data``, the next part of the stream."""
         if self._partial_header:
             data = self._partial_header + data[:length]
             length = len(data)

@@ -1,4 +1,4 @@
-"""The loads: which connections there are, and when another frame may be sent."""
+"""The loads: each defines its connections, and when it sends the next frame."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from conformance.peers.base import READ_BYTES
 from conformance.transport.address import Address
 
 WARM_UP_SHARE = 0.2
-"""Of the time of a measurement, spent before it."""
+"""Length of the warm-up, as a share of the measurement."""
 MAX_FRAMES = 5_000_000
-"""After so many frames a measurement ends before its time."""
+"""A measurement ends early after this many frames."""
 
 _measurements = itertools.count(1)
 _run = f"{random.getrandbits(32):08x}"
@@ -27,11 +27,11 @@ _run = f"{random.getrandbits(32):08x}"
 
 @dataclass(frozen=True)
 class Measurement:
-    """What one measurement found.
+    """The result of one measurement.
 
     Attributes:
         rate: whole frames received per second.
-        generator_cpu: processor time of this process by elapsed time; near 1 the generator is what was measured.
+        generator_cpu: processor time of this process divided by elapsed time; near 1, the generator was the bottleneck.
     """
 
     rate: float
@@ -39,7 +39,7 @@ class Measurement:
 
 
 class Load(ABC):
-    """Connections under load; use as a context manager, which closes them.
+    """Connections under load; the context manager closes them.
 
     Args:
         address: where the server listens.
@@ -67,7 +67,7 @@ class Load(ABC):
         self._resources.close()
 
     def measure(self, seconds: float) -> Measurement:
-        """Prepare, warm up, and count what arrives in ``seconds``.
+        """Prepare, warm up, and count the frames that arrive in ``seconds``.
 
         Raises:
             TargetError: the server stopped answering, ended a connection, or sent a wrong number of frames.
@@ -85,11 +85,11 @@ class Load(ABC):
     @property
     @abstractmethod
     def expected(self) -> int:
-        """How many frames the server sends in all for what it was sent."""
+        """The total number of frames that the server must send for the frames so far."""
 
     @abstractmethod
     def prepare(self) -> None:
-        """Do the handshakes and what else comes before any load."""
+        """Complete the handshakes and all other steps before the load."""
 
     @abstractmethod
     def check(self) -> None:
@@ -101,7 +101,7 @@ class Load(ABC):
 
     @abstractmethod
     def refill(self, connection: LoadConnection, frames: int) -> None:
-        """Send what may be sent now that ``frames`` more have arrived on ``connection``."""
+        """Send the frames that are allowed after ``frames`` more have arrived on ``connection``."""
 
     def _run(self, seconds: float) -> Measurement:
         before, start, cpu = self._received, time.perf_counter(), time.process_time()
@@ -135,13 +135,13 @@ class Load(ABC):
 
 
 class PipelinedLoad(Load):
-    """Requests to the echo handler: every answer makes room for one more request on its connection.
+    """Requests to the echo handler: every answer allows one more request on its connection.
 
     Args:
         address: where the server listens.
-        connections: how many.
+        connections: number of connections.
         window: requests in flight on each connection; 1 makes them sequential.
-        raw: the server sends frames back as they are, and knows no handshake.
+        raw: the server sends frames back unchanged, without a handshake.
     """
 
     def __init__(self, address: Address, *, connections: int, window: int, raw: bool = False) -> None:
@@ -182,11 +182,11 @@ class PipelinedLoad(Load):
 
 
 class EnqueueLoad(PipelinedLoad):
-    """Jobs for one queue (chapter QUE): every acknowledgement makes room for one more on its connection.
+    """Jobs for one queue (chapter QUE): every acknowledgement allows one more job on its connection.
 
     Args:
         address: where the server listens.
-        connections: how many.
+        connections: number of connections.
         window: jobs in flight on each connection.
     """
 
@@ -207,11 +207,11 @@ class EnqueueLoad(PipelinedLoad):
 
 
 class FanOutLoad(Load):
-    """One connection publishes, others are subscribed: what all of them together have got makes room for more.
+    """One connection publishes to several subscribers: their deliveries, averaged, allow further publications.
 
     Args:
         address: where the server listens.
-        subscribers: how many.
+        subscribers: number of subscribers.
         window: publications in flight, on average over the subscribers.
     """
 
@@ -228,10 +228,10 @@ class FanOutLoad(Load):
         return self._published * len(self._subscribers)
 
     def prepare(self) -> None:
-        """Do the handshakes, subscribe, make the publications.
+        """Complete the handshakes, subscribe, and create the publications.
 
-        A request behind the subscribe shows that the subscription is in force (SUB-015); it serves servers without a
-        ping too.
+        A request after the subscribe shows that the subscription is in force (SUB-015); unlike a ping, it works on
+        every server.
         """
         do_handshakes(self.connections)
         for each in self._subscribers:
@@ -254,7 +254,7 @@ class FanOutLoad(Load):
         self._publish_up_to(self._window)
 
     def refill(self, connection: LoadConnection, frames: int) -> None:
-        """Publish once for each publication that the subscribers have got, on average."""
+        """Publish once for each publication that the subscribers received, on average."""
         if connection is self._publisher:
             self._complain("the server answered a publish")
         if frames:

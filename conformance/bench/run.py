@@ -1,4 +1,4 @@
-"""One run of the benchmark: start the subjects, measure them in turn, and what came of it."""
+"""One run of the benchmark: starts the subjects, measures them in turn, and keeps the results."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from conformance.targets.process import ServerProcess
 
 FORMAT = "ipc-conformance-bench/1"
 SATURATED = 0.9
-"""From this share of a processor on, the generator may have been the bottleneck."""
+"""From this share of a processor on, the generator may be the bottleneck."""
 
 
 @dataclass(frozen=True)
 class Spread:
-    """Median, least and greatest of some figures."""
+    """Median, minimum and maximum of some figures."""
 
     median: float
     least: float
@@ -32,16 +32,16 @@ class Spread:
 
     @classmethod
     def of(cls, figures: Sequence[float]) -> Spread:
-        """Return the spread of ``figures``, of which there is one at least."""
+        """Return the spread of ``figures``, which must not be empty."""
         return cls(statistics.median(figures), min(figures), max(figures))
 
     @property
     def deviation(self) -> float:
-        """Half the distance from least to greatest, as a share of the median."""
+        """Half the difference between maximum and minimum, as a share of the median."""
         return (self.greatest - self.least) / 2 / self.median if self.median else 0.0
 
     def as_json(self, digits: int) -> dict[str, float]:
-        """Return the figures rounded to so many digits."""
+        """Return the figures, rounded to this number of digits."""
         return {
             "median": round(self.median, digits),
             "min": round(self.least, digits),
@@ -54,11 +54,11 @@ class BenchRun:
     """A plan, and the measurements made so far.
 
     Attributes:
-        subjects: whom to measure; names are unique.
-        workloads: with what.
-        rounds: how often.
-        seconds: length of one measurement, warm-up aside.
-        relative_to: the name of the subject that ratios compare with the others.
+        subjects: the servers to measure; names are unique.
+        workloads: the workloads to measure them with.
+        rounds: number of rounds.
+        seconds: length of one measurement, without warm-up.
+        relative_to: the name of the subject that ratios refer to.
     """
 
     subjects: Sequence[BenchTarget]
@@ -70,13 +70,13 @@ class BenchRun:
     _made: dict[tuple[str, str], list[Measurement]] = field(default_factory=dict)
 
     def execute(self, on_round: Callable[[int], None]) -> None:
-        """Start every subject, measure round by round and, within a round, subject by subject, and end them all.
+        """Start all subjects, measure each of them in every round, and end them.
 
         Args:
-            on_round: called with the number of each round before it.
+            on_round: called before each round with its number.
 
         Raises:
-            TargetError: a subject did not start, or a measurement failed; the text says which.
+            TargetError: a subject did not start, or a measurement failed; the message says which.
         """
         with ExitStack() as stack:
             processes = {}
@@ -90,7 +90,7 @@ class BenchRun:
                         self.add(workload, subject, measure(workload, subject, processes[subject.name], self.seconds))
 
     def add(self, workload: Workload, subject: BenchTarget, measurement: Measurement) -> None:
-        """Keep a measurement."""
+        """Store a measurement."""
         self._made.setdefault((workload.name, subject.name), []).append(measurement)
 
     def measured(self, workload: Workload) -> list[str]:
@@ -98,17 +98,17 @@ class BenchRun:
         return [subject.name for subject in self.subjects if (workload.name, subject.name) in self._made]
 
     def rates(self, workload: Workload, subject: str) -> list[float]:
-        """Return what was measured, round by round, in units of the workload."""
+        """Return the figures of each round, in units of the workload."""
         return [measurement.rate for measurement in self._made[workload.name, subject]]
 
     def generator_cpu(self, workload: Workload, subject: str) -> float:
-        """Return the greatest share of a processor that the generator itself took."""
+        """Return the highest processor share of the generator itself."""
         return max(measurement.generator_cpu for measurement in self._made[workload.name, subject])
 
     def ratio(self, workload: Workload, subject: str) -> Spread | None:
-        """Return how much faster the subject of ``relative_to`` is than another; None when there is nothing to compare.
+        """Return how much faster the subject of ``relative_to`` is than another; None if there is nothing to compare.
 
-        Rates of the same round are compared, since what else the machine does differs from round to round.
+        Only rates of the same round are compared, since other load on the machine differs between rounds.
         """
         names = self.measured(workload)
         if subject == self.relative_to or not {subject, self.relative_to} <= set(names):
@@ -164,7 +164,7 @@ def measure(workload: Workload, subject: BenchTarget, process: ServerProcess, se
     """Measure one subject once.
 
     Raises:
-        TargetError: that failed; the text says with whom, how, and how the process ended if it did.
+        TargetError: the measurement failed; the message names the subject, the reason, and how the process ended.
     """
     try:
         with workload.open(process.address, raw=subject.raw) as load:

@@ -10,7 +10,7 @@ from conformance.bench.workloads import Workload
 
 
 def print_table(console: Console, run: BenchRun) -> None:
-    """Print a line for each workload and subject: medians, and how far the rounds lie apart."""
+    """Print one line per workload and subject: the median and the spread of the rounds."""
     table = Table("workload", "subject", box=None, pad_edge=False)
     for heading in ("rate", "spread", f"{run.relative_to}/it", "spread", "generator"):
         table.add_column(heading, justify="right", no_wrap=True)
@@ -22,11 +22,11 @@ def print_table(console: Console, run: BenchRun) -> None:
     units = ", ".join(f"{each.name} in {each.unit}" for each in run.workloads)
     notes = [
         f"rate: {units}; medians of {run.rounds} rounds of {run.seconds:g} s.",
-        "spread: half the distance between the least and the greatest of the rounds.",
-        "generator: the greatest share of a processor that the load generator itself took.",
+        "spread: half the difference between the fastest and the slowest round.",
+        "generator: the highest processor share of the load generator itself.",
     ]
     if any(_is_saturated(run, each, name) for each in run.workloads for name in run.measured(each)):
-        notes.append("! The generator was saturated: the subject may well be faster than that.")
+        notes.append("! The generator was saturated: the subject may be faster.")
     console.print("\n".join(notes), highlight=False, soft_wrap=True)
 
 

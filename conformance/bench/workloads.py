@@ -1,4 +1,4 @@
-"""What is measured, and of whom."""
+"""The servers and workloads of the benchmark."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ class BenchTarget:
     """A server to measure.
 
     Attributes:
-        name: what reports call it.
+        name: its name in reports.
         command: the command line that starts it, with ``{port}``.
-        raw: it sends frames back as they are, and knows no handshake.
+        raw: it sends frames back unchanged, without a handshake.
         queue: it has the profile queue.
     """
 
@@ -30,7 +30,7 @@ class BenchTarget:
         """Read ``NAME=COMMAND``.
 
         Raises:
-            ValueError: the text has another form; it says which one is wanted.
+            ValueError: the text has another form.
         """
         name, equals, command = text.partition("=")
         if not name.strip() or not equals or "{port}" not in command:
@@ -43,12 +43,12 @@ class Workload:
     """One kind of load.
 
     Attributes:
-        name: what reports and options call it.
-        unit: what is counted.
+        name: its name in reports and options.
+        unit: the unit of its rate.
         window: requests in flight on each connection, or publications in flight.
-        connections: how many send requests.
-        subscribers: how many get the publications of one more connection; 0 for a load of requests.
-        jobs: whether the requests enqueue jobs; they ask for echoes otherwise.
+        connections: number of connections that send requests.
+        subscribers: number of subscribers to one more connection; 0 for a load of requests.
+        jobs: whether the requests enqueue jobs; otherwise they call the echo handler.
     """
 
     name: str
@@ -59,16 +59,16 @@ class Workload:
     jobs: bool = False
 
     def suits(self, subject: BenchTarget) -> bool:
-        """Tell whether the subject can be measured so: raw subjects know no publications, and not all know jobs."""
+        """Return true if the subject supports this workload: raw subjects cannot publish, and few have jobs."""
         if self.jobs:
             return subject.queue
         return not (self.subscribers and subject.raw)
 
     def open(self, address: Address, *, raw: bool = False) -> Load:
-        """Return the load, its connections open.
+        """Return the load with open connections.
 
         Raises:
-            TargetError: nobody accepts connections at ``address``.
+            TargetError: no server accepts connections at ``address``.
         """
         if self.subscribers:
             return FanOutLoad(address, subscribers=self.subscribers, window=self.window)

@@ -1,4 +1,4 @@
-"""All cases, and the choosing among them."""
+"""All cases, and their selection."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from conformance.specification import drafts
 
 @cache
 def all_cases() -> dict[str, Case]:
-    """Return every case by id, servers' and clients'.
+    """Return all cases of servers and clients by id.
 
-    Raises DraftError when the run has a draft or a release that cannot be read.
+    Raises DraftError if the run has a draft or a release that cannot be read.
     """
     for package in (server, client):
         for module in walk_packages(package.__path__, f"{package.__name__}."):
@@ -28,11 +28,11 @@ def all_cases() -> dict[str, Case]:
 
 
 def select(selection: Selection | None = None, *, role: Role = "server") -> list[Case]:
-    """Return the chosen cases, the long ones first.
+    """Return the selected cases, long ones first.
 
     Args:
-        selection: which cases; None chooses all.
-        role: what is under test.
+        selection: which cases; None selects all.
+        role: the role of the target.
     """
     wanted = selection or Selection()
     chosen = [each for each in all_cases().values() if each.role == role and _is_wanted(each, wanted)]

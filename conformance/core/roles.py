@@ -1,4 +1,4 @@
-"""The sides of a connection that can be under test."""
+"""The roles that can be under test."""
 
 from typing import Literal
 

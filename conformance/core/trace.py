@@ -1,4 +1,4 @@
-"""The wire trace: everything a case sent, received or noticed, with times."""
+"""The wire trace: everything that a case sent, received or observed, with times."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ from typing import Any, Literal
 Direction = Literal["sent", "received", "event"]
 
 SHOWN_OCTETS = 512
-"""Longest piece kept whole; a 16 MiB frame would drown the report, so beyond it head and tail are kept."""
+"""Longest piece that is kept whole. Of longer pieces, such as a 16 MiB frame, only head and tail are kept."""
 
 SHOWN_FRAMES = 20
-"""Of frames that were sent in one write, so many are shown one by one; what follows is one entry."""
+"""Number of frames of one write that get their own entries; the rest is one entry."""
 
 EXAMPLE = "example "
-"""Begins the event that tells which example of a property follows."""
+"""The prefix of the event that announces an example of a property."""
 CONNECTED = "connected"
 ENDS_SENDING = "ends its sending side"
 RESETS = "resets the connection"
-"""The events that are deeds of the kit; a script does them again (see :mod:`conformance.report.script`)."""
+"""The events that are actions of the kit; :mod:`conformance.reports.replay_script` repeats them."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of a trace, kept as it was; how it reads is made up only when somebody wants to read it.
+    """One line of a trace in raw form; its text is only generated on demand.
 
     Attributes:
         at: seconds from the start of the case.
         peer: the letter of the kit's connection.
-        octets: how many octets crossed the wire.
-        head: the first of them, all unless there are more than ``SHOWN_OCTETS``.
-        tail: the last of them, when ``head`` does not have them all.
-        event: what happened, if it is not octets.
+        octets: number of octets on the wire.
+        head: the first octets; all of them, unless there are more than ``SHOWN_OCTETS``.
+        tail: the last octets, if ``head`` does not have all.
+        event: the event, if it is not octets.
     """
 
     at: float
@@ -46,12 +46,12 @@ class Entry:
 
     @property
     def hex(self) -> str:
-        """The octets, or head and tail."""
+        """The octets, or head and tail, in hexadecimal."""
         return f"{self.head.hex()}...{self.tail.hex()}" if self.tail else self.head.hex()
 
     @property
     def text(self) -> str:
-        """The octets as the text of a body, if that is what they are, or the event."""
+        """The octets as the text of a body, if they are one, or the event."""
         if self.direction == "event":
             return self.event
         is_frame = self.octets >= 4 and int.from_bytes(self.head[:4], "big") == self.octets - 4
@@ -85,7 +85,7 @@ class Trace:
         self._start = time.monotonic()
 
     def octets(self, peer: str, direction: Direction, data: bytes) -> None:
-        """Note octets that crossed the wire, each whole frame in them as an entry of its own."""
+        """Record octets on the wire; each whole frame gets its own entry."""
         now = self._now()
         for piece in _pieces(data):
             whole = len(piece) <= SHOWN_OCTETS
@@ -93,11 +93,11 @@ class Trace:
             self.note(Entry(now, peer, direction, len(piece), head, tail))
 
     def event(self, peer: str, text: str) -> None:
-        """Note something that is not octets, such as an end of stream."""
+        """Record something that is not octets, such as an end of stream."""
         self.note(Entry(self._now(), peer, "event", event=text))
 
     def note(self, entry: Entry) -> None:
-        """Take an entry in."""
+        """Add an entry."""
         self.entries.append(entry)
 
     def as_json(self) -> list[dict[str, Any]]:
@@ -109,7 +109,7 @@ class Trace:
 
 
 def _pieces(data: bytes) -> list[bytes]:
-    """Cut off the whole frames that ``data`` begins with, up to a number that a person may want to read."""
+    """Split off the whole frames at the beginning of ``data``, at most ``SHOWN_FRAMES``."""
     pieces: list[bytes] = []
     start = 0
     while len(pieces) < SHOWN_FRAMES and start + 4 <= len(data):

@@ -1,4 +1,4 @@
-"""What a case can end with, and what a whole run can."""
+"""The verdicts of cases, the exit statuses of runs, and the exceptions that lead to them."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Verdict(StrEnum):
 
     Attributes:
         severity: the greater, the worse; 0 when the case was not executed.
-        style: how a terminal shows it, in rich's words.
-        exit_status: what a run ends with when nobody expected this outcome.
+        style: its style on a terminal, for rich.
+        exit_status: the exit status of a run in which this outcome was not expected.
     """
 
     severity: int
@@ -31,20 +31,20 @@ class Verdict(StrEnum):
     exit_status: ExitCode
 
     PASS = "pass", 1, "green", ExitCode.CONFORMANT
-    """The target did what the requirements ask."""
+    """The target fulfilled the requirements."""
     FAIL = "fail", 3, "bold red", ExitCode.NOT_CONFORMANT
     """The target broke a MUST."""
     WARN = "warn", 2, "yellow", ExitCode.CONFORMANT
-    """The target went against a SHOULD."""
+    """The target violated a SHOULD."""
     UNSUPPORTED = "unsupported", 0, "cyan", ExitCode.CONFORMANT
-    """The case needs something optional that the target or the way it is reached does not offer."""
+    """The case needs something optional that the target, or its configuration in the kit, does not offer."""
     ERROR = "error", 4, "bold magenta", ExitCode.KIT_ERROR
     """The kit itself failed; says nothing about the target."""
 
     def __new__(
         cls, text: str, severity: int = 0, style: str = "", exit_status: ExitCode = ExitCode.CONFORMANT
     ) -> Self:
-        """Make a verdict of its text and attributes; look one up by its text alone."""
+        """Create a verdict from its text and attributes; the text alone looks one up."""
         verdict = str.__new__(cls, text)
         verdict._value_ = text
         verdict.severity, verdict.style, verdict.exit_status = severity, style, exit_status
@@ -52,31 +52,31 @@ class Verdict(StrEnum):
 
     @property
     def is_executed(self) -> bool:
-        """Whether the case was tried."""
+        """True if the case was executed."""
         return self.severity > 0
 
     @property
     def is_good(self) -> bool:
-        """Whether a conformant target may have it."""
+        """True if a conformant target may have it."""
         return self.exit_status is ExitCode.CONFORMANT
 
     @property
     def is_clean(self) -> bool:
-        """Whether it says nothing against the target, not even about a SHOULD."""
+        """True if the target violated nothing, not even a SHOULD."""
         return self.severity <= Verdict.PASS.severity
 
 
 SERVER_ENDED = "the server process ended during the case"
-"""What a failure says when its server ended while it ran."""
+"""The message of a failure whose server ended during the case."""
 
 
 class Violation(Exception):
-    """The target did something that a requirement rules out.
+    """The target did something that a requirement forbids.
 
     Args:
-        message: what went wrong, in words that are the same each time it goes wrong.
-        expected: what the requirement asks for, if the message alone does not say.
-        received: what came instead, as text.
+        message: what went wrong; the same text each time, since known failures match it.
+        expected: what the requirement requires, if the message alone does not say.
+        received: what arrived instead, as text.
     """
 
     def __init__(self, message: str, *, expected: str = "", received: str = "") -> None:
@@ -87,12 +87,12 @@ class Violation(Exception):
 
 
 class BrokenFrame(Violation):
-    """A frame broke a MUST that holds for every frame, whatever the case is about: a failure even where it is not."""
+    """A frame broke a MUST for all frames: a failure even in a case about something else."""
 
 
 class Unsupported(Exception):
-    """The case cannot be tried on this target; the text says what is missing."""
+    """The case cannot be executed on this target; the message says what is missing."""
 
 
 class TargetError(Exception):
-    """The target could not be started or reached; the text says what happened and what to do."""
+    """The target could not be started or reached; the message says what happened and what to do."""

@@ -1,4 +1,4 @@
-"""What a case is, and the register of all cases."""
+"""The class of cases, and the registry of all cases."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from conformance.protocol.requirements import Requirement, load
 
 @dataclass(frozen=True)
 class Case:
-    """One thing to try on a server, or on a client.
+    """One test of a server or of a client.
 
     Attributes:
-        id: ``chapter/what-it-tries``; stable for ever.
+        id: ``chapter/what-it-tries``; permanent.
         requirements: ids of the requirements that it checks.
-        summary: what it shows, in a sentence.
-        run: the case itself, a function of a ``ServerContext`` (of a ``ClientContext`` for a client's case). It returns
-            when all is well.
-        role: what is under test.
+        summary: what it shows, in one sentence.
+        run: the case itself, a function of a ``ServerContext``, or of a ``ClientContext`` for a client's case. It
+            returns normally if the target passes.
+        role: the role of the target.
         needs: responder handlers that it uses, without the prefix ``conformance.``; none for a client's case.
         profile: the profile that it belongs to; None for the core.
-        spawned: whether the kit must have started the server, to look at its process or end it.
-        seconds: about how long it takes on a good server; the long ones are started first.
+        spawned: whether the kit must have started the server, to inspect its process or to end it.
+        seconds: its approximate duration on a conforming server; long cases start first.
     """
 
     id: str
@@ -50,7 +50,7 @@ class Case:
 
     @property
     def level(self) -> str:
-        """``must`` when any requirement is a MUST, else ``should``: what a failure means."""
+        """``must`` if any requirement is a MUST, else ``should``; it decides what a failure means."""
         return "must" if any(each.is_must for each in self.checked) else "should"
 
 
@@ -58,10 +58,10 @@ _register: dict[str, Case] = {}
 
 
 def add(new: Case) -> None:
-    """Register a case that was made from a table.
+    """Register a case that was generated from a table.
 
     Raises:
-        ValueError: its id is taken, or it lacks a summary or requirements.
+        ValueError: its id is already registered, or it lacks a summary or requirements.
     """
     if new.id in _register:
         raise ValueError(f"case {new.id} is registered twice")

@@ -1,4 +1,4 @@
-"""One client case's view: the driven client, and the kit as its server."""
+"""The context of a client case: the driven client, and the kit as its server."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ LOOK_SECONDS = 0.01
 
 
 class ClientContext(CaseContext):
-    """What the case function of a client is given.
+    """The argument of a client's case function.
 
     Attributes:
-        driver: tells the client what to do, and hears what it does.
+        driver: sends commands to the client and receives its events.
 
     Args:
         target: the client under test.
-        seed: seeds :attr:`random`, so that a case with chance in it can be repeated.
+        seed: seed of :attr:`random`, so that cases with randomness can be repeated.
 
     Raises:
         TargetError: the driver does not start.
@@ -57,7 +57,7 @@ class ClientContext(CaseContext):
     def create(self, *, app_id: str = APP, **options: Any) -> None:
         """Construct the client, pointed at the kit.
 
-        It does not connect again after a loss unless ``options`` say so.
+        It does not reconnect after a loss, unless ``options`` say so.
         """
         usual = {"reconnect_attempts": 0, "reconnect_delay_ms": QUICK_DELAY_MS}
         self.driver.ask("create", app_id=app_id, **self.address.client_options, **usual | options)
@@ -71,11 +71,11 @@ class ClientContext(CaseContext):
         """Construct the client, have it connect, acknowledge it, and return the kit's end of the connection.
 
         Args:
-            acknowledgement: members that its payload has besides the usual ones.
-            options: of the client; see :meth:`create`.
+            acknowledgement: additional members of the acknowledgement's payload.
+            options: options of the client; see :meth:`create`.
 
         Raises:
-            Violation: it sent a bad connect message, or does not say that it is connected.
+            Violation: it sent a bad connect message, or does not report that it is connected.
         """
         asked = self.begin_connecting(**options)
         end = self.accept()
@@ -108,7 +108,7 @@ class ClientContext(CaseContext):
         """Return the next connection of the client.
 
         Args:
-            seconds: how long to wait for it; the usual patience if not given.
+            seconds: how long to wait; the usual patience by default.
 
         Raises:
             Violation: it did not connect in time.
@@ -119,10 +119,10 @@ class ClientContext(CaseContext):
         return end
 
     def welcome_back(self) -> ServerPeer:
-        """Accept the client that connects again by itself, and wait until it says that it is connected.
+        """Accept the client's automatic reconnect, and wait until it reports that it is connected.
 
         Raises:
-            Violation: it does not connect in time, or does not say so.
+            Violation: it does not connect or report in time.
         """
         end = self.accept()
         end.shake_hands()
@@ -134,7 +134,7 @@ class ClientContext(CaseContext):
         return end
 
     def accept_within(self, seconds: float) -> ServerPeer | None:
-        """Return the next connection of the client, or None when there is none for so long."""
+        """Return the next connection of the client, or None if there is none within ``seconds``."""
         self._segmenter.settle()
         self._listener.settimeout(seconds)
         try:
@@ -148,7 +148,7 @@ class ClientContext(CaseContext):
         return end
 
     def expect_no_connection(self, seconds: float, why: str) -> None:
-        """Show that the client does not connect for some time; there is no barrier that could show it sooner.
+        """Show that the client does not connect for some time; no barrier could show it sooner.
 
         Raises:
             Violation: it does.
@@ -157,9 +157,9 @@ class ClientContext(CaseContext):
             raise Violation(why, expected="no connection", received="a connection")
 
     def settle(self, end: ServerPeer) -> list[Message]:
-        """Have the client make one more request and answer it; return what it had sent ahead of that request.
+        """Let the client send one more request and answer it; return the messages that it sent before that request.
 
-        What the client was sent before, it has taken by then, and what it told its user of it has arrived.
+        By then the client has processed all earlier messages, and its events about them have arrived.
 
         Raises:
             Violation: the request did not come, or its answer did not reach the user.
@@ -175,31 +175,31 @@ class ClientContext(CaseContext):
         return before
 
     def subscribe(self, end: ServerPeer, channel: str, **members: Any) -> Message:
-        """Have the client subscribe, and return the message by which it does."""
+        """Let the client subscribe, and return its subscribe message."""
         self.driver.ask("subscribe", channel=channel, **members)
         return self._take_subscription(end, "subscribe", channel)
 
     def subscribe_early(self, channel: str) -> None:
-        """Have the client subscribe before it is connected.
+        """Let the client subscribe before it is connected.
 
         Raises:
-            Unsupported: it refuses to; no rule asks for it.
+            Unsupported: it refuses; no rule requires it.
         """
         if "error" in self.driver.answer(self.driver.begin("subscribe", channel=channel)):
             raise Unsupported("the client takes no subscription before it is connected")
 
     def unsubscribe(self, end: ServerPeer, channel: str, **members: Any) -> Message:
-        """Have the client unsubscribe, and return the message by which it does."""
+        """Let the client unsubscribe, and return its unsubscribe message."""
         self.driver.ask("unsubscribe", channel=channel, **members)
         return self._take_subscription(end, "unsubscribe", channel)
 
     def handed_over(self, end: ServerPeer) -> list[dict[str, Any]]:
-        """Return the events ``message`` up to now: what the client handed to its handlers, in order."""
+        """Return the events ``message`` so far: the messages that the client passed to its handlers, in order."""
         self.settle(end)
         return self.driver.take("message")
 
     def close(self) -> None:
-        """End the client, and close every connection and the listening socket."""
+        """End the client, and close all connections and the listening socket."""
         super().close()
         self.driver.stop()
         for end in self._ends:
@@ -209,7 +209,7 @@ class ClientContext(CaseContext):
         self._folder.cleanup()
 
     def stop_listening(self) -> None:
-        """Have connections refused from now on."""
+        """Refuse connections from now on."""
         self._listener.close()
 
     @staticmethod

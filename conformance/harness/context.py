@@ -1,4 +1,4 @@
-"""What every case is given, whatever it is about: settings, chance, names, a trace."""
+"""The context of every case: settings, randomness, unique names, a trace."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from conformance.transport.segmentation import Segmenter
 
 
 class CaseContext:
-    """What a context of servers and one of clients have in common.
+    """The common part of the contexts for servers and for clients.
 
     Args:
-        target: what is under test.
-        seed: seeds :attr:`random`, so that a case with chance in it can be repeated.
+        target: the server or client under test.
+        seed: seed of :attr:`random`, so that cases with randomness can be repeated.
     """
 
     def __init__(self, target: Target, *, seed: int) -> None:
@@ -28,20 +28,20 @@ class CaseContext:
 
     @property
     def time_scale(self) -> float:
-        """The factor on every deadline."""
+        """The factor for every deadline."""
         return self.settings.time_scale
 
     def name(self, kind: str) -> str:
-        """Return a name for a channel, an application or a connection that nothing else uses."""
+        """Return a unique name for a channel, an application or a connection."""
         return self._target.fresh(kind)
 
     def wait(self, seconds: float) -> None:
-        """Let time pass, for what cannot be seen to have happened."""
+        """Wait a fixed time, for events that the kit cannot observe."""
         self._segmenter.settle()
         time.sleep(seconds)
 
     def close(self) -> None:
-        """End what the case began."""
+        """End everything that the case started."""
         self._segmenter.forget()
 
 

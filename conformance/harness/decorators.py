@@ -1,4 +1,4 @@
-"""How a function becomes a case."""
+"""Decorators that make cases of functions."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def case(identity: str, *requirements: str, **options: Any) -> Callable[[CaseFun
 def client_case(
     identity: str, *requirements: str, **options: Any
 ) -> Callable[[ClientCaseFunction], ClientCaseFunction]:
-    """Register the decorated function as a client's case; as :func:`case`."""
+    """Register the decorated function as a client's case; like :func:`case`."""
 
     def decorate(function: ClientCaseFunction) -> ClientCaseFunction:
         add(Case(identity, requirements, (function.__doc__ or "").strip(), function, role="client", **options))

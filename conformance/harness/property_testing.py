@@ -1,4 +1,4 @@
-"""Try a property on one example after another, chosen and shrunk by Hypothesis, on a server that may hang or die."""
+"""Property testing with Hypothesis on a server that may hang or die."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from conformance.core.verdicts import SERVER_ENDED, Violation
 from conformance.harness.server_context import ServerContext
 
 SHRINKING_SECONDS = 15.0
-"""On a server that lets every failing example wait for its deadline, shrinking would take an hour."""
+"""If every failing example of a server runs into its deadline, shrinking without this limit takes an hour."""
 
 
 def for_all(context: ServerContext, strategy: st.SearchStrategy[Any], holds: Callable[[Any], None]) -> None:
     """Call ``holds`` with examples of ``strategy``, chosen by the run's seed.
 
     Raises:
-        Violation: what ``holds`` raised for the smallest example found; the context's trace is then that example's.
+        Violation: ``holds`` raised it for the smallest example found; the context then has the trace of that example.
     """
     profile = settings(
         max_examples=context.settings.examples,
@@ -37,13 +37,13 @@ def for_all(context: ServerContext, strategy: st.SearchStrategy[Any], holds: Cal
 
 
 class ExampleRunner:
-    """Runs examples, none that failed twice, and after a failure only for so long.
+    """Runs examples; failed examples are not run again, and after a failure the time is limited.
 
-    So Hypothesis sees a server that fails now and then as one that fails, the smallest failing example is the last one
-    in the trace, and a server that hangs cannot keep the kit for long.
+    So Hypothesis treats a flaky failure as a failure, the trace ends with the smallest failing example, and a server
+    that hangs cannot delay the kit for long.
 
     Args:
-        context: that of the case.
+        context: the context of the case.
         holds: raises :class:`Violation` for an example that shows a fault.
     """
 
@@ -76,7 +76,7 @@ class ExampleRunner:
             raise found from None
 
     def _with_loss(self, violation: Violation) -> Violation:
-        """Replace a server that the example killed or hung; one that is not ours cannot be tried again."""
+        """Replace a server that the example killed or hung; if the kit cannot restart it, stop trying."""
         target = self._context.target
         loss = target.recover()
         if loss and loss.has_ended:

@@ -1,4 +1,4 @@
-"""One case's view of the target: its connections, its names, its trace."""
+"""The context of a server case: its connections, names and trace."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from conformance.transport.credentials import Credentials
 
 LOOK_SECONDS = 0.02
 GROWTH_BYTES = 16 * MEBIBYTE
-"""More than a garbage collector leaves lying about, and less than what the connections of a case sent."""
+"""More than a garbage collector may keep, and less than the connections of a case send."""
 
 
 class ServerContext(CaseContext):
-    """What the case function of a server is given.
+    """The argument of a server's case function.
 
     Args:
         target: the server under test.
-        seed: seeds :attr:`random`, so that a case with chance in it can be repeated.
+        seed: seed of :attr:`random`, so that cases with randomness can be repeated.
     """
 
     def __init__(self, target: ServerTarget, *, seed: int) -> None:
@@ -38,15 +38,15 @@ class ServerContext(CaseContext):
     def open(
         self, *, app: str = RESPONDER_APP, connection_id: str | None = None, credentials: Credentials | None = None
     ) -> ClientPeer:
-        """Open a connection without a handshake of the protocol.
+        """Open a connection without the protocol's handshake.
 
         Args:
             app: its application.
             connection_id: its name.
-            credentials: what it takes to be let in, if not that of the target.
+            credentials: its token and TLS settings; those of the target by default.
 
         Raises:
-            Violation: the server does not accept connections any more.
+            Violation: the server no longer accepts connections.
         """
         label = letters(len(self._connections))
         try:
@@ -69,17 +69,17 @@ class ServerContext(CaseContext):
         """Open a connection and complete the handshake.
 
         Raises:
-            Violation: the server does not accept it, or answers wrongly.
+            Violation: the server does not accept it, or sends a wrong answer.
         """
         connection = self.open(app=app, connection_id=connection_id)
         connection.handshake()
         return connection
 
     def usage(self) -> ResourceUsage:
-        """Return what the server's process uses of its system now.
+        """Return the current resource usage of the server's process.
 
         Raises:
-            Unsupported: the process is not the kit's, or the system does not tell.
+            Unsupported: the kit did not start the process, or the system does not report it.
         """
         found = ResourceUsage.of(self.target.process.pids()) if self.target.process else None
         if found is None:
@@ -87,13 +87,13 @@ class ServerContext(CaseContext):
         return found
 
     def check_leftovers(self, before: ResourceUsage) -> None:
-        """Show that connections which have ended hold nothing any more (LIM-017).
+        """Show that ended connections hold no resources any more (LIM-017).
 
         Args:
-            before: what the server used while it had as many connections as now.
+            before: the usage of the server with the same number of connections.
 
         Raises:
-            Violation: it uses more descriptors, or clearly more memory, and keeps doing so.
+            Violation: the server permanently uses more descriptors, or clearly more memory.
         """
         deadline = time.monotonic() + self.target.patience
         while (now := self.usage()).descriptors > before.descriptors and time.monotonic() < deadline:
@@ -122,7 +122,7 @@ class ServerContext(CaseContext):
 
     @contextmanager
     def example(self) -> Iterator[None]:
-        """Make one of many tries: the trace begins anew, and connections that are opened meanwhile end with it."""
+        """Begin one of many attempts: with a new trace, and connections that end with the attempt."""
         self.trace.restart()
         before = len(self._connections)
         try:
@@ -134,10 +134,10 @@ class ServerContext(CaseContext):
 
     @contextmanager
     def own_server(self, state: Path | None = None) -> Iterator[ServerProcess]:
-        """Point this context at a server process of its own, for a case that ends it.
+        """Give this context its own server process, for a case that ends it.
 
         Args:
-            state: what the server keeps its state in, from :meth:`own_state`.
+            state: the path of the server's state, from :meth:`own_state`.
 
         Raises:
             Unsupported: the kit was given an address, not a command.
@@ -155,10 +155,10 @@ class ServerContext(CaseContext):
 
     @contextmanager
     def own_state(self) -> Iterator[Path]:
-        """Provide the path of a file for several servers of the case, one after the other.
+        """Provide the path of a state file for several servers of the case, one after another.
 
         Raises:
-            Unsupported: the server's command does not say where such a path belongs.
+            Unsupported: the server's command has no placeholder for such a path.
         """
         if STATE not in (self.target.options.command or ""):
             raise Unsupported(f"needs a server command with {STATE}, the file that keeps what has to survive")
@@ -166,7 +166,7 @@ class ServerContext(CaseContext):
             yield Path(folder) / "state"
 
     def close(self) -> None:
-        """Close every connection of the context."""
+        """Close all connections of the context."""
         super().close()
         for connection in self._connections:
             connection.discard()

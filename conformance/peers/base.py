@@ -1,7 +1,7 @@
-"""One connection of the kit, whichever side opened it: octets and messages in and out, every one of them traced.
+"""One connection of the kit, opened by either side: sends and receives octets and messages, and traces all of them.
 
-A stream has deadlines on everything and never raises for a connection that the other side ended until the case asks for
-something that can no longer come.
+Every operation has a deadline. If the other side ended the connection, a stream raises only when the case asks for data
+that can no longer arrive.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ class Ended(Violation):
 
 
 class FramedConnection:
-    """A connection to what is under test.
+    """A connection to the target.
 
     Args:
-        label: the letter that names the connection in the trace.
+        label: the letter of the connection in the trace.
         connected: the socket, which the stream closes.
-        trace: where everything is noted.
-        checks: what every frame of the other side has to keep.
-        patience: seconds to wait for anything the other side has to do.
-        segmenter: divides the writes of the case; None leaves them as they are.
+        trace: records everything.
+        checks: checks every frame of the other side.
+        patience: seconds to wait for any action of the other side.
+        segmenter: splits the writes of the case; None leaves them unchanged.
     """
 
     VERB = "answer"
-    """What the other side has to do, for the report when it does not."""
+    """What the other side must do, for the failure message."""
 
     def __init__(  # noqa: PLR0917 - what every connection needs
         self,
@@ -72,9 +72,9 @@ class FramedConnection:
     # -- sending ---------------------------------------------------------------------------------------------------
 
     def send_octets(self, data: bytes) -> None:
-        """Write octets, reading meanwhile so that neither side can block the other.
+        """Write octets, and read at the same time so that neither side can block the other.
 
-        Octets that the other side no longer takes because it ended the connection are dropped and noted in the trace.
+        If the other side ended the connection, the remaining octets are dropped; the trace shows this.
 
         Raises:
             Violation: the other side neither read nor ended the connection for ``patience`` seconds.
@@ -91,7 +91,7 @@ class FramedConnection:
         self._write(self._accompanied(held))
 
     def _accompanied(self, held: bytes) -> bytes:
-        """Return octets that were held, with what may travel in the same segment."""
+        """Return held octets, with the frames that join them in one segment."""
         return held
 
     def _write(self, data: bytes) -> None:
@@ -118,10 +118,10 @@ class FramedConnection:
                 deadline = time.monotonic() + self.patience
 
     def send_without_reading(self, data: bytes, stall_seconds: float) -> int:
-        """Write octets and read nothing, until all are taken or none was taken for ``stall_seconds``.
+        """Write octets without reading, until all are accepted or none was accepted for ``stall_seconds``.
 
         Returns:
-            how many octets the other side, or the systems between, have taken.
+            how many octets the other side, or the systems between, have accepted.
         """
         self._segmenter.settle()
         self._trace.event(self.label, f"sends up to {len(data)} octets without reading")
@@ -134,7 +134,7 @@ class FramedConnection:
         return taken
 
     def send_body(self, body: bytes) -> None:
-        """Send ``body`` as one frame, whatever it holds."""
+        """Send ``body`` as one frame, valid or not."""
         self.send_octets(codec.frame(body))
 
     def send(self, *messages: Message) -> None:
@@ -157,9 +157,9 @@ class FramedConnection:
         self.discard()
 
     def discard(self) -> None:
-        """Drop the connection without a trace, when a case is over; safe to call again.
+        """Drop the connection without a trace entry, after a case; safe to call again.
 
-        A reset and not an end of stream: a server shall not wait for handlers whose answers nobody wants.
+        This sends a reset, not an end of stream, so that a server does not wait for handlers of unwanted answers.
         """
         if self._socket.fileno() < 0:
             return
@@ -175,14 +175,14 @@ class FramedConnection:
     # -- receiving -------------------------------------------------------------------------------------------------
 
     def receive(self, wanted: str = "a frame") -> Message:
-        """Return the next message, checked against the rules that bind every frame of the other side.
+        """Return the next message, checked against the rules for every frame of the other side.
 
         Args:
-            wanted: what the case waits for, for the report when it does not come.
+            wanted: what the case waits for, for the failure message.
 
         Raises:
             Ended: the stream ended instead.
-            Violation: nothing came in time, or the frame breaks a rule of FRM, ENC, ENV or LIM.
+            Violation: nothing arrived in time, or the frame breaks a rule of FRM, ENC, ENV or LIM.
         """
         try:
             return self._check(self._receive_body(time.monotonic() + self.patience))
@@ -218,7 +218,7 @@ class FramedConnection:
             )
 
     def receive_octets_until_end(self, limit: int = 65_536) -> bytes:
-        """Return what is left on the stream as it is, up to its end or ``limit`` octets.
+        """Return the remaining octets of the stream, up to its end or ``limit`` octets.
 
         Raises:
             Violation: the other side did not end the stream in time.
@@ -234,19 +234,19 @@ class FramedConnection:
         return data
 
     def has_arrived(self) -> bool:
-        """Tell whether anything is there to be received right now, without waiting."""
+        """Return true if there is anything to receive, without waiting."""
         if self._ended is None and self._wait(selectors.EVENT_READ, 0.0):
             self._read_once()
         return bool(self._buffer)
 
     @property
     def is_over(self) -> bool:
-        """Whether the end of the stream has been seen."""
+        """True if the end of the stream has arrived."""
         return self._ended is not None
 
     @property
     def was_reset(self) -> bool:
-        """Whether the other side, or its system, refused octets or reset the connection."""
+        """True if the other side, or its system, refused octets or reset the connection."""
         return self._unwritable
 
     # -- inside ----------------------------------------------------------------------------------------------------
@@ -268,7 +268,7 @@ class FramedConnection:
         return message
 
     def _note_message(self) -> None:
-        """Be told that a body with a JSON object has come."""
+        """Handle the arrival of a body with a JSON object."""
 
     def _need(self, octets: int, deadline: float) -> None:
         while len(self._buffer) < octets:
@@ -320,7 +320,7 @@ class FramedConnection:
         self._unwritable = self._unwritable or how != "end of stream"
 
     def _drain(self) -> None:
-        """Read what the other side sent before it stopped taking octets; an error answer may be among it."""
+        """Read the octets that arrived before the other side stopped accepting ours; they may have an error answer."""
         try:
             while data := self._socket.recv(READ_BYTES):
                 self._buffer += data

@@ -1,4 +1,4 @@
-"""A kit connection that has completed the handshake, with the verbs that cases are written in."""
+"""A kit connection to a server, with the actions and checks that cases use."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ FATAL = frozenset(schemas.document("error-code")["oneOf"][0]["enum"])
 
 
 class ClientPeer(FramedConnection):
-    """A connection of the kit to the server under test, whose every frame it checks.
+    """A connection of the kit to the server under test; it checks every frame of the server.
 
-    ``app_id`` and ``connection_id`` are what it uses in messages; both are set before :meth:`handshake`.
+    Its messages use ``app_id`` and ``connection_id``; both are set before :meth:`handshake`.
 
     Args:
-        label: the letter that names the peer in the trace.
+        label: the letter of the connection in the trace.
         address: where the target listens.
-        trace: where everything is noted.
-        patience: seconds to wait for anything the server has to do.
-        segmenter: divides the writes of the case; None leaves them as they are.
-        credentials: what it takes to be let in.
+        trace: records everything.
+        patience: seconds to wait for any action of the server.
+        segmenter: splits the writes of the case; None leaves them unchanged.
+        credentials: token and TLS settings.
 
     Raises:
-        TargetError: nobody accepts connections at ``address``, or the handshake of TLS failed.
+        TargetError: no server accepts connections at ``address``, or the TLS handshake failed.
     """
 
     app_id: str
@@ -61,13 +61,13 @@ class ClientPeer(FramedConnection):
 
     @property
     def has_answered(self) -> bool:
-        """Whether a frame with a JSON object has come, so that this may well be a server of the protocol."""
+        """True if a frame with a JSON object has arrived: this may be a server of the protocol."""
         return self._has_answered
 
     # -- making messages -------------------------------------------------------------------------------------------
 
     def message(self, message_type: str, channel: str, payload: Any = None, **members: Any) -> Message:
-        """Return an envelope with a fresh id; ``members`` replace or add members as they are."""
+        """Return an envelope with a fresh id; ``members`` replace or add members unchanged."""
         return {
             "message_id": f"{self.label}-{next(self._numbers)}",
             "app_id": self.app_id,
@@ -92,7 +92,7 @@ class ClientPeer(FramedConnection):
         return self.request_message("system", {"action": "ping"})
 
     def request_message(self, channel: str, payload: Any) -> Message:
-        """Return a request; an object payload gets the ``connection_id`` as clients do (REQ-006)."""
+        """Return a request; an object payload gets the ``connection_id``, as in clients (REQ-006)."""
         if isinstance(payload, dict):
             payload = {"connection_id": self.connection_id} | payload
         return self.message("request", channel, payload)
@@ -111,7 +111,7 @@ class ClientPeer(FramedConnection):
         return answer
 
     def acknowledge(self, answer: Message) -> None:
-        """Check that ``answer`` is this connection's acknowledgement and take its limits over."""
+        """Check that ``answer`` is this connection's acknowledgement, and adopt its limits."""
         wrong = schemas.problem("acknowledgement-message", answer)
         expected = {"app_id": self.app_id, "payload.connection_id": self.connection_id}
         if wrong or answer["app_id"] != self.app_id or answer["payload"]["connection_id"] != self.connection_id:
@@ -130,7 +130,7 @@ class ClientPeer(FramedConnection):
         return value
 
     def request(self, channel: str, payload: Any) -> Message:
-        """Send a request and return the next frame, which has to be its response (REQ-001 to REQ-003)."""
+        """Send a request and return the next frame, which must be its response (REQ-001 to REQ-003)."""
         request = self.request_message(channel, payload)
         self.send(request)
         return self.expect_response(request)
@@ -166,7 +166,7 @@ class ClientPeer(FramedConnection):
     # -- expecting things ------------------------------------------------------------------------------------------
 
     def barrier(self) -> list[Message]:
-        """Ping, and return everything that arrived ahead of the pong (SUB-016).
+        """Ping, and return everything that arrived before the pong (SUB-016).
 
         Raises:
             Violation: no pong came, or the answer to the ping is not one.
@@ -176,7 +176,7 @@ class ClientPeer(FramedConnection):
         return self.receive_through_pong(ping)
 
     def receive_through_pong(self, ping: Message) -> list[Message]:
-        """Return what arrives ahead of the pong to ``ping``, which was sent already."""
+        """Return the messages that arrive before the pong to ``ping``, which was already sent."""
         before = []
         while (answer := self.receive(f"the pong to {ping['message_id']}")).get("reply_to") != ping["message_id"]:
             before.append(answer)
@@ -203,7 +203,7 @@ class ClientPeer(FramedConnection):
         """Show with a ping barrier that exactly ``messages`` arrived, unchanged and in order (SUB-010 to SUB-014).
 
         Raises:
-            Violation: something is missing, too much, changed or out of order.
+            Violation: a message is missing, additional, changed or out of order.
         """
         arrived = [{"reply_to": None} | each for each in self.barrier()]
         wanted = [{"reply_to": None} | each for each in messages]
@@ -215,7 +215,7 @@ class ClientPeer(FramedConnection):
             )
 
     def expect_response(self, request: Message) -> Message:
-        """Return the next frame, which has to be the response to ``request`` (REQ-002, REQ-003)."""
+        """Return the next frame, which must be the response to ``request`` (REQ-002, REQ-003)."""
         answer = self.receive(f"the response to {request['message_id']}")
         self._check_response(request, answer)
         return answer
@@ -243,11 +243,11 @@ class ClientPeer(FramedConnection):
             )
 
     def expect_error(self, code: str, about: Message | None) -> Message:
-        """Receive an error answer with ``code`` and the address the rules give it (ERR-001 to ERR-004).
+        """Receive an error answer with ``code`` and the required address (ERR-001 to ERR-004).
 
         Args:
-            code: the expected error code. When it is fatal, the end of the stream has to follow (ERR-006).
-            about: the offending message; None when it could not be read or there is none.
+            code: the expected error code. If it is fatal, the end of the stream must follow (ERR-006).
+            about: the offending message; None if it could not be read or there is none.
         """
         return self.expect_error_at(code, self._error_address(about))
 
@@ -267,7 +267,7 @@ class ClientPeer(FramedConnection):
         return answer
 
     def check_error(self, answer: Message, code: str, about: Message | None) -> None:
-        """Check a message that has to be the error ``code`` about the message ``about``."""
+        """Check a message that must be the error ``code`` about the message ``about``."""
         self._check_error_at(answer, code, self._error_address(about))
 
     def _check_error_at(self, answer: Message, code: str, address: Message) -> None:
@@ -293,7 +293,7 @@ class ClientPeer(FramedConnection):
         self._has_answered = True
 
     def _accompanied(self, held: bytes) -> bytes:
-        """Put a notification that nobody handles (NTF-001) ahead of and behind whole frames.
+        """Add a notification without a handler (NTF-001) before and after whole frames.
 
         So no frame is alone in its segment when writes are merged.
         """

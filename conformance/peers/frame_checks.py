@@ -1,4 +1,4 @@
-"""The rules that bind every frame of one side of a connection, whatever it is about."""
+"""Checks of the rules for every frame of one side of a connection."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ MAX_FRAME_WITHOUT_ANNOUNCEMENT = 16_777_216  # LIM-003
 
 
 class FrameChecks:
-    """Checks the frames of one side of a connection, in the order in which they come.
+    """Checks the frames of one side of a connection, in their order.
 
     Attributes:
-        side: what reports call that side.
-        schema: the schema that its messages have to fit.
+        side: the name of that side in reports.
+        schema: the schema that its messages must match.
         max_frame_bytes: the longest body that it may send (LIM-001).
 
     Args:
-        remembered: how many of the latest message ids are remembered; None remembers all.
+        remembered: number of recent message ids to remember; None remembers all.
     """
 
     side = "the other side"
@@ -36,7 +36,7 @@ class FrameChecks:
         """Return the length of the body that a header states.
 
         Args:
-            octets: the header, and what followed it, for the report.
+            octets: the header and the octets after it, for the report.
 
         Raises:
             BrokenFrame: the length is over the limit (LIM-001).
@@ -54,7 +54,7 @@ class FrameChecks:
         """Return the message in a body.
 
         Raises:
-            BrokenFrame: the body is no JSON object, or breaks another rule of ENC.
+            BrokenFrame: the body is not a JSON object, or breaks another rule of ENC.
         """
         try:
             return codec.decode(body)
@@ -62,13 +62,13 @@ class FrameChecks:
             raise BrokenFrame(f"{self.side} sent a body that breaks the encoding rules", received=str(error)) from None
 
     def problems(self, message: Message) -> Iterator[BrokenFrame]:
-        """Find what is wrong with a message, the envelope first; each message is given once."""
+        """Check a message, the envelope first; call this once per message."""
         wrong = schemas.problem(self.schema, message)
         if wrong:
             yield BrokenFrame(f"{self.side} sent a message that breaks the envelope rules (ENV-001)", received=wrong)
 
     def _is_repeated(self, identity: object) -> bool:
-        """Return whether a message id was used before, and remember it."""
+        """Return true if a message id was used before, and remember it."""
         if not isinstance(identity, str):
             return False
         if identity in self._known:
@@ -87,7 +87,7 @@ class ServerFrameChecks(FrameChecks):
     schema = "server-message"
 
     def problems(self, message: Message) -> Iterator[BrokenFrame]:
-        """As of either side; and the id of a response has to be fresh (REQ-004)."""
+        """Check the rules for both sides, and that the id of a response is fresh (REQ-004)."""
         yield from super().problems(message)
         if message.get("message_type") != "response":
             return
@@ -104,7 +104,7 @@ class ClientFrameChecks(FrameChecks):
     """Checks the frames of a client.
 
     Attributes:
-        app_id: the application of its connect message, once that was taken.
+        app_id: the application of its connect message, after that was accepted.
     """
 
     side = "the client"
@@ -115,7 +115,7 @@ class ClientFrameChecks(FrameChecks):
         self.app_id = ""
 
     def problems(self, message: Message) -> Iterator[BrokenFrame]:
-        """As of either side; and its ids have to be fresh (ENV-004) and its application its own (ENV-012)."""
+        """Check the rules for both sides, that the id is fresh (ENV-004) and the application its own (ENV-012)."""
         yield from super().problems(message)
         if self._is_repeated(message.get("message_id")):
             yield BrokenFrame(
@@ -128,7 +128,7 @@ class ClientFrameChecks(FrameChecks):
 
     @staticmethod
     def connect_problem(message: Message) -> BrokenFrame | None:
-        """Return what is wrong with a client's first message, which has to be a valid connect message (HSK-001)."""
+        """Return the problem of a client's first message, which must be a valid connect message (HSK-001), if any."""
         wrong = schemas.problem("connect-message", message)
         if not wrong:
             return None

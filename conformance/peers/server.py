@@ -1,4 +1,4 @@
-"""The kit's end of a client's connection: checks the client's frames, and plays the server, rightly or not."""
+"""The kit's end of a client's connection: checks the client's frames, and plays the server, correct or broken."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from conformance.transport.segmentation import Segmenter
 class ServerPeer(FramedConnection):
     """A connection that the client under test opened.
 
-    ``app_id`` and ``connection_id`` are those of its connect message, once that was taken.
+    ``app_id`` and ``connection_id`` are those of its connect message, after that was accepted.
     """
 
     VERB = "send anything"
@@ -37,10 +37,10 @@ class ServerPeer(FramedConnection):
     # -- the handshake ---------------------------------------------------------------------------------------------
 
     def take_connect(self) -> Message:
-        """Receive the first message, which has to be a valid connect message (HSK-001), and return it.
+        """Receive the first message, which must be a valid connect message (HSK-001), and return it.
 
         Raises:
-            Violation: it is something else, or does not come.
+            Violation: it is something else, or does not arrive.
         """
         message = self.receive("a connect message")
         problem = self.checks.connect_problem(message)
@@ -51,7 +51,7 @@ class ServerPeer(FramedConnection):
         return message
 
     def acknowledgement(self, **payload: Any) -> Message:
-        """Return the acknowledgement of the connect message that was taken; ``payload`` adds or replaces members."""
+        """Return the acknowledgement of the accepted connect message; ``payload`` adds or replaces members."""
         usual = {"status": "connected", "connection_id": self.connection_id, "protocol": "1.0", "profiles": []}
         return self.message("response", "system", usual | payload)
 
@@ -61,7 +61,7 @@ class ServerPeer(FramedConnection):
         self._is_open = True
 
     def shake_hands(self, **payload: Any) -> Message:
-        """Take the connect message, acknowledge it, and return it."""
+        """Receive the connect message, acknowledge it, and return it."""
         connect = self.take_connect()
         self.acknowledge(**payload)
         return connect
@@ -69,7 +69,7 @@ class ServerPeer(FramedConnection):
     # -- making and sending messages -------------------------------------------------------------------------------
 
     def message(self, message_type: str, channel: str, payload: Any = None, **members: Any) -> Message:
-        """Return a message of the server; ``members`` replace or add members as they are."""
+        """Return a message of the server; ``members`` replace or add members unchanged."""
         return {
             "message_id": f"kit-{self.label}-{next(self._numbers)}",
             "app_id": self.app_id or "system",
@@ -85,7 +85,7 @@ class ServerPeer(FramedConnection):
         return self.message("response", request["channel_id"], payload, reply_to=request["message_id"], **members)
 
     def error(self, code: str, about: Message | None = None, **members: Any) -> Message:
-        """Return an error answer, about a message or about none (ERR-001 to ERR-003)."""
+        """Return an error answer, about a message or without one (ERR-001 to ERR-003)."""
         payload = {"status": "error", "error": {"code": code, "message": "as the kit was told to"}}
         channel, reply_to = ("system", None) if about is None else (about["channel_id"], about["message_id"])
         return self.message("response", channel, payload, **{"reply_to": reply_to} | members)
@@ -101,18 +101,18 @@ class ServerPeer(FramedConnection):
     # -- receiving -------------------------------------------------------------------------------------------------
 
     def wait_for_octets(self) -> None:
-        """Wait until anything has arrived, and take none of it.
+        """Wait until anything has arrived, without receiving it.
 
         Raises:
-            Violation: nothing does.
+            Violation: nothing arrived in time.
         """
         self._need(1, time.monotonic() + self.patience)
 
     def take(self, message_type: str, channel: str | None = None) -> Message:
-        """Receive the next message, which has to be of that type, and on that channel if one is given.
+        """Receive the next message, which must have that type and, if one is given, that channel.
 
         Raises:
-            Violation: it is something else, or does not come.
+            Violation: it is something else, or does not arrive.
         """
         message = self.receive(f"a {message_type}" + (f" on {channel}" if channel else ""))
         if message["message_type"] != message_type or channel not in (None, message["channel_id"]):
@@ -127,7 +127,7 @@ class ServerPeer(FramedConnection):
         """Receive a ping (SYS-003).
 
         Raises:
-            Violation: something else came, or nothing.
+            Violation: something else arrived, or nothing.
         """
         request = self.take("request", "system")
         if request["payload"].get("action") != "ping":
@@ -135,7 +135,7 @@ class ServerPeer(FramedConnection):
         return request
 
     def expect_gone(self) -> list[Message]:
-        """Wait for the client to end the connection, and return what it sent until then.
+        """Wait for the client to end the connection, and return the messages that it sent until then.
 
         Raises:
             Violation: it did not end it in time.
@@ -152,7 +152,7 @@ class ServerPeer(FramedConnection):
     # -- inside ----------------------------------------------------------------------------------------------------
 
     def _accompanied(self, held: bytes) -> bytes:
-        """Put a response that answers nothing (REQ-017) ahead of and behind whole frames; see ``Segmenter``."""
+        """Add a response without a request (REQ-017) before and after whole frames; see ``Segmenter``."""
         if not self._is_open or not codec.are_frames(held):
             self._is_open = self._is_open and codec.are_frames(held)
             return held

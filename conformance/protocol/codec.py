@@ -1,6 +1,6 @@
-"""The kit's own codec: frames and strict JSON, sharing nothing with any server.
+"""The kit's own codec for frames and strict JSON; it shares no code with any server.
 
-Slow and literal on purpose: it is the oracle, so each rule of the chapters FRM and ENC is spelled out.
+It is slow and literal on purpose: as the oracle, it spells out each rule of the chapters FRM and ENC.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ Message = dict[str, Any]
 
 
 class BadBody(ValueError):
-    """A body breaks a rule of the chapter ENC; the text says which."""
+    """A body breaks a rule of the chapter ENC; the message says which."""
 
 
 class Ambiguous(BadBody):
-    """A body is JSON that decoders read differently, and breaks ENC-003, or is too deep for this one to tell."""
+    """A body is JSON that decoders read differently (ENC-003), or is nested too deep for this decoder."""
 
 
 def frame(body: bytes) -> bytes:
-    """Return ``body`` behind its header (FRM-001)."""
+    """Return the frame of ``body``: header and body (FRM-001)."""
     return header(len(body)) + body
 
 
@@ -40,7 +40,7 @@ def stated_length(head: bytes | bytearray) -> int:
 
 
 def are_frames(data: bytes) -> bool:
-    """Tell whether ``data`` is nothing but whole frames."""
+    """Return true if ``data`` consists of whole frames only."""
     start = 0
     while start < len(data):
         start += HEADER_BYTES + stated_length(data[start : start + HEADER_BYTES])
@@ -48,16 +48,16 @@ def are_frames(data: bytes) -> bool:
 
 
 def encode(message: Any) -> bytes:
-    """Return a body: compact JSON in UTF-8, nothing escaped that need not be (ENC-001, ENC-002)."""
+    """Return a body: compact JSON in UTF-8 with only the necessary escapes (ENC-001, ENC-002)."""
     return json.dumps(message, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
 
 
 def decode(body: bytes) -> Message:
-    """Return the message that a body holds.
+    """Return the message in a body.
 
     Raises:
         BadBody: the body breaks ENC-001 or ENC-002.
-        Ambiguous: it breaks ENC-003, and maybe ENC-001 behind that.
+        Ambiguous: it breaks ENC-003, and perhaps ENC-001 after that.
     """
     try:
         text = body.decode("utf-8")
@@ -79,7 +79,7 @@ def decode(body: bytes) -> Message:
 
 
 def shorten(value: Any, limit: int = 300) -> str:
-    """Return ``value`` as JSON, cut in the middle when it is longer than ``limit`` characters."""
+    """Return ``value`` as JSON; shorten it in the middle if it is longer than ``limit`` characters."""
     text = json.dumps(value, ensure_ascii=True)
     if len(text) <= limit:
         return text
@@ -88,7 +88,7 @@ def shorten(value: Any, limit: int = 300) -> str:
 
 
 def same(left: Any, right: Any) -> bool:
-    """Tell whether two decoded values are the same JSON value: 1 and 1.0 are, 1 and true are not."""
+    """Return true if two decoded values are the same JSON value: 1 and 1.0 are, 1 and true are not."""
     if isinstance(left, dict) and isinstance(right, dict):
         return left.keys() == right.keys() and all(same(left[name], right[name]) for name in left)
     if isinstance(left, list) and isinstance(right, list):

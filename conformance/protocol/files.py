@@ -1,4 +1,4 @@
-"""Read the files that people and other tools give the kit, each checked against its schema."""
+"""Reads the input files of the kit, and checks each against its schema."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ def read_toml(path: Path, schema: str, kind: str) -> dict[str, Any]:
 
     Args:
         path: the file.
-        schema: the name of its schema, as :func:`conformance.protocol.schemas.problem` takes it.
-        kind: what the file is, for the error.
+        schema: the name of its schema for :func:`conformance.protocol.schemas.problem`.
+        kind: the kind of file, for the error.
 
     Raises:
-        ValueError: it cannot be read or breaks its schema; the text says which file and why.
+        ValueError: it cannot be read or breaks its schema; the message says which file and why.
     """
     return _read(path, schema, kind, tomllib.loads)
 
 
 def read_json(path: Path, schema: str, kind: str) -> dict[str, Any]:
-    """Return the content of a JSON file; as :func:`read_toml`."""
+    """Return the content of a JSON file; like :func:`read_toml`."""
     return _read(path, schema, kind, json.loads)
 
 

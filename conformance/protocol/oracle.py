@@ -1,6 +1,6 @@
-"""What the specification makes of one body, from the schemas and the precedence list.
+"""The outcome that the specification requires for one body, derived from the schemas and the precedence list.
 
-For cases whose bodies nobody wrote down. The golden vectors are what it is itself tested with.
+It is for cases with generated bodies. The golden vectors test it.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ QUEUE_ANSWERS = {
     "job_failed": "",
     "retry_job": "",
 }
-"""The actions of queue_manager and the schemas of their answers; none where it depends on who holds a lease."""
+"""The actions of queue_manager and the schemas of their answers; none if the answer depends on leases."""
 
 
 @dataclass(frozen=True)
 class Expected:
-    """What has to come of a body.
+    """The required outcome of a body.
 
     Attributes:
-        outcome: an ``error``; an ``answer``, valid against the schema ``answer``; ``nothing``; or ``anything``, where
-            the specification leaves it to the server.
+        outcome: an ``error``; an ``answer``, valid against the schema ``answer``; ``nothing``; or ``anything``, if the
+            specification leaves it to the server.
         code: the error's code.
         answer: a schema's name, or ``acknowledgement``.
-        message: the message in the body; None when there is none to speak of.
+        message: the message in the body; None if it has none.
     """
 
     outcome: Literal["error", "answer", "nothing", "anything"]
@@ -46,11 +46,11 @@ class Expected:
 
 
 def first_message(body: bytes, token: str | None = None) -> Expected:
-    """Return what comes of ``body`` as the first message of a connection (stages 2 to 5 of ERR-011).
+    """Return the outcome of ``body`` as the first message of a connection (stages 2 to 5 of ERR-011).
 
     Args:
         body: the octets of the body.
-        token: what the server demands; None for nothing.
+        token: the token that the server requires; None if it requires none.
     """
     expected = _readable(body)
     if expected.message is None:
@@ -65,7 +65,7 @@ def first_message(body: bytes, token: str | None = None) -> Expected:
 
 
 def later_message(body: bytes, app_id: str, connection_id: str, profiles: Collection[str] = ()) -> Expected:
-    """Return what comes of ``body`` on a connection of that name (stages 2 to 10 of ERR-011).
+    """Return the outcome of ``body`` on a connection with that name (stages 2 to 10 of ERR-011).
 
     Args:
         body: the octets of the body.
@@ -89,7 +89,7 @@ def later_message(body: bytes, app_id: str, connection_id: str, profiles: Collec
 
 
 def _breaks_payload_rule(message: Message, profiles: Collection[str]) -> bool:
-    """Tell whether a payload breaks a rule of its type, its channel, or a profile (the first part of stage 9)."""
+    """Return true if a payload breaks a rule of its type, its channel, or a profile (the first part of stage 9)."""
     kind, channel, payload = message["message_type"], message["channel_id"], message["payload"]
     if schemas.problem(kind, message):
         return True
@@ -105,7 +105,7 @@ def _breaks_payload_rule(message: Message, profiles: Collection[str]) -> bool:
 
 
 def _queued(message: Message) -> Expected:
-    """Return what comes of a valid request on queue_manager."""
+    """Return the outcome of a valid request on queue_manager."""
     action = message["payload"]["action"]
     if action not in QUEUE_ANSWERS:
         return _error("unknown_action", message)
@@ -114,7 +114,7 @@ def _queued(message: Message) -> Expected:
 
 
 def _permitted(message: Message, connection_id: str, profiles: Collection[str]) -> Expected:
-    """Stages 9 and 10, behind the schemas."""
+    """Return the outcome of stages 9 and 10, after the schemas."""
     kind, channel, payload = message["message_type"], message["channel_id"], message["payload"]
     if kind in ("subscribe", "unsubscribe") and payload["connection_id"] != connection_id:
         return _error("forbidden", message)
@@ -164,7 +164,7 @@ def _readable(body: bytes) -> Expected:
 
 
 def _depth(value: Any) -> int:
-    """Return how deep ``value`` is nested, itself counted."""
+    """Return the depth of nesting of ``value``, including itself."""
     depth, level = 0, [value]
     while level:
         depth += 1

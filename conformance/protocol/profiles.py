@@ -1,4 +1,4 @@
-"""What the profiles add to the protocol, for cases that have to know what is special on a server and what is not."""
+"""The additions of the profiles to the protocol, for cases that depend on them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Action:
-    """An action on ``system``: the schema of its answer, and that of its payload if it has one of its own."""
+    """An action on ``system``: the schema of its answer, and that of its payload if there is one."""
 
     answer: str
     payload: str = "system-request"
@@ -16,9 +16,9 @@ class Action:
 
 @dataclass(frozen=True)
 class Profile:
-    """One profile: the channels on which the server alone publishes, and the actions it adds to ``system``.
+    """One profile: the channels on which only the server publishes, and the actions that it adds to ``system``.
 
-    ``family`` is what the names of further such channels begin with.
+    ``family`` is the prefix of further such channels.
     """
 
     channels: tuple[str, ...] = ()
@@ -27,7 +27,7 @@ class Profile:
 
 
 CORE = {"ping": Action("pong"), "get_time": Action("time")}
-"""The actions of every server, ``connect`` aside."""
+"""The actions of every server, except ``connect``."""
 
 PROFILES = {
     "batch": Profile(),
@@ -51,7 +51,7 @@ def actions_with(profiles: Collection[str]) -> dict[str, Action]:
 
 
 def is_reserved(channel: str, profiles: Collection[str]) -> bool:
-    """Tell whether only the server publishes on a channel where ``profiles`` are announced (ISO-004)."""
+    """Return true if only a server that announces ``profiles`` publishes on a channel (ISO-004)."""
     announced = [PROFILES[name] for name in profiles if name in PROFILES]
     return channel == "system" or any(
         channel in each.channels or (each.family and channel.startswith(each.family)) for each in announced

@@ -1,4 +1,4 @@
-"""The spec's requirements as data: the lock file ``spec/requirements.json`` and what is asked of its entries."""
+"""The spec's requirements as data, from the lock file ``spec/requirements.json``."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ Verify = Literal["case", "vector", "schema", "excluded"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Requirement:
-    """One requirement of the spec, as its lock file states it.
+    """One requirement of the spec, as in its lock file.
 
-    ``section`` names the chapter and the heading it stands under, as in ``01-framing#receiving-frames``.
-    ``text`` is the sentence in Markdown without its id, and ``sha256`` the digest of its UTF-8 octets. ``reason`` says
-    why nobody can observe it when ``verify`` is ``excluded``, and is None otherwise.
+    ``section`` names its chapter and heading, as in ``01-framing#receiving-frames``. ``text`` is the sentence in
+    Markdown without its id, and ``sha256`` the digest of its UTF-8 octets. If ``verify`` is ``excluded``, ``reason``
+    says why it cannot be observed; otherwise it is None.
     """
 
     id: str
@@ -39,21 +39,21 @@ class Requirement:
 
     @property
     def is_active(self) -> bool:
-        """Whether it is in force without being on its way out."""
+        """True if it is in force and not deprecated."""
         return self.status == "active"
 
     @property
     def is_in_force(self) -> bool:
-        """Whether peers have to fulfil it, be it on its way out or not."""
+        """True if peers must fulfil it, deprecated or not."""
         return self.status != "withdrawn"
 
     @property
     def is_must(self) -> bool:
-        """Whether going against it takes conformance away."""
+        """True if a violation means that the peer does not conform."""
         return self.level == "must"
 
     def binds(self, role: Literal["server", "client"]) -> bool:
-        """Whether a peer in this role has to fulfil it."""
+        """Return true if a peer in this role must fulfil it."""
         return self.target in (role, "both")
 
 
@@ -66,7 +66,7 @@ def load() -> dict[str, Requirement]:
 def from_json(lock: str) -> dict[str, Requirement]:
     """Read the text of a lock file.
 
-    Raises ValueError when it is not JSON or not of the lock's form.
+    Raises ValueError if it is not JSON or does not have the form of a lock file.
     """
     try:
         requirements = [Requirement(**entry) for entry in json.loads(lock)["requirements"]]
@@ -76,12 +76,12 @@ def from_json(lock: str) -> dict[str, Requirement]:
 
 
 def to_json(requirements: Iterable[Requirement]) -> str:
-    """Write the text of a lock file; equal requirements in equal order give equal text."""
+    """Return the text of a lock file; equal requirements in the same order give the same text."""
     lock = {"requirements": [asdict(requirement) for requirement in requirements]}
     return json.dumps(lock, indent=2, ensure_ascii=False) + "\n"
 
 
 def section_link(requirement: Requirement) -> str:
-    """Give the link to the section a requirement stands in, relative to the root of the repository."""
+    """Return the link to the section of a requirement, relative to the root of the repository."""
     chapter, _, heading = requirement.section.partition("#")
     return f"spec/{chapter}.md#{heading}"

@@ -1,4 +1,4 @@
-"""The responder: the application that a server under test may offer (spec, chapter 13)."""
+"""The responder: an application for tests that a server under test may offer (spec, chapter 13)."""
 
 RESPONDER_APP = "conformance"
 RESPONDER = ("echo", "delay", "fail", "silent", "emit", "seen", "close", "services")

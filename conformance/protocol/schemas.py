@@ -1,4 +1,4 @@
-"""The published schemas as the kit uses them: with the ``jsonschema`` package, offline."""
+"""The published schemas, for the package ``jsonschema``; nothing is downloaded."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from conformance.protocol.prepared_validator import PreparedValidator
 SUFFIX = ".schema.json"
 BASE = "https://ipc-framework.example/schemas/1/"
 NAMED = ("properties", "patternProperties", "$defs", "dependentSchemas")
-"""Keywords whose values are schemas by names that anybody may choose."""
+"""Keywords whose values are schemas under freely chosen names."""
 _VALUES = ("const", "enum", "default", "examples")
 _IDLE = ("$ref", "$id", "$defs", "$schema", "title", "description")
-"""Keywords that play no part in validation once their schema is inlined."""
+"""Keywords that have no effect on validation after their schema is inlined."""
 
 
 def problem(schema: str, instance: Any) -> str | None:
-    """Return what is wrong with ``instance`` under the schema of that name, or None.
+    """Return why ``instance`` breaks the schema of that name, or None if it is valid.
 
     Args:
-        schema: file name without ``.schema.json``, such as ``"envelope"`` or ``"tools/results"``, and if wanted
-            ``#`` with a pointer into it.
+        schema: file name without ``.schema.json``, such as ``"envelope"`` or ``"tools/results"``, optionally with
+            ``#`` and a pointer into it.
         instance: a decoded JSON value.
     """
     error = next(iter(validator(schema).iter_errors(instance)), None)
@@ -44,7 +44,7 @@ def problem(schema: str, instance: Any) -> str | None:
 
 @cache
 def validator(schema: str) -> Validator:
-    """Return the validator of a schema by the name that :func:`problem` takes."""
+    """Return the validator of a schema by its name, as for :func:`problem`."""
     name, mark, pointer = schema.partition("#")
     found = _registry().resolver().lookup(f"{BASE}{name}{SUFFIX}{mark}{pointer}")
     made: Validator = PreparedValidator(inlined(found.contents, found.resolver))
@@ -52,28 +52,28 @@ def validator(schema: str) -> Validator:
 
 
 def document(schema: str) -> dict[str, Any]:
-    """Return a schema file's content by the name that :func:`problem` takes."""
+    """Return the content of a schema file by its name, as for :func:`problem`."""
     content: dict[str, Any] = _registry().contents(f"{BASE}{schema}{SUFFIX}")
     return content
 
 
 def wire_schemas() -> list[str]:
-    """Return the names of the schemas of what is sent on a connection."""
+    """Return the names of the wire schemas."""
     found = (file.name for file in files("ipc_schemas").iterdir() if file.name.endswith(SUFFIX))
     return sorted(name.removesuffix(SUFFIX) for name in found)
 
 
 def inlined(schema: Any, resolver: Resolver[Any]) -> Any:
-    """Return ``schema`` with every reference replaced by what it refers to, and without its texts.
+    """Return ``schema`` with every reference replaced by its target, and without texts.
 
-    Looking references up takes most of the validator's time, and no schema here refers to itself.
+    Resolving references takes most of the validator's time, and no schema here refers to itself.
 
     Args:
-        schema: a schema, or what is inside of one.
+        schema: a schema, or a part of one.
         resolver: resolves its references.
 
     Raises:
-        referencing.exceptions.Unresolvable: a reference leads nowhere.
+        referencing.exceptions.Unresolvable: the target of a reference does not exist.
         RecursionError: a schema refers to itself.
     """
     if isinstance(schema, list):
@@ -97,10 +97,10 @@ def _keyword(name: str, value: Any, resolver: Resolver[Any]) -> Any:
 
 
 def use(documents: Mapping[str, Any]) -> None:
-    """Put schemas in the place of published ones, or beside them, for the rest of this process.
+    """Replace published schemas, or add schemas, for the rest of this process.
 
     Args:
-        documents: the schemas by their names.
+        documents: the schemas by name.
 
     Raises:
         ValueError: one of them has no ``$id``.
@@ -124,7 +124,7 @@ def _registry() -> Registry[Any]:
 
 
 def resource(document: Any) -> Resource[Any]:
-    """Return a schema as a registry takes it; one that names no dialect is one of 2020-12."""
+    """Return a schema as a resource for a registry; the default dialect is 2020-12."""
     return Resource.from_contents(document, default_specification=DRAFT202012)
 
 

@@ -1,6 +1,6 @@
-"""A small model of a server: who is connected, who is subscribed, what each connection still has to get.
+"""A small model of a server: its connections, their subscriptions, and the deliveries that each must still get.
 
-It keeps to the rules HSK-020 to HSK-024, SUB-004 to SUB-014 and ISO-003, and knows nothing of octets.
+It follows the rules HSK-020 to HSK-024, SUB-004 to SUB-014 and ISO-003, and works without octets.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ class Member:
     Attributes:
         app: its application.
         name: its ``connection_id``.
-        channels: what it is subscribed to.
+        channels: its subscriptions.
         owed: deliveries that it has not read yet, oldest first.
     """
 
@@ -27,7 +27,7 @@ class Member:
     owed: list[Message] = field(default_factory=list)
 
     def take_owed(self) -> list[Message]:
-        """Return what it has to get, and owe it nothing any more."""
+        """Return the deliveries that it must get, and clear them."""
         owed, self.owed = self.owed, []
         return owed
 
@@ -39,17 +39,17 @@ class ServerModel:
         self._members: dict[tuple[str, str], Member] = {}
 
     def connect(self, app: str, name: str) -> tuple[Member, Member | None]:
-        """Add a connection, and return it with the one whose place it took, if any."""
+        """Add a connection, and return it with the one that it replaced, if any."""
         replaced = self._members.get((app, name))
         member = self._members[app, name] = Member(app, name)
         return member, replaced
 
     def leave(self, member: Member) -> None:
-        """Take a connection away."""
+        """Remove a connection."""
         del self._members[member.app, member.name]
 
     def publish(self, publisher: Member, channel: str, message: Message) -> None:
-        """Owe ``message`` to every subscriber."""
+        """Add ``message`` to the deliveries of every subscriber."""
         for member in self._members.values():
             if member.app == publisher.app and channel in member.channels:
                 member.owed.append(message)

@@ -11,15 +11,15 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Vector:
-    """One golden vector: a body, and what any server makes of it.
+    """One golden vector: a body, and the outcome on any server.
 
     Attributes:
         id: ``topic/name``.
-        description: what it is, in a sentence.
+        description: one sentence.
         requirements: the rules that decide the outcome.
-        profile: the profile that the server has to announce; None for the core.
-        state: the connection's state when it arrives, ``open`` or ``awaiting_connect``.
-        connection_id: the id that the body relies on, if it does.
+        profile: the profile that the server must announce; None for the core.
+        state: the connection's state when the body arrives, ``open`` or ``awaiting_connect``.
+        connection_id: the id that the body relies on, if any.
         body: the octets.
         expect: the outcome, as in the file.
     """
@@ -42,7 +42,7 @@ def load() -> list[Vector]:
 
 
 def of_entries(entries: Iterable[dict[str, Any]]) -> list[Vector]:
-    """Return the vectors that entries of such a file state."""
+    """Return the vectors of the entries of such a file."""
     return [_vector(entry) for entry in entries]
 
 

@@ -1,4 +1,4 @@
-"""A relay between clients and a server, for who develops a client: shows every frame and checks the client's."""
+"""A relay between clients and a server, for client developers: shows every frame and checks those of clients."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ READ_BYTES = 262_144
 CONNECT_SECONDS = 10.0
 BACKLOG = 50
 REMEMBERED_IDS = 10_000
-"""A client that is developed may stay for days."""
+"""A client in development may stay connected for days."""
 NO_LINGER = struct.pack("ii", 1, 0)
 
 
 class Link:
-    """One connection of the client, with what is wrong on it.
+    """One connection of the client, with its findings.
 
     Attributes:
         label: the letter of the connection in the trace.
-        findings: what is wrong with the client's frames.
+        findings: the problems of the client's frames.
     """
 
     def __init__(self, label: str) -> None:
@@ -40,14 +40,14 @@ class Link:
         self._answers = bytearray()
 
     def take_from_client(self, octets: bytes, trace: Trace) -> None:
-        """Note octets of the client and check each frame that is complete (LIM-001, ENC, ENV, HSK-001)."""
+        """Record octets of the client and check each complete frame (LIM-001, ENC, ENV, HSK-001)."""
         self._requests += octets
         for frame in self._frames(self._requests, self._checks):
             trace.octets(self.label, "sent", frame)
             self.findings += map(_text, self._problems(frame[codec.HEADER_BYTES :]))
 
     def take_from_server(self, octets: bytes, trace: Trace) -> None:
-        """Note octets of the server, frame by frame."""
+        """Record octets of the server, frame by frame."""
         self._answers += octets
         for frame in self._frames(self._answers, None):
             trace.octets(self.label, "received", frame)
@@ -68,7 +68,7 @@ class Link:
                 self._checks.app_id = message["app_id"]
 
     def _frames(self, buffer: bytearray, checks: ClientFrameChecks | None) -> list[bytes]:
-        """Take the complete frames off the front of ``buffer``; none follow a length that nobody may send."""
+        """Remove the complete frames from the beginning of ``buffer``; stop at a length over the limit."""
         found = []
         while len(buffer) >= codec.HEADER_BYTES:
             try:
@@ -90,13 +90,13 @@ def _text(problem: BrokenFrame) -> str:
 
 
 class Relay:
-    """Listens on a free port and passes every connection on to ``upstream``; use it as a context manager.
+    """Listens on a port and forwards every connection to ``upstream``; use it as a context manager.
 
     Args:
         upstream: where the server listens.
-        trace: where everything is noted.
+        trace: records everything.
         port: the port to listen on; 0 for a free one.
-        on_finding: called with each thing that is wrong with a frame of the client.
+        on_finding: called with each problem of a frame of the client.
     """
 
     def __init__(
@@ -123,7 +123,7 @@ class Relay:
     def __exit__(self, *_: object) -> None:
         self._is_open = False
         with contextlib.suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)  # closing alone does not wake a thread that accepts
+            self._listener.shutdown(socket.SHUT_RDWR)  # closing alone does not wake the thread in accept
         self._listener.close()
         for end in self._sockets:
             with contextlib.suppress(OSError):
@@ -133,7 +133,7 @@ class Relay:
 
     @property
     def findings(self) -> list[str]:
-        """What is wrong with the frames of the client, over all its connections."""
+        """The problems of the client's frames on all its connections."""
         return [finding for link in self.links for finding in link.findings]
 
     def _accept(self) -> None:
@@ -173,7 +173,7 @@ class Relay:
         return take
 
     def _pump(self, source: socket.socket, sink: socket.socket, take: Callable[[bytes], None]) -> None:
-        """Pass octets on until one end is gone, then end the other's receiving side too."""
+        """Forward octets until one side ends, then end the stream to the other side too."""
         with contextlib.suppress(OSError):
             while octets := source.recv(READ_BYTES):
                 take(octets)

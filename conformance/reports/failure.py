@@ -1,4 +1,4 @@
-"""One failed case, explained: the rule, what was wanted, what came, the wire trace, the command that repeats it."""
+"""The explanation of a failed case: requirement, expected, received, wire trace, and the command to repeat it."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from conformance.results.case_result import CaseResult
 WIDTH = 116
 TRACE_LINES = 40
 LINE = 260
-"""Enough of a trace line to see any envelope; the results file has more."""
+"""Enough of a trace line to show any envelope; the results file has more."""
 
 
 def describe(result: CaseResult, *, whole_trace: bool = False) -> list[str]:
     """Return the lines that explain ``result``.
 
     Args:
-        result: a case that ended in anything but pass.
-        whole_trace: give every line of the trace instead of the last ones.
+        result: the result of a case that did not pass.
+        whole_trace: whether to include the whole trace instead of its last lines.
     """
     lines = [f"{result.verdict.upper()} {result.case}"]
     for identity in result.requirements:
@@ -39,7 +39,7 @@ def describe(result: CaseResult, *, whole_trace: bool = False) -> list[str]:
 
 
 def _example(result: CaseResult) -> str:
-    """Return the example of a property that the trace is about, or nothing."""
+    """Return the example of a property in the trace, or nothing."""
     first = result.trace[0]["text"] if result.trace else ""
     return str(first.removeprefix(EXAMPLE)) if first.startswith(EXAMPLE) else ""
 
@@ -54,7 +54,7 @@ def _trace(result: CaseResult, whole: bool) -> list[str]:
 
 
 def _script(result: CaseResult) -> list[str]:
-    """Return the script of an example that nobody wrote down."""
+    """Return the replay script of a generated example."""
     script = as_script(result.trace)
     return (
         ["  script    does the same again without the kit", *(f"    {line}".rstrip() for line in script)]

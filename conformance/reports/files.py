@@ -1,4 +1,4 @@
-"""The reports that are written into files, by format."""
+"""The report formats for files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from conformance.reports.reporter import Reporter
 
 @dataclass(frozen=True)
 class FileFormat:
-    """A format of a report: what the option's help says of it, and the reporter of a path."""
+    """A report format: the help of its option, and a function that makes its reporter for a path."""
 
     help: str
     reporter: Callable[[Path], Reporter]
@@ -23,4 +23,4 @@ FORMATS = {
     "json": FileFormat("Write the results file.", JsonFile),
     "junit": FileFormat("Write a JUnit XML file.", JUnitFile),
 }
-"""By name; the option ``--NAME FILE`` of ``ipc-conformance run`` writes it."""
+"""The formats by name; the option ``--NAME FILE`` of ``ipc-conformance run`` writes one."""

@@ -1,4 +1,4 @@
-"""The results of a run as JUnit XML: a class a chapter, a test a case."""
+"""The results of a run as JUnit XML: one class per chapter, one test per case."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from conformance.results.case_result import CaseResult
 from conformance.results.run import Run
 
 KIT = "kit"
-"""The class of what went wrong outside of any case."""
+"""The class for errors outside of any case."""
 
 
 class JUnitFile(Reporter):
@@ -34,7 +34,7 @@ class JUnitFile(Reporter):
 def as_junit(run: Run) -> str:
     """Return a run as JUnit XML.
 
-    What was not expected is a ``failure`` with the explanation that people get as its text, or an ``error`` where the
+    An unexpected outcome is a ``failure`` whose text is the same explanation as on the terminal, or an ``error`` if the
     kit itself failed. Cases that the target does not support, and known failures, are ``skipped`` with the reason.
     """
     suite = ET.Element("testsuite", name="ipc-conformance")
@@ -76,7 +76,7 @@ def _add(test: ET.Element, tag: str, message: str, text: str | None = None) -> N
 
 
 def printable(text: str) -> str:
-    """Return a text without the characters that XML cannot have."""
+    """Return a text without the characters that XML does not allow."""
     return "".join(c if c in "\t\n" or (c >= " " and c not in "\ufffe\uffff") else "?" for c in _encodable(text))
 
 

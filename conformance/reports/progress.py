@@ -1,4 +1,4 @@
-"""What is seen while a run goes on: a bar on a terminal, a line now and then elsewhere."""
+"""The progress of a run: a bar on a terminal, elsewhere a line from time to time."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ PLAIN_EVERY = 100
 
 
 class RunProgress(Reporter):
-    """Shows how far a run is; use it as a context manager.
+    """Shows the progress of a run; use it as a context manager.
 
     Args:
-        console: where to.
-        total: how many cases will run.
+        console: the console to write to.
+        total: number of cases that will run.
     """
 
     def __init__(self, console: Console, total: int) -> None:
@@ -50,7 +50,7 @@ class RunProgress(Reporter):
         self._bar.stop()
 
     def started(self, case: str) -> None:
-        """Show which case has just begun."""
+        """Show which case began."""
         self._bar.update(self._task, description=case)
 
     def finished(self, result: CaseResult) -> None:

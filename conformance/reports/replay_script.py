@@ -1,4 +1,4 @@
-"""A failing example as a script of the standard library: the same octets again, without the kit."""
+"""A failing example as a script that needs only the standard library: it sends the same octets, without the kit."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ def reset(end):
     end.close()
 """
 COMMENT = 120
-"""Enough of a message to see what it is; the octets are there in full."""
+"""Enough of a message to recognize it; the script has all its octets."""
 
 
 def as_script(trace: Sequence[dict[str, Any]]) -> list[str]:
-    """Return the lines of a script that does what the trace says the kit did, and prints what comes.
+    """Return the lines of a script that repeats the kit's actions in a trace, and prints what arrives.
 
     Args:
-        trace: entries as :meth:`conformance.core.trace.Trace.as_json` gives them.
+        trace: entries as :meth:`conformance.core.trace.Trace.as_json` returns them.
 
     Returns:
-        no lines when the trace does not have every octet that was sent.
+        no lines if the trace does not have every octet that was sent.
     """
     if any(entry["direction"] == "sent" and entry["octets"] > SHOWN_OCTETS for entry in trace):
         return []

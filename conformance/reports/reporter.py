@@ -1,4 +1,4 @@
-"""What comes out of a run goes through reporters: the bar, the text, the files."""
+"""The interface of reporters, which all output of a run goes through: the progress bar, the text, the files."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from conformance.results.run import Run
 
 
 class Reporter:
-    """Is told what happens in a run; a report overrides what it needs."""
+    """Receives the events of a run; a report overrides the methods that it needs."""
 
     def started(self, case: str) -> None:
-        """Be told that the case of that id begins."""
+        """Handle the start of the case with that id."""
 
     def finished(self, result: CaseResult) -> None:
-        """Be told what came of a case, and whether that was expected."""
+        """Handle the result of a case; it says whether the outcome was expected."""
 
     def done(self, run: Run) -> None:
-        """Be told that the run is over.
+        """Handle the end of the run.
 
         Raises:
-            OSError: what the report is written to cannot be written.
+            OSError: the report cannot be written.
         """

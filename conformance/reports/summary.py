@@ -1,4 +1,4 @@
-"""The end of a run on the terminal: a table by chapter, the failures explained, the verdict in a line."""
+"""The summary of a run on the terminal: a table by chapter, explained failures, and the verdict on one line."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from conformance.results.case_result import CaseResult
 from conformance.results.run import Run, count
 
 EXPLAINED = 25
-"""After so many explanations one broken rule is likely to be behind them all, and a list is easier to read."""
+"""Number of failures that are explained: more than this often have one cause, and a list is easier to read."""
 
 
 class Summary(Reporter):
-    """Prints what a person needs after a run.
+    """Prints the summary of a run.
 
     Args:
-        console: where to.
-        traces: print the wire trace of every case, not only of those that went wrong.
+        console: the console to write to.
+        traces: whether to print the wire trace of every case, not only of failed ones.
     """
 
     def __init__(self, console: Console, *, traces: bool = False) -> None:
@@ -35,12 +35,12 @@ class Summary(Reporter):
 
 
 def print_report(console: Console, run: Run, *, traces: bool = False) -> None:
-    """Print everything a person needs after ``run``.
+    """Print the summary of ``run``.
 
     Args:
-        console: where to.
+        console: the console to write to.
         run: a finished run.
-        traces: print the wire trace of every case, not only of those that went wrong.
+        traces: whether to print the wire trace of every case, not only of failed ones.
     """
     shown = [each for each in run.results if traces or not each.expected or each.verdict is Verdict.WARN]
     for number, result in enumerate(sorted(shown, key=lambda result: result.case)):

@@ -1,4 +1,4 @@
-"""What came of one case."""
+"""The result of one case."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from conformance.core.verdicts import Verdict
 
 @dataclass
 class CaseResult:
-    """What came of one case; also the shape of an entry of the results file."""
+    """The result of one case; also the form of an entry in the results file."""
 
     case: str
     requirements: list[str]

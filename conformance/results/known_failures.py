@@ -1,7 +1,7 @@
-"""Known failures of a target: what is expected to go wrong, exactly, and why.
+"""The baseline of a target: its known failures, each with the exact expected outcome and the reason.
 
-A baseline is strict both ways: a case that goes wrong differently, a case that no longer goes wrong, and an entry for a
-case that does not exist all make the run fail.
+A baseline is strict both ways. The run fails if a case fails differently, if it no longer fails, or if an entry names a
+case that does not exist.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from conformance.results.case_result import CaseResult
 
 @dataclass(frozen=True)
 class Known:
-    """One foreseen outcome: the verdict, a part of its message, and the reason for it."""
+    """One expected outcome: the verdict, a part of its message, and its reason."""
 
     verdict: Verdict
     message: str
     reason: str
 
     def foresees(self, result: CaseResult) -> bool:
-        """Tell whether ``result`` is the outcome that this entry describes."""
+        """Return true if ``result`` is the outcome that this entry describes."""
         return result.verdict == self.verdict and self.message in result.message
 
 
@@ -45,7 +45,7 @@ class Baseline:
             case_ids: the ids of all cases that exist.
 
         Raises:
-            ValueError: the file cannot be read, breaks its schema, or names a case that does not exist or twice.
+            ValueError: the file cannot be read, breaks its schema, names an unknown case, or names a case twice.
         """
         content = read_toml(path, "tools/known-failures", "known failures")
         existing, entries = set(case_ids), dict[str, Known]()
@@ -60,7 +60,7 @@ class Baseline:
         return cls(entries)
 
     def judge(self, result: CaseResult) -> None:
-        """Set ``result.expected``, and ``result.foreseen`` when a known case went differently."""
+        """Set ``result.expected``, and ``result.foreseen`` if a known failure failed differently."""
         known = self.entries.get(result.case)
         if known is None:
             result.expected = result.verdict.is_good
@@ -71,10 +71,10 @@ class Baseline:
 
 
 def write_baseline(path: Path, results: Iterable[CaseResult], old: Baseline) -> int:
-    """Write the outcomes that are not good as the new baseline, keeping the reasons of entries that still hold.
+    """Write the failed outcomes as the new baseline, and keep the reasons of entries that are still valid.
 
     Returns:
-        how many entries need a reason to be written by a person.
+        the number of entries whose reason a person must write.
     """
     groups = defaultdict[Known, list[str]](list)
     for result in results:
@@ -89,7 +89,7 @@ def write_baseline(path: Path, results: Iterable[CaseResult], old: Baseline) -> 
 
 
 def sorted_groups(groups: Mapping[Known, list[str]]) -> list[tuple[Known, list[str]]]:
-    """Return the groups in an order that keeps the file's differences small."""
+    """Return the groups in an order that keeps diffs of the file small."""
     return sorted(groups.items(), key=lambda item: min(item[1]))
 
 

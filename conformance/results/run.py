@@ -1,4 +1,4 @@
-"""The results of a run: collecting, counting, the file that other tools read."""
+"""The results of a run: collects and counts them, and writes the file for other tools."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FORMAT = "ipc-conformance-results/1"
 
 @dataclass
 class Run:
-    """What a run found out, case by case."""
+    """The results of a run, case by case."""
 
     role: str
     seed: int
@@ -31,7 +31,7 @@ class Run:
     unreachable: str = ""
     """Why the target could not be started or reached, if it could not."""
     kit_errors: list[str] = field(default_factory=list)
-    """What went wrong in the kit outside any case."""
+    """Errors of the kit outside any case."""
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     _start: float = field(default_factory=time.monotonic)
 
@@ -41,22 +41,22 @@ class Run:
         return round(time.monotonic() - self._start, 3)
 
     def counts(self) -> dict[str, int]:
-        """Return how many cases ended with each verdict."""
+        """Return the number of cases with each verdict."""
         return count(self.results)
 
     @property
     def executed(self) -> int:
-        """How many cases were really tried."""
+        """The number of cases that were executed."""
         return sum(result.verdict.is_executed for result in self.results)
 
     @property
     def is_conformant(self) -> bool:
-        """Whether cases ran and no MUST was broken; known failures do count."""
+        """True if cases ran and no MUST was broken; known failures count as broken."""
         bad = any(not result.verdict.is_good for result in self.results)
         return self.executed > 0 and not bad and not self.unreachable and not self.kit_errors
 
     def exit_code(self) -> ExitCode:
-        """Return what the command exits with; the first that applies."""
+        """Return the exit status of the command: the first that applies."""
         if self.unreachable:
             return ExitCode.UNREACHABLE
         unexpected = [result.verdict.exit_status for result in self.results if not result.expected]
@@ -90,6 +90,6 @@ class Run:
 
 
 def count(results: Iterable[CaseResult]) -> dict[str, int]:
-    """Return how many of the results have each verdict, all five named."""
+    """Return the number of results with each verdict, including verdicts without results."""
     found = Counter(result.verdict for result in results)
     return {str(verdict): found[verdict] for verdict in Verdict}

@@ -1,4 +1,4 @@
-"""Run one case on a target and say what came of it. No test runner in here."""
+"""Runs one case on a target and returns the result, without a test runner."""
 
 from __future__ import annotations
 
@@ -22,15 +22,14 @@ from conformance.targets.server import ServerTarget
 def run_case(case: Case, target: Target) -> CaseResult:
     """Run ``case`` on ``target``.
 
-    Whatever the case or the server does, the connections of the case are closed, a server process that died is
-    replaced, and one that no longer serves is too.
+    In any event, the connections of the case are closed, and a server process that died or stopped serving is replaced.
 
     Args:
-        case: the case; its chance gets a seed derived from the run's and its id.
-        target: an entered target, a server or a client as the case needs it. Its settings say how to run.
+        case: the case; its random seed is derived from the run's seed and its id.
+        target: an entered target of the case's role. Its settings apply.
 
     Raises:
-        TargetError: the server, or the client's driver, cannot be started or started again.
+        TargetError: the server, or the client's driver, cannot be started or restarted.
     """
     context = _context(case, target)
     result = CaseResult(case.id, list(case.requirements), case.level, Verdict.PASS, expected=True, duration_ms=0.0)
@@ -59,7 +58,7 @@ def _context(case: Case, target: Target) -> CaseContext:
 
 
 def _judge(case: Case, context: CaseContext, result: CaseResult) -> None:
-    """Run the case function and turn what it raises into a verdict, what it lacks aside."""
+    """Run the case function and turn its exceptions into a verdict; first check that the target has what it needs."""
     try:
         case.run(context)
     except Violation as violation:
@@ -76,7 +75,7 @@ def _judge(case: Case, context: CaseContext, result: CaseResult) -> None:
 
 
 def _reproduce(case: Case, target: Target) -> str:
-    """Return the command that runs just this case again, in the same way."""
+    """Return the command that runs only this case again, with the same settings."""
     words = [word for pair in as_arguments(target.settings, is_rerun=True) for word in pair if word is not None]
     options = shlex.join(words)
     return f"ipc-conformance run {target.options.reproduce} --case '{case.id}' {options}"
@@ -94,9 +93,9 @@ def _check_needs(case: Case, target: Target) -> None:
 
 
 def _look_after(target: Target, result: CaseResult) -> None:
-    """Replace a server process that this case killed or hung, and let the verdict say so."""
+    """Replace a server process that this case killed or hung, and record this in the result."""
     if not isinstance(target, ServerTarget):
-        return  # a client's process has ended with its case
+        return  # a client's process ended with its case
     loss = target.recover(is_suspect=not result.verdict.is_clean)
     if loss and loss.has_ended:
         result.verdict, result.message, result.received = Verdict.FAIL, SERVER_ENDED, loss.text

@@ -1,13 +1,13 @@
 """The pytest plugin: options, one test per case, results that survive pytest-xdist.
 
-It stays out of the way until a test asks for the fixture ``ipc_case``. A repository of its own uses it so::
+It does nothing until a test requests the fixture ``ipc_case``. Use it in your own repository like this::
 
     # test_server.py
     from conformance.suite import test_conformance
 
     $ pytest test_server.py --ipc-server-cmd 'python my_server.py --port {port}' -n 2
 
-or overrides the session fixture ``ipc_target_options`` to say in code how its server is reached.
+or override the session fixture ``ipc_target_options`` to configure the target in code.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ TARGET_CONFIG = pytest.StashKey[TargetConfig | ValueError]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the options, each the twin of one of ``ipc-conformance run``."""
+    """Add the options: one for each option of ``ipc-conformance run``."""
     group = parser.getgroup("ipc-conformance", "IPC Framework conformance")
     for table in (TargetConfig, Selection, Settings):
         for field, stated in options_of(table).items():
@@ -54,7 +54,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def _add_twin(group: pytest.OptionGroup, field: str, stated: Option) -> None:
-    """Add the twin of an option; its value is None when it was not given."""
+    """Add the equivalent of an option; its value is None if it was not given."""
     details: dict[str, Any] = {"dest": _dest(field), "default": None, "help": stated.help.replace("%", "%%")}
     if stated.is_flag:
         details["action"] = "store_true"
@@ -82,13 +82,13 @@ def _dest(field: str) -> str:
 
 
 def _values(config: pytest.Config, table: type[Any]) -> dict[str, Any]:
-    """Return the values of the twins of a table's options, by field."""
+    """Return the values of a table's options by field."""
     found = {field: config.getoption(_dest(field)) for field in options_of(table)}
     return {field: tuple(value) if isinstance(value, list) else value for field, value in found.items()}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Make one test of every chosen case."""
+    """Parametrize one test per selected case."""
     if "ipc_case" not in metafunc.fixturenames:
         return
     selection = from_options(Selection, _values(metafunc.config, Selection))
@@ -98,7 +98,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def _target_config(config: pytest.Config) -> TargetConfig | ValueError:
-    """Return what the options say about the target, or what is wrong with them; a target file is read once."""
+    """Return the target of the options, or the error in them; a target file is read once."""
     if TARGET_CONFIG not in config.stash:
         try:
             config.stash[TARGET_CONFIG] = _read_target_config(config)
@@ -116,7 +116,7 @@ def _read_target_config(config: pytest.Config) -> TargetConfig:
 
 @pytest.fixture(scope="session")
 def ipc_target_options(pytestconfig: pytest.Config) -> TargetConfig:
-    """Say how the server is reached; override it to say so in code."""
+    """Return how to reach the target; override this fixture to configure it in code."""
     found = _target_config(pytestconfig)
     if isinstance(found, ValueError):
         options = "--ipc-server, --ipc-server-cmd, --ipc-client-cmd, --ipc-target"
@@ -127,7 +127,7 @@ def ipc_target_options(pytestconfig: pytest.Config) -> TargetConfig:
 
 @pytest.fixture(scope="session")
 def ipc_target(ipc_target_options: TargetConfig, pytestconfig: pytest.Config) -> Iterator[Target]:
-    """Start or reach what is under test; end it when the session does."""
+    """Start or reach the target; end it at the end of the session."""
     _allow_open_files()
     settings = from_options(Settings, _values(pytestconfig, Settings))
     try:
@@ -139,7 +139,7 @@ def ipc_target(ipc_target_options: TargetConfig, pytestconfig: pytest.Config) ->
 
 
 def _allow_open_files() -> None:
-    """Raise the limit of open files as far as the system lets us: some cases open a connection per file."""
+    """Raise the limit of open files as far as the system allows: some cases open many connections."""
     with contextlib.suppress(ImportError, OSError, ValueError):
         import resource  # noqa: PLC0415 - POSIX only
 
@@ -149,12 +149,12 @@ def _allow_open_files() -> None:
 
 @dataclass
 class Judge:
-    """Runs cases and tells pytest, and whoever collects results, what came of them."""
+    """Runs cases and reports their results to pytest and the collector of results."""
 
     baseline: Baseline
 
     def run(self, case: Case, target: Target, node: pytest.Item) -> None:
-        """Run ``case`` and end the test in the way that fits its verdict."""
+        """Run ``case`` and end the test according to its verdict."""
         try:
             result = run_case(case, target)
         except TargetError as error:
@@ -172,7 +172,7 @@ class Judge:
 
 @pytest.fixture(scope="session")
 def ipc_judge(pytestconfig: pytest.Config) -> Judge:
-    """Know the run's known failures."""
+    """Provide the known failures of the run."""
     file = pytestconfig.getoption("--ipc-known-failures")
     baseline = Baseline({})
     if file:
@@ -184,7 +184,7 @@ def ipc_judge(pytestconfig: pytest.Config) -> Judge:
 
 
 def result_of(report: pytest.TestReport) -> tuple[CaseResult, dict[str, Any]] | None:
-    """Return the case result and the target's description that a test report carries, if it is one of ours."""
+    """Return the case result and the target's description from a test report, if it is one of the suite's."""
     carried = dict(report.user_properties)
     if report.when != "call" or RESULT not in carried:
         return None

@@ -1,4 +1,4 @@
-"""Run the suite with pytest, in this process or on several workers, and collect what comes of it."""
+"""Runs the suite with pytest, in this process or on several workers, and collects the results."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ IDLE_PLUGINS = (
     *("cacheprovider", "terminalreporter", "logging", "warnings", "unraisableexception", "threadexception"),
     *("faulthandler", "doctest", "stepwise", "pastebin", "setuponly", "setupplan", "junitxml"),
 )
-"""Plugins of pytest that have nothing to do here, and would still be asked around each of many short cases."""
+"""Plugins of pytest that the suite does not need; their hooks would slow down each of many short cases."""
 
 
 class Collector:
     """A pytest plugin of the controlling process: fills a :class:`Run` and tells reporters.
 
     Args:
-        run: what to fill.
-        reporters: are told of each case that begins or ends.
+        run: the run to fill.
+        reporters: are called when a case begins or ends.
     """
 
     def __init__(self, run: Run, reporters: Sequence[Reporter]) -> None:
@@ -39,23 +39,25 @@ class Collector:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, node: Any, ids: Sequence[str]) -> None:
-        """Note a worker and how many cases it has to choose from."""
+        """Record a worker and the number of its cases."""
         self._workers[node] = len(ids)
 
     def pytest_keyboard_interrupt(self) -> None:
-        """Take the waiting cases away from the workers, which would run them all before they end."""
+        """Remove the waiting cases from the workers, which would otherwise run all of them before they end."""
         for worker, cases in self._workers.items():
             with contextlib.suppress(OSError):
                 for index in range(cases):
-                    worker.send_steal([index])  # one by one: a worker that lacks one of several gives none back
+                    worker.send_steal(
+                        [index]
+                    )  # one by one: if a worker lacks one of several cases, it returns none of them
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
-        """Tell the reporters of the case that begins."""
+        """Tell the reporters that a case begins."""
         for reporter in self._reporters:
             reporter.started(nodeid.partition("[")[2].rstrip("]"))
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Take in one report of a test phase."""
+        """Collect one report of a test phase."""
         carried = result_of(report)
         if carried:
             result, target = carried
@@ -67,12 +69,12 @@ class Collector:
             self._take_failure(str(report.longrepr))
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        """Take in a failed collection, which is always the kit's fault."""
+        """Record a failed collection, which is always the kit's fault."""
         if report.failed:
             self._run.kit_errors.append(str(report.longrepr))
 
     def pytest_internalerror(self, excrepr: object) -> None:
-        """Take in a crash of pytest or of a plugin."""
+        """Record a crash of pytest or of a plugin."""
         self._run.kit_errors.append(str(excrepr))
 
     def _take_failure(self, text: str) -> None:
@@ -85,13 +87,13 @@ class Collector:
 
 @dataclass(frozen=True)
 class PytestPlan:
-    """How pytest is to run: the suite's options in the plugin's spelling, and the number of workers."""
+    """The arguments of a pytest run: the options of the pytest plugin, and the number of workers."""
 
     options: Sequence[str]
     workers: int
 
     def arguments(self, scratch: str) -> list[str]:
-        """Return pytest's arguments; nothing of the caller's own pytest configuration gets in."""
+        """Return pytest's arguments; they exclude the caller's own pytest configuration."""
         parallel = ["-n", str(self.workers), "--dist", "worksteal", "-p", "xdist"] if self.workers > 1 else []
         return [
             str(Path(suite.__file__)),
@@ -111,7 +113,7 @@ def execute(plan: PytestPlan, run: Run, reporters: Sequence[Reporter] = ()) -> N
     """Run the plan, fill ``run``, and tell reporters of each case.
 
     Raises:
-        KeyboardInterrupt: the person asked to stop; everything that was started is ended.
+        KeyboardInterrupt: the user interrupted the run; all started processes have been stopped.
     """
     own = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": "", "PYTEST_PLUGINS": ""}
     before = {name: os.environ.get(name) for name in own}

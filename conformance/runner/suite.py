@@ -1,6 +1,6 @@
 """The one test function: pytest parametrizes it with every case (see :mod:`conformance.runner.pytest_plugin`).
 
-In a repository of your own: ``from conformance.suite import test_conformance``.
+In your own repository: ``from conformance.suite import test_conformance``.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What can be wrong with the spec's text, found by reading all of it.
+"""Checks of the spec's text.
 
-Each check is a generator over the whole spec; a new rule about the text is one function and one line in a table.
+Each check is a generator over the whole spec. A new check is one function and one line in a table.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _EXCLUSIVE_NOTES = (("Verified by", "Excluded"), ("Deprecated", "Withdrawn"))
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
-    """Something wrong in a file of the spec, and what to do about it; as a string, one line."""
+    """A problem in a file of the spec, and how to fix it; as a string, one line."""
 
     path: Path
     line: int
@@ -46,7 +46,7 @@ class Problem:
 
 
 def text_problems(spec: Spec) -> list[Problem]:
-    """Find what is wrong with the text itself, in the order of files and lines."""
+    """Find the problems of the text, in the order of files and lines."""
     return sorted({problem for check in _TEXT_CHECKS for problem in check(spec)})
 
 
@@ -62,16 +62,16 @@ def _sentence_problems(spec: Spec) -> Iterator[Problem]:
     for statement in spec.statements:
         prose = " ".join(MARK.sub("", statement.paragraph.prose, count=1).split())
         if _SENTENCE_END.search(prose):
-            yield _of(statement, "has more than one sentence", "put explanation and notes into paragraphs of their own")
+            yield _of(statement, "has more than one sentence", "move explanations and notes to separate paragraphs")
         if not statement.text.endswith("."):
-            yield _of(statement, "does not end with a full stop", "make it one whole sentence")
+            yield _of(statement, "does not end with a full stop", "write one complete sentence")
 
 
 def _key_word_problems(spec: Spec) -> Iterator[Problem]:
     for statement in spec.statements:
         words = statement.key_words
         if not words:
-            yield _of(statement, "has no key word", f"say what it binds to with {', '.join(LEVELS)}, or drop the id")
+            yield _of(statement, "has no key word", f"use one of {', '.join(LEVELS)}, or remove the id")
         if len(words) > 1:
             yield _of(statement, f"has several key words ({', '.join(words)})", "make each duty its own requirement")
         for word in words:
@@ -83,7 +83,9 @@ def _subject_problems(spec: Spec) -> Iterator[Problem]:
     for statement in spec.statements:
         if statement.subject not in TARGETS:
             yield _of(
-                statement, "does not say who is bound", f"begin it with {', '.join(f'A {role}' for role in TARGETS)}"
+                statement,
+                "does not name the role it binds",
+                f"begin it with {', '.join(f'A {role}' for role in TARGETS)}",
             )
 
 
@@ -91,9 +93,9 @@ def _family_problems(spec: Spec) -> Iterator[Problem]:
     for statement in spec.statements:
         family, own = statement.chapter.family, statement.id[:3]
         if family is None:
-            yield _of(statement, "stands in a chapter without a family", f"name it in the title: # Title ({own})")
+            yield _of(statement, "is in a chapter without a family", f"name the family in the title: # Title ({own})")
         elif family != own:
-            yield _of(statement, f"stands in the chapter of {family}", f"number it {family}-nnn")
+            yield _of(statement, f"is in the chapter of {family}", f"number it {family}-nnn")
 
 
 def _duplicate_problems(spec: Spec) -> Iterator[Problem]:
@@ -102,7 +104,7 @@ def _duplicate_problems(spec: Spec) -> Iterator[Problem]:
         other = first.setdefault(statement.id, statement)
         if other is not statement:
             where = f"{other.chapter.path.name}:{other.paragraph.line}"
-            yield _of(statement, f"is already the id of {where}", "give it a number never used")
+            yield _of(statement, f"is already the id of {where}", "choose a number that was never used")
 
 
 def _note_problems(spec: Spec) -> Iterator[Problem]:
@@ -112,10 +114,10 @@ def _note_problems(spec: Spec) -> Iterator[Problem]:
         for label, value in pairs:
             form, example = NOTES.get(label, (None, ""))
             if form is None:
-                yield _of(statement, f'has a note "{label}"', f"use one of {', '.join(NOTES)}")
+                yield _of(statement, f'has an unknown note "{label}"', f"use one of {', '.join(NOTES)}")
             elif not form.fullmatch(value):
                 yield _of(
-                    statement, f'has a note "{label}" that says "{value}"', f"write it like *{label}: {example}.*"
+                    statement, f'has a note "{label}" with the value "{value}"', f"write it like *{label}: {example}.*"
                 )
         if len(set(labels)) < len(labels) or any({*rivals} <= {*labels} for rivals in _EXCLUSIVE_NOTES):
             yield _of(statement, f"has notes that contradict each other ({', '.join(labels)})", "keep one")
@@ -127,7 +129,7 @@ def _stray_note_problems(spec: Spec) -> Iterator[Problem]:
         for block in _of_kind(chapter, Kind.PARAGRAPH):
             if id(block) not in attached and (_NOTE_ATTEMPT.match(block.text) or is_note(block)):
                 what = "a note that belongs to no requirement"
-                yield _at(chapter, block, 0, what, "put *Label: value.* directly behind one")
+                yield _at(chapter, block, 0, what, "put *Label: value.* directly after one")
 
 
 def _mark_problems(spec: Spec) -> Iterator[Problem]:
@@ -135,7 +137,7 @@ def _mark_problems(spec: Spec) -> Iterator[Problem]:
         for block in _prose(chapter):
             opening = MARK.match(block.text) if block.kind is Kind.PARAGRAPH else None
             for attempt in _MARK_ATTEMPT.finditer(block.prose, opening.end() if opening else 0):
-                what, remedy = f"{attempt[0]} is not a mark", "open the paragraph with **[ABC-001]** and a space"
+                what, remedy = f"{attempt[0]} is not a mark", "begin the paragraph with **[ABC-001]** and a space"
                 yield _at(chapter, block, attempt.start(), what, remedy)
 
 
@@ -155,7 +157,7 @@ def _reference_problems(spec: Spec) -> Iterator[Problem]:
             for reference in _REFERENCE.finditer(block.text):
                 if reference[0] not in defined:
                     what = f"{reference[0]} is not defined"
-                    yield _at(chapter, block, reference.start(), what, "refer to an id that a requirement has")
+                    yield _at(chapter, block, reference.start(), what, "use the id of a requirement")
 
 
 def _structure_problems(spec: Spec) -> Iterator[Problem]:
@@ -166,7 +168,9 @@ def _structure_problems(spec: Spec) -> Iterator[Problem]:
         anchors: set[str] = set()
         for block in _of_kind(chapter, Kind.HEADING):
             if block.anchor in anchors:
-                yield _at(chapter, block, 0, "a heading that the chapter has already", "links need different ones")
+                yield _at(
+                    chapter, block, 0, "the chapter already has this heading", "rename one; links need unique headings"
+                )
             anchors.add(block.anchor)
 
 

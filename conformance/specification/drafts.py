@@ -1,6 +1,6 @@
-"""What a run tries besides the published protocol, a draft, or in its place, a released version.
+"""The draft that a run adds to the published protocol, or the release that replaces it.
 
-The worker processes of a run learn it from the environment.
+The environment passes the choice on to the worker processes of a run.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ DRAFT, RELEASE = "IPC_CONFORMANCE_DRAFT", "IPC_CONFORMANCE_RELEASE"
 
 
 class DraftError(Exception):
-    """A draft or a release cannot be used; the message is one line that says which and why."""
+    """A draft or a release cannot be used; the message says on one line which one and why."""
 
 
 def choose(name: str, path: Path) -> None:
-    """Choose a draft's folder or a release's file for this process and those that it starts."""
+    """Choose a draft's folder or a release's file for this process and its children."""
     os.environ[name] = str(path.resolve())
 
 
 def apply() -> list[Vector]:
-    """Put the chosen draft or release over the published protocol, and return the golden vectors of the run.
+    """Apply the chosen draft or release to the published protocol, and return the golden vectors of the run.
 
-    Raises DraftError when it cannot be read.
+    Raises DraftError if it cannot be read.
     """
     draft, release = os.environ.get(DRAFT), os.environ.get(RELEASE)
     try:
@@ -66,7 +66,7 @@ def _json(path: Path) -> Any:
 
 
 def _import(path: Path) -> None:
-    """Run the file in which a draft keeps its cases, if it has any; they register themselves."""
+    """Import the cases of a draft, if it has any; they register themselves."""
     spec = importlib.util.spec_from_file_location("ipc_draft_cases", path)
     if path.exists() and spec and spec.loader:
         spec.loader.exec_module(importlib.util.module_from_spec(spec))

@@ -1,6 +1,6 @@
-"""The lock file beside the spec's text: whether it is what the text says now, and whether history allows that.
+"""The lock file of the spec's text: checks that it is up to date, and that no withdrawn id is in use again.
 
-Only a text in which ``spec_check`` found nothing wrong can be compared.
+Only a text without problems can be compared (see ``text_problems``).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _LISTED_AT_MOST = 5
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """A lock file as it is on disk; ``text`` is None when there is none."""
+    """A lock file on disk; ``text`` is None if there is none."""
 
     path: Path
     text: str | None
@@ -28,7 +28,7 @@ class Lock:
 
     @classmethod
     def read(cls, folder: Path) -> Self:
-        """Read the lock file of a spec folder. Raises SpecError when it is there and cannot be read."""
+        """Read the lock file of a spec folder. Raises SpecError if it exists but cannot be read."""
         path = folder / LOCK_NAME
         if not path.exists():
             return cls(path, None, {})
@@ -39,13 +39,13 @@ class Lock:
             raise SpecError(f"{path}: cannot be read ({error}); restore it, or delete it and {_EXTRACT}") from error
 
     def history_problems(self, fresh: list[Requirement]) -> list[Problem]:
-        """Find ids that the lock file has as withdrawn and the text not."""
+        """Find ids that are withdrawn in the lock file but not in the text."""
         now = {requirement.id: requirement.status for requirement in fresh}
         withdrawn = [entry.id for entry in self.requirements.values() if entry.status == "withdrawn"]
         return [self._revived(id_, now.get(id_)) for id_ in withdrawn if now.get(id_) != "withdrawn"]
 
     def staleness_problems(self, fresh: list[Requirement]) -> list[Problem]:
-        """Find whether the file differs from what would be extracted now."""
+        """Find out if the file differs from the requirements in the text."""
         if self.text is None:
             return [Problem(self.path, 1, "the file is missing", _EXTRACT)]
         if self.text == to_json(fresh):
@@ -53,7 +53,7 @@ class Lock:
         return [Problem(self.path, 1, f"stale: {self._difference(fresh)}", _EXTRACT)]
 
     def write(self, fresh: list[Requirement]) -> None:
-        """Replace the file. Raises SpecError when that is not possible."""
+        """Write the file. Raises SpecError if it cannot be written."""
         try:
             self.path.write_text(to_json(fresh), encoding="utf-8", newline="\n")
         except OSError as error:
@@ -61,8 +61,8 @@ class Lock:
 
     def _revived(self, id_: str, status: str | None) -> Problem:
         before, _, _ = (self.text or "").partition(f'"id": "{id_}"')
-        what = f"{id_} was withdrawn, and the text {f'has it as {status}' if status else 'no longer has it'}"
-        remedy = "keep the withdrawn sentence with its note, and give a new rule a number never used"
+        what = f"{id_} was withdrawn, but the text {f'has it as {status}' if status else 'no longer has it'}"
+        remedy = "keep the withdrawn sentence with its note; give a new rule a number that was never used"
         return Problem(self.path, before.count("\n") + 1, what, remedy)
 
     def _difference(self, fresh: list[Requirement]) -> str:

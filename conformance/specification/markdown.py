@@ -1,6 +1,6 @@
-"""The spec's Markdown as blocks: headings, paragraphs, tables and fenced code, each with the line it begins on.
+"""The spec's Markdown as blocks: headings, paragraphs, tables and fenced code, each with its first line.
 
-This reads as much Markdown as the chapters use: a block ends at an empty line or where another kind of line begins.
+The parser reads only the Markdown that the chapters use: a block ends at an empty line or at a line of another kind.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ _NOT_IN_ANCHOR = re.compile(r"[^\w\- ]")
 
 
 class SpecError(Exception):
-    """A spec folder or a file in it cannot be read; the message is one line that names it."""
+    """A spec folder or a file in it cannot be read; the message names it on one line."""
 
 
 class Kind(Enum):
-    """What a block is."""
+    """The kind of a block."""
 
     HEADING = "heading"
     PARAGRAPH = "paragraph"
@@ -33,7 +33,7 @@ class Kind(Enum):
 
 @dataclass(slots=True)
 class Block:
-    """Lines of one kind that belong together; ``line`` is the number of the first, counted from 1."""
+    """Consecutive lines of one kind; ``line`` is the number of the first, counted from 1."""
 
     kind: Kind
     line: int
@@ -46,40 +46,40 @@ class Block:
 
     @property
     def sentence(self) -> str:
-        """The lines as one, with single spaces."""
+        """The lines joined to one, with single spaces."""
         return " ".join(self.text.split())
 
     @property
     def prose(self) -> str:
-        """The lines with every code span replaced by as much space, so that offsets stay what they are in ``text``."""
+        """The lines with spaces in place of code spans; offsets are the same as in ``text``."""
         return _CODE_SPAN.sub(lambda span: re.sub(r"[^\n]", " ", span[0]), self.text)
 
     @property
     def anchor(self) -> str:
-        """The fragment by which a Markdown renderer links to this heading."""
+        """The fragment that a Markdown renderer gives to this heading."""
         title = self.text.lstrip("#").strip().lower()
         return _NOT_IN_ANCHOR.sub("", title).replace(" ", "-")
 
     def line_at(self, offset: int) -> int:
-        """Find the line that holds the character at an offset of ``text``."""
+        """Return the line of the character at an offset of ``text``."""
         return self.line + self.text.count("\n", 0, offset)
 
 
 @dataclass(frozen=True, slots=True)
 class Chapter:
-    """A file of the spec. ``name`` is that of the file without its suffix."""
+    """A file of the spec."""
 
     path: Path
     blocks: list[Block]
 
     @property
     def name(self) -> str:
-        """The file's name without its suffix, which is how a requirement's section names it."""
+        """The file's name without its suffix, as in a requirement's section."""
         return self.path.stem
 
     @property
     def family(self) -> str | None:
-        """The family of ids that the chapter's title gives in parentheses, if any."""
+        """The family of ids, from the parentheses in the chapter's title, if any."""
         title = next((block for block in self.blocks if block.kind is Kind.HEADING), None)
         found = title and _FAMILY.search(title.text)
         return found[1] if found else None
@@ -88,21 +88,21 @@ class Chapter:
 def read_chapters(folder: Path) -> list[Chapter]:
     """Read the chapters of the spec in a folder, in their order.
 
-    Raises SpecError when there is none or one cannot be read.
+    Raises SpecError if there is none or one cannot be read.
     """
     paths = chapter_files(folder)
     if not paths:
-        raise SpecError(f"{folder}: no chapter of the spec ({_CHAPTERS}) can be found here")
+        raise SpecError(f"{folder}: no chapter of the spec ({_CHAPTERS}) in this folder")
     return [read_chapter(path) for path in paths]
 
 
 def chapter_files(folder: Path) -> list[Path]:
-    """Return the files in a folder that are chapters, in their order."""
+    """Return the chapter files in a folder, in their order."""
     return sorted(folder.glob(_CHAPTERS))
 
 
 def read_chapter(path: Path) -> Chapter:
-    """Read one Markdown file. Raises SpecError when it cannot be read, or hides something in a comment."""
+    """Read one Markdown file. Raises SpecError if it cannot be read, or has a comment across paragraphs."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -113,13 +113,13 @@ def read_chapter(path: Path) -> Chapter:
     for block in chapter.blocks:
         if block.kind is not Kind.FENCE and block.prose.count("<!--") != block.prose.count("-->"):
             raise SpecError(
-                f"{path}:{block.line}: a comment has to end in its paragraph; what is inside would still count"
+                f"{path}:{block.line}: a comment must end in its paragraph; the kit would still read its content"
             )
     return chapter
 
 
 def blocks(markdown: str) -> Iterator[Block]:
-    """Split a text into its blocks. A fence that is never closed reaches to the end of the text."""
+    """Split a text into its blocks. A fence that is never closed extends to the end of the text."""
     block: Block | None = None
     for number, line in enumerate(markdown.splitlines(), start=1):
         if block and _is_open_fence(block):
@@ -137,7 +137,7 @@ def blocks(markdown: str) -> Iterator[Block]:
 
 
 def is_closed_fence(block: Block) -> bool:
-    """Whether a fence ends with a line that closes it: as many marks as opened it, or more, and nothing else."""
+    """Return true if a fence ends with a closing line: only marks, at least as many as opened it."""
     opening, last = _FENCE.match(block.lines[0]), block.lines[-1].strip()
     if not opening or len(block.lines) == 1:
         return False
@@ -154,7 +154,7 @@ def _ends(block: Block, following: Kind | None) -> bool:
 
 
 def _kind(line: str) -> Kind | None:
-    """Kind of block that a line outside a fence belongs to; None for an empty line."""
+    """Return the kind of block of a line outside a fence; None for an empty line."""
     if not line.strip():
         return None
     if _FENCE.match(line):

@@ -1,7 +1,7 @@
-"""The requirements in the spec's text: where they stand, and how a paragraph becomes a list entry.
+"""The requirements in the spec's text: finds them, and turns their paragraphs into list entries.
 
-The mark-up is the one that the spec's README defines: a paragraph that opens with its id in bold brackets, and notes in
-italics in the paragraphs behind it.
+The spec's README defines the mark-up: a paragraph begins with its id in bold brackets; notes in italics follow in the
+paragraphs after it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MARK = re.compile(r"\*\*\[([A-Z]{3}-\d{3})\]\*\*\s")
 KEY_WORD = re.compile(r"\b(?:(?:MUST|SHALL|SHOULD)(?:\s+NOT)?|(?:NOT\s+)?RECOMMENDED|MAY|REQUIRED|OPTIONAL)\b")
 _SUBJECT = re.compile(r"A (\w+)")
 
-# The key words this spec uses; the further synonyms of BCP 14 would only make its sentences harder to compare.
+# The key words that this spec uses; the synonyms in BCP 14 would only make sentences harder to compare.
 LEVELS: dict[str, Level] = {
     "MUST": "must",
     "MUST NOT": "must",
@@ -37,7 +37,7 @@ _VERSION = r"\d+\.\d+"
 NOTES = {
     "Since": (re.compile(_VERSION), "1.1"),
     "Verified by": (re.compile("vector|schema"), "vector"),
-    "Excluded": (re.compile(".+"), "nobody can see it"),
+    "Excluded": (re.compile(".+"), "it cannot be observed"),
     "Deprecated": (re.compile(rf"{_VERSION}(, .+)?"), "1.1, see FRM-001"),
     "Withdrawn": (re.compile(rf"{_VERSION}(, .+)?"), "1.1, see FRM-001"),
 }
@@ -46,7 +46,7 @@ _NOTE = re.compile(r"\*([A-Z][A-Za-z ]*): ([^*]+?)\.?\*(?!\*)")
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A paragraph that opens with an id, with the heading above it and the notes behind it."""
+    """A paragraph that begins with an id, with the heading above it and the notes after it."""
 
     chapter: Chapter
     heading: Block
@@ -55,7 +55,7 @@ class Statement:
 
     @property
     def id(self) -> str:
-        """The id that opens the paragraph."""
+        """The id at the beginning of the paragraph."""
         return self.paragraph.text[3:10]
 
     @property
@@ -65,13 +65,13 @@ class Statement:
 
     @property
     def subject(self) -> str:
-        """The word behind the sentence's opening "A", empty when it opens otherwise."""
+        """The word after the "A" that begins the sentence; empty if it begins differently."""
         found = _SUBJECT.match(self.text)
         return found[1] if found else ""
 
     @property
     def key_words(self) -> list[str]:
-        """The key words of BCP 14 in it, code spans aside."""
+        """The key words of BCP 14 in it, except in code spans."""
         return key_words(self.paragraph)
 
     def note_values(self) -> dict[str, str]:
@@ -80,22 +80,22 @@ class Statement:
 
 
 def key_words(block: Block) -> list[str]:
-    """Key words of BCP 14 in a block, code spans aside, in their order."""
+    """Return the key words of BCP 14 in a block, except in code spans, in their order."""
     return [" ".join(found[0].split()) for found in KEY_WORD.finditer(block.prose)]
 
 
 def is_note(block: Block) -> bool:
-    """Whether a paragraph consists of notes, known or not."""
+    """Return true if a paragraph consists of notes, known or unknown."""
     return block.kind is Kind.PARAGRAPH and not _NOTE.sub("", block.sentence).strip()
 
 
 def note_pairs(block: Block) -> list[tuple[str, str]]:
-    """Label and value of each note in a paragraph of notes."""
+    """Return the label and value of each note in a paragraph of notes."""
     return _NOTE.findall(block.sentence)
 
 
 def statements(chapter: Chapter) -> Iterator[Statement]:
-    """Find the paragraphs of a chapter that open with an id."""
+    """Find the paragraphs of a chapter that begin with an id."""
     heading = Block(Kind.HEADING, 1)
     statement: Statement | None = None
     for block in chapter.blocks:
@@ -114,7 +114,7 @@ def statements(chapter: Chapter) -> Iterator[Statement]:
 
 
 def requirement(statement: Statement) -> Requirement:
-    """Make the list entry of a statement in which ``spec_check`` found nothing wrong."""
+    """Return the list entry of a statement without problems (see ``text_problems``)."""
     return Requirement(
         id=statement.id,
         level=LEVELS[statement.key_words[0]],
@@ -127,7 +127,7 @@ def requirement(statement: Statement) -> Requirement:
 
 
 def _noted(notes: dict[str, str]) -> dict[str, Any]:
-    """Members of an entry that notes decide."""
+    """Return the members of an entry that come from notes."""
     status = "withdrawn" if "Withdrawn" in notes else "deprecated" if "Deprecated" in notes else "active"
     reason = notes.get("Excluded")
     return {
@@ -140,7 +140,7 @@ def _noted(notes: dict[str, str]) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """The text of a spec folder. The README explains the mark-up and is therefore not held to it."""
+    """The text of a spec folder. The README explains the mark-up, so the checks of statements skip it."""
 
     folder: Path
     readme: Chapter
@@ -149,11 +149,11 @@ class Spec:
 
     @classmethod
     def read(cls, folder: Path) -> Self:
-        """Read the README and the chapters in a folder. Raises SpecError when that is not possible."""
+        """Read the README and the chapters in a folder. Raises SpecError if one cannot be read."""
         chapters = read_chapters(folder)
         readme = read_chapter(folder / "README.md")
         return cls(folder, readme, chapters, [found for chapter in chapters for found in statements(chapter)])
 
     def requirements(self) -> list[Requirement]:
-        """List the requirements in the spec's order, of a text in which ``spec_check`` found nothing wrong."""
+        """List the requirements in the spec's order; the text must have no problems (see ``text_problems``)."""
         return [requirement(statement) for statement in self.statements]

@@ -1,4 +1,4 @@
-"""What is under test, a server or a client: how to reach it, how to run cases on it, names that nothing else uses."""
+"""The base of servers and clients under test: how to reach them, the settings of the run, and unique names."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class Target:
 
     Args:
         options: how to reach it.
-        settings: how cases are run on it.
-        nonce: makes the names of this run's connections and channels differ from those of any other run.
+        settings: the settings of the run.
+        nonce: makes the names of this run's connections and channels unique.
     """
 
     BASE_PATIENCE_SECONDS = 3.0
@@ -31,12 +31,12 @@ class Target:
 
     @property
     def time_scale(self) -> float:
-        """The factor on every deadline."""
+        """The factor for every deadline."""
         return self.settings.time_scale
 
     @property
     def patience(self) -> float:
-        """Seconds to wait for anything that it has to do."""
+        """Seconds to wait for any action of the target."""
         return self.BASE_PATIENCE_SECONDS * self.time_scale
 
     @property

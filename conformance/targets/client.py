@@ -1,4 +1,4 @@
-"""A client under test: its driver, started anew for every case."""
+"""A client under test: each case starts a new driver."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from conformance.targets.process import SupervisedProcess, filled_in
 
 
 class ClientTarget(Target):
-    """The client under test during a run. Use as a context manager: entering shows that its driver works."""
+    """The client under test during a run. Use as a context manager: entering checks that its driver works."""
 
     def __enter__(self) -> Self:
         self.drive(Trace(), lambda: None).stop()
@@ -26,11 +26,11 @@ class ClientTarget(Target):
         """Start a driver; the caller stops it.
 
         Args:
-            trace: where every line is noted.
-            before: called ahead of everything that the driver is told or asked.
+            trace: records every line.
+            before: called before every command.
 
         Raises:
-            TargetError: no driver answers.
+            TargetError: the driver does not answer.
         """
         options = self.options
         command = filled_in(options.client or "", {})

@@ -1,4 +1,7 @@
-"""A client under test, driven in its own language: commands and events as JSON lines (schemas/tools/driver-*)."""
+"""The driver of a client under test: a process in the client's language, which reads commands and writes events.
+
+Commands and events are JSON lines (schemas/tools/driver-*).
+"""
 
 from __future__ import annotations
 
@@ -21,14 +24,14 @@ CLIENT = "client"
 
 
 class Input(Protocol):
-    """Where commands are written."""
+    """The stream that takes commands."""
 
     def write(self, line: bytes, /) -> int | None:
-        """Take a line."""
+        """Write a line."""
 
 
 class DriverProcess(Protocol):
-    """What the kit needs of a driver's process; :class:`SupervisedProcess` is one."""
+    """The interface of a driver's process; :class:`SupervisedProcess` implements it."""
 
     @property
     def input(self) -> Input:
@@ -39,13 +42,13 @@ class DriverProcess(Protocol):
         """The lines of its standard output."""
 
     def tail(self) -> str:
-        """Return the last of what it printed elsewhere."""
+        """Return the end of its output, except standard output."""
 
     def obituary(self) -> str:
         """Describe how it ended."""
 
     def wait(self, seconds: float, /) -> int | None:
-        """Wait for its end and return its status, or None when it is still running."""
+        """Wait for its end and return its status, or None if it is still running."""
 
     def stop(self) -> None:
         """End it."""
@@ -56,9 +59,9 @@ class Driver:
 
     Args:
         process: its process.
-        trace: where every line is noted.
+        trace: records every line.
         patience: seconds to wait for an answer or an event.
-        before: called ahead of everything that the driver is told or asked.
+        before: called before every command.
 
     Raises:
         TargetError: the driver does not answer the command ``capabilities``.
@@ -86,7 +89,7 @@ class Driver:
             raise
 
     def begin(self, command: str, **members: Any) -> int:
-        """Send a command and return its id; :meth:`finish` takes the answer."""
+        """Send a command and return its id; :meth:`finish` waits for the answer."""
         self._before()
         identity = next(self._ids)
         told = {"id": identity, "command": command} | members
@@ -103,7 +106,7 @@ class Driver:
 
         Raises:
             Unsupported: the driver skipped it.
-            Violation: the client failed at it, or no answer came.
+            Violation: the command failed, or no answer came.
         """
         answer = self.answer(identity)
         if "error" in answer:
@@ -124,11 +127,11 @@ class Driver:
         return answer
 
     def ask(self, command: str, **members: Any) -> dict[str, Any]:
-        """Send a command and return its result; raises as :meth:`finish`."""
+        """Send a command and return its result; raises the same as :meth:`finish`."""
         return self.finish(self.begin(command, **members))
 
     def failure(self, identity: int) -> str:
-        """Return the message of the error that the command with that id ended in.
+        """Return the error message of the command with that id, which must fail.
 
         Raises:
             Violation: it succeeded, or did not end in time.
@@ -140,7 +143,7 @@ class Driver:
         return message
 
     def expect(self, name: str) -> Event:
-        """Wait for an event and return it, passing over others until then.
+        """Wait for an event and return it; keep other events for later.
 
         Raises:
             Violation: it did not come, or the client crashed.
@@ -148,7 +151,7 @@ class Driver:
         return self._next(lambda event: event.get("event") == name, f"the event {name}")
 
     def take(self, name: str) -> list[Event]:
-        """Return the events of that name that came ahead of the last answer, without waiting."""
+        """Return the events of that name that came before the last answer, without waiting."""
         taken = [event for event in self._waiting if event.get("event") == name]
         self._waiting = [event for event in self._waiting if event.get("event") != name]
         return taken
@@ -158,7 +161,7 @@ class Driver:
         self._process.stop()
 
     def exit_status(self) -> int | None:
-        """Tell the driver to exit, and return its status once the process has ended by itself; None if it does not."""
+        """Tell the driver to exit, and return its exit status; None if the process does not end in time."""
         self.begin("exit")
         return self._process.wait(self.patience)
 
@@ -185,7 +188,7 @@ class Driver:
             raise TargetError(f"the driver wrote a line that is not JSON: {line[:200]!r}") from None
         problem = schemas.problem("tools/driver-event", event)
         if problem:
-            raise TargetError(f"the driver wrote a line that is no driver event: {problem}")
+            raise TargetError(f"the driver wrote a line that is not a driver event: {problem}")
         if event.get("event") == "crash":
             raise Violation("the client crashed", received=json.dumps(event))
         return event

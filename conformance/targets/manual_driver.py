@@ -1,4 +1,4 @@
-"""A client case with a person in place of the driver: for debugging a client that has none, or in a debugger."""
+"""Client cases that a person drives by hand, to debug a client without a driver, or in a debugger."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ from conformance.targets.config import TargetConfig
 from conformance.targets.driver import Driver
 
 HELP = """\
-Do what stands behind 'do:' with your client, and say what came of it, a line each:
-  (empty)               it is done, or resolved, or true
-  no                    it is false
+Run the command after 'do:' with your client, then type one line for each result or event:
+  (empty)               the command is done, resolved or returned true
+  no                    it returned false
   = JSON                it resolved to this payload
   ! TEXT                it failed with this error
-  connected             the client told its user that it is connected; disconnected likewise
-  message CHANNEL JSON  a handler was given this payload; with a name between the two, the handler of that name
+  connected             the client reported that it is connected
+  disconnected          the client reported that it is disconnected
+  message CHANNEL JSON  a handler got this payload; a word before JSON names the handler
   {...}                 any line of the driver protocol (node_harness/README.md)
-Answers are for the oldest command that has none. You have an hour for each; Ctrl-C breaks off."""
+A result belongs to the oldest open command. Each command has a deadline of one hour; stop with Ctrl-C."""
 
 YES: dict[str, dict[str, Any]] = {
     "capabilities": {"name": "by hand", "version": "0", "language": "any", "protocol": "1.0", "commands": []},
@@ -36,16 +37,16 @@ YES: dict[str, dict[str, Any]] = {
     },
     "send_request": {"response": {"payload": "through"}},
 }
-"""What an empty line means; for other commands that they are done."""
+"""The result that an empty line stands for; other commands have an empty result."""
 SILENT = ("capabilities",)
-"""Commands that a person need not obey."""
+"""Commands that need no person."""
 
 
 class Console:
-    """Takes the place of a driver's process: shows commands, and makes driver events of what a person types.
+    """Replaces a driver's process: shows commands, and turns typed lines into driver events.
 
     Args:
-        lines: what is typed.
+        lines: the typed lines.
         show: prints a line.
     """
 
@@ -57,18 +58,18 @@ class Console:
 
     @property
     def input(self) -> Self:
-        """Where commands are written."""
+        """The stream that takes commands."""
         return self
 
     @property
     def output(self) -> Iterator[bytes]:
-        """The lines of the driver protocol that what is typed stands for."""
+        """The typed lines, translated to the driver protocol."""
         yield self._ready.get()  # capabilities
         for line in self._lines:
             try:
                 yield json.dumps(self._event(line.strip())).encode()
             except (TypeError, ValueError, LookupError) as error:
-                self._show(f"that is no answer: {error!r}")
+                self._show(f"not understood, type it again: {error!r}")
 
     def write(self, line: bytes) -> int:
         """Show a command."""
@@ -86,11 +87,11 @@ class Console:
         return ""
 
     def obituary(self) -> str:
-        """Say how it ended."""
-        return "nothing more is typed"
+        """Describe how it ended."""
+        return "the input ended"
 
     def wait(self, _seconds: float) -> int | None:
-        """Return the status of a process that ended as it should."""
+        """Return the status of a process that ended without error."""
         return 0
 
     def stop(self) -> None:
@@ -137,10 +138,10 @@ def _message(channel: str, rest: str) -> dict[str, Any]:
 
 
 class ManualClientTarget(ClientTarget):
-    """A client that a person drives, in their own time.
+    """A client that a person drives by hand.
 
     Args:
-        lines: what is typed.
+        lines: the typed lines.
         show: prints a line.
     """
 

@@ -1,4 +1,4 @@
-"""Start processes of a target, know whether they live, show what they said, and leave nothing of them behind."""
+"""The processes of a target: start them, watch them, show their output, and end them with all their children."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ from conformance.transport.address import Address, TcpAddress, transport_of
 TAIL_BYTES = 4000
 POLL_SECONDS = 0.01
 STATE = "{state}"
-"""Stands in a server's command for the file in which it keeps what has to survive it."""
+"""The placeholder in a server's command for the path of a file for data that must survive a restart."""
 STOP_GRACE_SECONDS = 3.0
 FIRST_SIGNAL_STATUS = 128
 """The supervisor exits with 128 plus the number of the signal that ended the target, as shells do."""
 
 
 class SupervisedProcess:
-    """A process under a supervisor that ends it, and all it started, however the kit itself ends.
+    """A process under a supervisor. However the kit ends, the supervisor ends the process and all its children.
 
     Args:
         command: program and arguments.
-        folder: the working directory, or None for the present one.
+        folder: the working directory; None for the current one.
         environment: variables to add.
-        talks: whether the kit writes to the process's standard input and reads its standard output; otherwise the
-            input is empty and the output kept for :meth:`tail`.
+        talks: whether the kit writes to the process's standard input and reads its standard output. Otherwise the
+            input is empty, and the output is kept for :meth:`tail`.
 
     Raises:
-        TargetError: there is no such folder.
+        TargetError: the folder does not exist.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class SupervisedProcess:
         talks: bool = False,
     ) -> None:
         if folder and not folder.is_dir():
-            raise TargetError(f"{shlex.join(command)}: there is no folder {folder} to start it in")
+            raise TargetError(f"{shlex.join(command)}: its working directory {folder} does not exist")
         self.command = list(command)
         # Deliberately not a pipe: a process that prints megabytes must neither block nor fill the kit's memory.
         self._output = tempfile.TemporaryFile()  # noqa: SIM115 - closed in stop()
@@ -78,17 +78,17 @@ class SupervisedProcess:
 
     @property
     def is_alive(self) -> bool:
-        """Whether the process has not ended."""
+        """True if the process has not ended."""
         return self._supervisor.poll() is None
 
     def wait(self, seconds: float) -> int | None:
-        """Wait for the end of the process and return its status, or None when it is still running."""
+        """Wait for the end of the process and return its status, or None if it is still running."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             return self._supervisor.wait(seconds)
         return None
 
     def tail(self) -> str:
-        """Return the last of what the process printed, its talk on standard output aside."""
+        """Return the end of the process's output, except the standard output of a process that talks."""
         descriptor = self._output.fileno()  # pread: the process writes at the position that seek would move
         start = max(0, os.fstat(descriptor).st_size - TAIL_BYTES)
         return os.pread(descriptor, TAIL_BYTES, start).decode("utf-8", "replace").strip()
@@ -108,7 +108,7 @@ class SupervisedProcess:
         self._supervisor.terminate()
 
     def kill(self) -> None:
-        """End the process and everything it started at once, without a chance to put anything in order."""
+        """Kill the process and all its children at once, without cleanup."""
         if os.name == "posix":
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._supervisor.pid, signal.SIGKILL)
@@ -117,7 +117,7 @@ class SupervisedProcess:
         self._supervisor.wait()
 
     def stop(self) -> None:
-        """End the process and everything it started, politely first; safe to call again."""
+        """End the process and all its children: ask first, then kill. Safe to call again."""
         self.input.close()
         if self.is_alive:
             self.ask_to_stop()
@@ -135,12 +135,12 @@ class ServerProcess(SupervisedProcess):
     """A server that the kit started on a free port, accepting connections.
 
     Args:
-        command: the command line with the placeholder ``{port}`` or, for a unix socket, ``{socket}``; and if wanted
-            ``{host}`` and ``{state}``.
-        folder: the working directory, or None for the present one.
+        command: the command line with the placeholder ``{port}`` or, for a unix socket, ``{socket}``; optionally
+            with ``{host}`` and ``{state}``.
+        folder: the working directory; None for the current one.
         environment: variables to add.
         start_seconds: how long the server may take until it accepts connections.
-        state: the path that takes the place of ``{state}``; without it, one that ends with the process.
+        state: the path for ``{state}``; by default one that is deleted with the process.
 
     Raises:
         TargetError: the command cannot be run, ended at once, or did not accept connections in time.
@@ -171,7 +171,7 @@ class ServerProcess(SupervisedProcess):
             raise
 
     def stop(self) -> None:
-        """As of any process; what a server keeps in a place of its own goes with it."""
+        """End the process as :meth:`SupervisedProcess.stop`, and delete its temporary folder."""
         super().stop()
         self._scratch.cleanup()
 

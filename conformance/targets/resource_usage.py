@@ -1,4 +1,4 @@
-"""What a server process uses of its system, as far as Linux tells."""
+"""The resource usage of a server process, on Linux."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ MEBIBYTE = 1_048_576
 
 @dataclass(frozen=True)
 class ResourceUsage:
-    """What some processes use together.
+    """The resource usage of some processes together.
 
     Attributes:
-        resident: octets of memory they have now.
-        peak: octets of memory they had at most, each at its own time.
-        descriptors: files and sockets they have open.
+        resident: memory in use now, in octets.
+        peak: sum of the highest memory use of each process, in octets.
+        descriptors: number of open files and sockets.
     """
 
     resident: int
@@ -28,7 +28,7 @@ class ResourceUsage:
 
     @classmethod
     def of(cls, pids: Iterable[int]) -> Self | None:
-        """Look at processes; None where there is no ``/proc`` or none of them lives."""
+        """Measure processes; None if there is no ``/proc`` or none of them is alive."""
         found = [each for pid in pids if (each := _of_one(Path(f"/proc/{pid}")))]
         return cls(*map(sum, zip(*found, strict=True))) if found else None
 

@@ -1,4 +1,4 @@
-"""Which handlers of the responder a server has."""
+"""Finds out which handlers of the responder a server has."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from conformance.protocol.responder import RESPONDER
 def find_responder(connect: Callable[[], ClientPeer], patience: float) -> frozenset[str]:
     """Return the names of the responder's handlers that the target has.
 
-    A missing handler answers ``no_handler`` (chapter 13), so one that gives no answer is there, provided that any
-    handler gave one: a server without the responder may answer nothing at all. All are asked at once, each on a
-    connection of its own, so that a server that answers none of them costs one wait; ``silent`` is asked behind the
-    others, for a server whose handlers block each other serves nobody after it.
+    A request to a missing handler is answered with ``no_handler`` (chapter 13). A handler without an answer therefore
+    exists, provided that another handler answered: a server without the responder may answer nothing at all. All are
+    asked at once, each on its own connection, so that a server that answers none costs only one wait. ``silent`` is
+    asked last: if the handlers of a server block each other, it serves no connection after that.
 
     Args:
         connect: opens a connection after its handshake.
         patience: seconds to wait for the answers.
 
     Raises:
-        Violation: the server stopped serving meanwhile.
+        Violation: the server stopped serving.
     """
     with ExitStack() as stack:
         probes = {name: connect() for name in RESPONDER}

@@ -1,4 +1,4 @@
-"""A server under test: attached to at an address, or spawned and owned; and what is known about it."""
+"""A server under test: reached at an address, or started by the kit; and its known properties."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ from conformance.transport.address import Address, TcpAddress, parse_address
 from conformance.transport.credentials import Credentials
 
 REAPING_SECONDS = 0.5
-"""A process that dies closes its connections first; so long after them its end may become known."""
+"""A dying process closes its connections first; the kit may learn of its end this much later."""
 
 
 @dataclass(frozen=True)
 class Loss:
-    """What had become of a server that had to be replaced: it had ended, or it served nobody any more."""
+    """Why the kit replaced a server: it had ended, or it stopped serving."""
 
     has_ended: bool
     text: str
 
 
 class BadGreeting(Violation):
-    """The server answered a connect message with something else than a good acknowledgement."""
+    """The server did not answer a connect message with a valid acknowledgement."""
 
 
 class ServerTarget(Target):
     """The server under test during a run.
 
-    Use as a context manager: entering starts or reaches the server, leaving ends what was started.
+    Use as a context manager: entering starts or reaches the server, leaving ends a server that the kit started.
     """
 
     PROBE_PATIENCE_SECONDS = 1.0
@@ -62,12 +62,12 @@ class ServerTarget(Target):
 
     @property
     def profiles(self) -> tuple[str, ...]:
-        """The profiles that the server announces or that the options name."""
+        """The profiles that the server announces or the options name."""
         announced = self.acknowledgement.get("profiles", ())
         return tuple(dict.fromkeys((*announced, *self.options.profiles)))
 
     def start(self) -> None:
-        """Start the server, if it is ours to start.
+        """Start the server, if the target has a command.
 
         Raises:
             TargetError: it did not start.
@@ -80,7 +80,7 @@ class ServerTarget(Target):
         """Start one more server process of the same command, for a case that ends it; the caller stops it.
 
         Args:
-            state: the path for the command's ``{state}``; without it the process gets one of its own.
+            state: the path for the command's ``{state}``; by default a temporary one.
 
         Raises:
             TargetError: it did not start.
@@ -95,24 +95,24 @@ class ServerTarget(Target):
         )
 
     def stop(self) -> None:
-        """End the server if it is ours; safe to call again."""
+        """End the server if the kit started it; safe to call again."""
         if self.process:
             self.process.stop()
             self.process = None
 
     def restart(self) -> None:
-        """Replace a server of ours by a fresh one."""
+        """Replace a server that the kit started by a fresh one."""
         self.stop()
         self.start()
 
     def recover(self, *, is_suspect: bool = True) -> Loss | None:
-        """Replace a server of ours that has ended, or serves nobody any more.
+        """Replace a server that the kit started if it has ended or stopped serving.
 
         Args:
-            is_suspect: whether there is reason to try if it still serves.
+            is_suspect: whether to test that it still serves.
 
         Returns:
-            what had become of it; None when all is well or the server is not ours.
+            why it was replaced; None if it serves, or if the kit did not start it.
 
         Raises:
             TargetError: it does not start again.
@@ -133,7 +133,7 @@ class ServerTarget(Target):
         return loss
 
     def is_serving(self) -> bool:
-        """Tell whether the server answers a connect message right now, rightly or not."""
+        """Return true if the server answers a connect message, correctly or not."""
         try:
             self.probe().discard()
         except BadGreeting:
@@ -143,11 +143,11 @@ class ServerTarget(Target):
         return True
 
     def probe(self) -> ClientPeer:
-        """Return a new connection of the kit's own, outside any case, after its handshake.
+        """Return a new connection, outside any case, after its handshake.
 
         Raises:
-            TargetError: nobody accepts connections.
-            BadGreeting: the server answered the connect message, but not with a good acknowledgement.
+            TargetError: the server does not accept connections.
+            BadGreeting: the server answered the connect message, but not with a valid acknowledgement.
             Violation: the server did not answer.
         """
         label = self.fresh("probe")
@@ -166,18 +166,18 @@ class ServerTarget(Target):
         return probe
 
     def _explore(self) -> None:
-        """Learn what the server announces and which responder channels it has; leave a server of ours serving.
+        """Find out what the server announces and which responder channels it has; restart it if it hangs after that.
 
         Raises:
-            TargetError: nothing there answers a connect message.
+            TargetError: no server answers a connect message.
         """
         try:
             probe = self.probe()
         except BadGreeting:
-            return  # which the cases about the handshake will report
+            return  # the cases about the handshake will report it
         except Violation as violation:
             raise TargetError(
-                f"{self.options.title}: something listens on {self.address}, but it did not "
+                f"{self.options.title}: a program listens on {self.address}, but it did not "
                 f"answer a connect message of the IPC Framework protocol: {violation} {violation.received}".rstrip()
             ) from None
         self.acknowledgement = probe.acknowledgement["payload"] if probe.acknowledgement else {}
@@ -186,6 +186,8 @@ class ServerTarget(Target):
             self.responder = find_responder(self.probe, self.PROBE_PATIENCE_SECONDS * self.time_scale)
         except Violation as violation:
             cause = self.process.obituary() if self.process and not self.process.is_alive else violation
-            raise TargetError(f"{self.options.title}: while the kit looked for the responder: {cause}") from None
+            raise TargetError(
+                f"{self.options.title}: the search for the responder's handlers failed: {cause}"
+            ) from None
         if self.process and not self.is_serving():
-            self.restart()  # find_responder has asked the handler that never finishes, and it blocks all of the server
+            self.restart()  # find_responder called the handler that never finishes, and it blocks the whole server

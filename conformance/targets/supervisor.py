@@ -1,10 +1,10 @@
 """Keep a target's processes from outliving the kit.
 
-Runs as a process of its own between the kit and the target, ``python supervisor.py INPUT COMMAND [ARGUMENT ...]``, in a
-process group of its own; INPUT is the number of the descriptor that becomes the target's standard input. It ends
-every descendant of the target (on Linux even those in other groups; elsewhere the kit ends the group) when the target
-ends or when its own standard input closes, which happens however the kit ends. It exits with the target's status and
-passes SIGTERM on to the target. It imports nothing of the kit, so that it starts in a few milliseconds.
+Runs as a process between the kit and the target, in its own process group: ``python supervisor.py INPUT COMMAND
+[ARGUMENT ...]``. INPUT is the number of the descriptor that becomes the target's standard input. The supervisor ends
+every descendant of the target when the target ends, or when its own standard input closes, which happens however the
+kit ends. On Linux this includes descendants in other groups; elsewhere the kit ends the group. The supervisor exits
+with the target's status and forwards SIGTERM to the target. It imports nothing of the kit, to start in milliseconds.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ def main(target_input: int, command: list[str]) -> int:
 
 
 def adopt_orphans() -> None:
-    """Have descendants whose parents end become children of this process, where the system can (Linux)."""
+    """Make orphaned descendants children of this process, if the system can do this (Linux)."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def end_all_when_input_closes() -> None:
-    """Wait until the kit is gone or has closed the pipe, then end everything, this process included."""
+    """Wait until the kit ended or closed the pipe, then end all descendants and this process."""
     while os.read(0, 1):  # not sys.stdin: its lock, held by this thread, would abort the interpreter's shutdown
         pass
     end_descendants()
@@ -54,7 +54,7 @@ def end_all_when_input_closes() -> None:
 
 
 def end_descendants() -> None:
-    """Kill every descendant, again and again until a look finds none: they may be forking."""
+    """Kill every descendant, and repeat until none is left: they may be forking."""
     while family := descendants(os.getpid()):
         for pid in family:
             with contextlib.suppress(ProcessLookupError):
@@ -65,7 +65,7 @@ def end_descendants() -> None:
 
 
 def descendants(pid: int) -> list[int]:
-    """Return the processes below ``pid``, on systems that have /proc; else none."""
+    """Return the descendants of ``pid`` on systems with /proc; elsewhere none."""
     found = []
     for children in Path(f"/proc/{pid}/task").glob("*/children"):
         with contextlib.suppress(OSError):

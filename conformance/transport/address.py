@@ -1,4 +1,4 @@
-"""Where a server listens: a TCP port or a unix socket."""
+"""The address of a server: a TCP port or a unix socket."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 UNIX = "unix:"
-"""What the text of a unix socket's address begins with; its path follows."""
+"""The prefix of a unix socket's address; its path follows."""
 LOOPBACK = "127.0.0.1"
 
 
 class Address(ABC):
-    """Where a server listens. As a text it is what ``--server`` takes.
+    """The address of a server; its text is a value of ``--server``.
 
     Attributes:
         transport: the name of the kind of address.
-        placeholder: what stands for the address in the command that starts a server.
+        placeholder: the placeholder for the address in the command that starts a server.
     """
 
     transport: ClassVar[str]
@@ -29,19 +29,19 @@ class Address(ABC):
     @property
     @abstractmethod
     def places(self) -> Mapping[str, str]:
-        """What takes the place of the placeholders in the command that starts a server there."""
+        """The values of the placeholders in the command that starts a server at this address."""
 
     @property
     @abstractmethod
     def client_options(self) -> Mapping[str, Any]:
-        """The members of the driver command ``create`` that point a client there."""
+        """The members of the driver command ``create`` for a client that connects to this address."""
 
     @abstractmethod
     def connect(self, seconds: float) -> socket.socket:
         """Return a new connection whose timeout is ``seconds``.
 
         Raises:
-            OSError: nobody accepts connections there.
+            OSError: no server accepts connections there.
         """
 
     @abstractmethod
@@ -49,18 +49,18 @@ class Address(ABC):
         """Return a listening socket.
 
         Raises:
-            OSError: the address is taken, or there cannot be such a one.
+            OSError: the address is in use or not possible.
         """
 
     @classmethod
     @abstractmethod
     def free(cls, folder: Path) -> Self:
-        """Return an address of this kind where nobody listens; ``folder`` has room for a socket."""
+        """Return a free address of this kind; a socket goes into ``folder``."""
 
     @classmethod
     @abstractmethod
     def listen_anywhere(cls, folder: Path, backlog: int) -> socket.socket:
-        """Return a socket that listens at an address of this kind; ``folder`` has room for it."""
+        """Return a socket that listens at an address of this kind; a unix socket goes into ``folder``."""
 
 
 @dataclass(frozen=True)
@@ -78,31 +78,31 @@ class TcpAddress(Address):
 
     @property
     def places(self) -> Mapping[str, str]:
-        """As of any address."""
+        """See :attr:`Address.places`."""
         return {"{host}": self.host, self.placeholder: str(self.port)}
 
     @property
     def client_options(self) -> Mapping[str, Any]:
-        """As of any address."""
+        """See :attr:`Address.client_options`."""
         return {"host": self.host, "port": self.port}
 
     def connect(self, seconds: float) -> socket.socket:
-        """As of any address; small writes leave at once."""
+        """Connect as at any address; small writes are sent at once."""
         return at_once(socket.create_connection((self.host, self.port), timeout=seconds))
 
     def listen(self, backlog: int) -> socket.socket:
-        """As of any address; port 0 is any free one."""
+        """Listen as at any address; port 0 is any free port."""
         return socket.create_server((self.host, self.port), backlog=backlog)
 
     @classmethod
     def free(cls, folder: Path) -> Self:  # noqa: ARG003 - a port needs no folder
-        """Return a port of the loopback interface that nobody listens on right now."""
+        """Return a free port of the loopback interface."""
         with socket.create_server((LOOPBACK, 0)) as probe:
             return cls(LOOPBACK, probe.getsockname()[1])
 
     @classmethod
     def listen_anywhere(cls, folder: Path, backlog: int) -> socket.socket:  # noqa: ARG003 - a port needs no folder
-        """Return a socket that listens at a port of the loopback interface, which the system chooses."""
+        """Return a socket that listens at a free port of the loopback interface."""
         return cls(LOOPBACK, 0).listen(backlog)
 
 
@@ -120,16 +120,16 @@ class UnixAddress(Address):
 
     @property
     def places(self) -> Mapping[str, str]:
-        """As of any address."""
+        """See :attr:`Address.places`."""
         return {self.placeholder: str(self.path)}
 
     @property
     def client_options(self) -> Mapping[str, Any]:
-        """As of any address."""
+        """See :attr:`Address.client_options`."""
         return {"path": str(self.path)}
 
     def connect(self, seconds: float) -> socket.socket:
-        """As of any address."""
+        """See :meth:`Address.connect`."""
         connection = _unix_socket()
         try:
             connection.settimeout(seconds)
@@ -140,7 +140,7 @@ class UnixAddress(Address):
         return connection
 
     def listen(self, backlog: int) -> socket.socket:
-        """As of any address."""
+        """See :meth:`Address.listen`."""
         listener = _unix_socket()
         try:
             listener.bind(str(self.path))
@@ -152,7 +152,7 @@ class UnixAddress(Address):
 
     @classmethod
     def free(cls, folder: Path) -> Self:
-        """Return the path of a socket that is not there yet."""
+        """Return the path of a socket that does not exist yet."""
         return cls(folder / "socket")
 
     @classmethod
@@ -166,7 +166,7 @@ TRANSPORTS: dict[str, type[Address]] = {each.transport: each for each in (TcpAdd
 
 
 def transport_of(command: str) -> type[Address] | None:
-    """Return the kind of address whose placeholder a command has, or None when it has none."""
+    """Return the kind of address whose placeholder a command has, or None if it has none."""
     return next((each for each in TRANSPORTS.values() if each.placeholder in command), None)
 
 
@@ -185,14 +185,14 @@ def parse_address(text: str) -> Address:
 
 
 def address_of(listener: socket.socket) -> Address:
-    """Return where a socket listens."""
+    """Return the address at which a socket listens."""
     if listener.family in (socket.AF_INET, socket.AF_INET6):
         return TcpAddress(*listener.getsockname()[:2])
     return UnixAddress(Path(listener.getsockname()))
 
 
 def at_once(connection: socket.socket) -> socket.socket:
-    """Have a TCP connection send small writes at once, and return it; others do that anyway."""
+    """Make a TCP connection send small writes at once, and return it; other kinds always do."""
     if connection.family in (socket.AF_INET, socket.AF_INET6):
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return connection

@@ -1,4 +1,4 @@
-"""What it takes to be let in by a server with the profile security: a token, TLS, or both (spec, chapter SEC)."""
+"""The credentials for a server with the profile security: a token, TLS, or both (spec, chapter SEC)."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ class Credentials:
     """How the kit connects.
 
     Attributes:
-        token: what it shows in its connect messages.
-        tls: what it checks certificates against; None for connections without TLS.
+        token: the token in its connect messages.
+        tls: the TLS context with the trusted certificates; None for connections without TLS.
     """
 
     token: str | None = field(default=None, repr=False)
@@ -26,10 +26,10 @@ class Credentials:
 
         Args:
             token_file: a text file whose only line is the token.
-            tls_ca: a PEM file with the certificates that are trusted.
+            tls_ca: a PEM file with the trusted certificates.
 
         Raises:
-            ValueError: a file cannot be read, or is none of that kind.
+            ValueError: a file cannot be read, or does not have the right form.
         """
         return cls(_read_token(token_file) if token_file else None, trusting(tls_ca) if tls_ca else None)
 
@@ -38,19 +38,19 @@ OPEN = Credentials()
 
 
 def trusting(file: Path) -> ssl.SSLContext:
-    """Return a context that trusts the certificates in a PEM file, for whatever host.
+    """Return a context that trusts the certificates in a PEM file, for any host name.
 
-    The kit reaches servers at addresses that their certificates rarely name.
+    The kit connects to servers at addresses that their certificates rarely name.
 
     Raises:
-        ValueError: the file cannot be read, or holds no certificate.
+        ValueError: the file cannot be read, or has no certificate.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     try:
         context.load_verify_locations(file)
     except ssl.SSLError:
-        raise ValueError(f"{file} holds no certificate in PEM format") from None
+        raise ValueError(f"{file} has no certificate in PEM format") from None
     except OSError as error:
         raise ValueError(f"cannot read {file}: {error.strerror}") from None
     return context

@@ -11,10 +11,10 @@ from conformance.transport.tls import TlsSocket
 
 
 def connect(address: Address, patience: float, credentials: Credentials) -> socket.socket | TlsSocket:
-    """Return a new connection, inside of TLS where that is wanted.
+    """Return a new connection, with TLS if the credentials have it.
 
     Raises:
-        TargetError: nobody accepts connections at ``address``, or the handshake of TLS failed.
+        TargetError: no server accepts connections at ``address``, or the TLS handshake failed.
     """
     try:
         connected = address.connect(patience)

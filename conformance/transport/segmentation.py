@@ -1,6 +1,6 @@
-"""Cut or merge what the kit writes, so that any case can be replayed with other segments (FRM-005, FRM-006).
+"""Splits or merges the kit's writes, so that any case can run with other TCP segments (FRM-005, FRM-006).
 
-A stream has no boundaries, so a case has to end the same way however its writes are divided.
+A stream has no boundaries, so the segmentation must not change the verdict of a case.
 """
 
 from __future__ import annotations
@@ -13,24 +13,24 @@ from conformance.core.settings import ChopMode
 from conformance.protocol import codec
 
 MOST_CUTS = 256
-"""In one write; a frame of 16 MiB octet by octet would take minutes and show nothing more."""
+"""Most cuts in one write; a frame of 16 MiB octet by octet would take minutes and show nothing more."""
 MOST_CUTS_OF_A_CASE = 65_536
 """A case that writes a MiB in small pieces would otherwise make a million writes of one octet."""
 MOST_RANDOM_CUTS = 12
 PAUSES = 4
-"""So many pieces of a write are given time to arrive alone: a header octet by octet."""
+"""Number of pieces of a write that get time to arrive separately: a header, octet by octet."""
 PAUSE_SECONDS = 0.0005
 
 
 class Segmenter:
-    """Divides the writes of one case.
+    """Splits the writes of one case.
 
-    With ``coalesce`` a connection holds what it is to write until the case does anything else, such as reading or
-    using another connection, and then writes all of it at once, in the company of frames that nobody answers.
+    With ``coalesce``, a connection holds its data until the case does anything else, such as reading or using another
+    connection. It then writes everything at once, together with frames that need no answer.
 
     Args:
-        mode: how to divide.
-        seed: of the case; the cuts of ``random`` depend on it too.
+        mode: how to split.
+        seed: the seed of the case; the cuts of ``random`` depend on it too.
     """
 
     def __init__(self, mode: ChopMode | None = None, seed: int = 0) -> None:
@@ -41,30 +41,30 @@ class Segmenter:
 
     @property
     def merges(self) -> bool:
-        """Whether writes are held and merged."""
+        """True if writes are held and merged."""
         return self._mode.mode == "coalesce"
 
     def pieces(self, data: bytes) -> list[bytes]:
-        """Return the pieces in which ``data`` is to be written; always at least one."""
+        """Return the pieces of ``data`` to write, at least one."""
         cuts = sorted(set(self._cuts(data)))[: min(MOST_CUTS, self._budget)]
         self._budget -= len(cuts)
         edges = [0, *cuts, len(data)]
         return [data[start:end] for start, end in itertools.pairwise(edges)]
 
     def hold(self, flush: Callable[[], None]) -> None:
-        """Note that a connection holds octets, which ``flush`` writes; another one's are written now."""
+        """Record that a connection holds octets, which ``flush`` writes; write those of another connection now."""
         if self._flush != flush:
             self.settle()
             self._flush = flush
 
     def settle(self) -> None:
-        """Have written whatever is held."""
+        """Write all held octets."""
         flush, self._flush = self._flush, None
         if flush:
             flush()
 
     def forget(self) -> None:
-        """Let what is held go unwritten: the case is over."""
+        """Discard all held octets: the case is over."""
         self._flush = None
 
     def _cuts(self, data: bytes) -> Iterable[int]:
@@ -79,7 +79,7 @@ class Segmenter:
 
 
 def _header_cuts(data: bytes) -> Iterable[int]:
-    """Yield the middle and the end of each header, as far as ``data`` is a sequence of frames."""
+    """Yield the middle and the end of each header, while ``data`` is a sequence of frames."""
     start = 0
     while start < len(data):
         yield from (cut for cut in (start + 2, start + codec.HEADER_BYTES) if cut < len(data))

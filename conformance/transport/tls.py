@@ -1,6 +1,6 @@
-"""A socket with TLS that behaves as one without: it never blocks, and its sides end one by one.
+"""A TLS socket that behaves like a plain socket: it never blocks, and each side can end separately.
 
-``ssl.SSLSocket`` cannot end its sending side and read on, which many cases do at the end of a connection.
+``ssl.SSLSocket`` cannot end its sending side and continue to read, but many cases do this at the end of a connection.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ READ_BYTES = 262_144
 
 
 class TruncatedStreamError(ConnectionError):
-    """The stream ended without the ``close_notify`` that belongs there (SEC-009)."""
+    """The stream ended without the required ``close_notify`` (SEC-009)."""
 
 
 class TlsSocket:
-    """The client's side of TLS on a connected socket; the methods are those of a socket.
+    """The client's side of TLS on a connected socket, with the methods of a socket.
 
     Args:
-        raw: the connected socket, with a timeout for the handshake; the new one owns it.
-        context: what the server's certificate is checked against.
+        raw: the connected socket, with a timeout for the handshake; the new socket owns it.
+        context: the TLS context that checks the server's certificate.
 
     Raises:
         OSError: the handshake failed.
@@ -34,7 +34,7 @@ class TlsSocket:
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing)
         self._unsent = b""
-        self._pending = 0  # octets of the caller's that are encrypted in _unsent
+        self._pending = 0  # number of the caller's octets that are encrypted in _unsent
         self._ended = False
         self._shake_hands()
 
@@ -57,18 +57,18 @@ class TlsSocket:
         return self._raw.fileno()
 
     def setblocking(self, flag: bool) -> None:
-        """As of a socket."""
+        """See :meth:`socket.socket.setblocking`."""
         self._raw.setblocking(flag)
 
     def setsockopt(self, *arguments: Any) -> None:
-        """As of a socket."""
+        """See :meth:`socket.socket.setsockopt`."""
         self._raw.setsockopt(*arguments)
 
     def send(self, data: bytes | memoryview) -> int:
-        """Return how much of ``data`` the system has taken; when it takes nothing, call again with the same octets.
+        """Return how many octets of ``data`` the system accepted; after an error, call again with the same octets.
 
         Raises:
-            BlockingIOError: the system takes nothing now.
+            BlockingIOError: the system accepts nothing now.
         """
         if not self._unsent:
             self._pending = self._tls.write(memoryview(data)[:RECORD_BYTES])
@@ -78,10 +78,10 @@ class TlsSocket:
         return self._pending
 
     def recv(self, _size: int) -> bytes:
-        """Return all that can be decrypted of what has arrived, so that nothing arrived stays unseen.
+        """Return all octets that can be decrypted, so that none of the arrived data stays in a buffer.
 
         Raises:
-            BlockingIOError: nothing whole has arrived.
+            BlockingIOError: no complete TLS record has arrived.
             TruncatedStreamError: the stream ended without ``close_notify``.
         """
         if self._ended:
@@ -104,8 +104,8 @@ class TlsSocket:
         return bytes(plain)
 
     def shutdown(self, _how: int) -> None:
-        """End the sending side: ``close_notify``, then the end of the stream of TCP."""
-        with contextlib.suppress(ssl.SSLError):  # the server's close_notify has yet to come
+        """End the sending side: ``close_notify``, then the end of the TCP stream."""
+        with contextlib.suppress(ssl.SSLError):  # the server's close_notify has not arrived yet
             self._tls.unwrap()
         self._raw.setblocking(True)
         self._raw.sendall(self._unsent + self._outgoing.read())
@@ -113,11 +113,11 @@ class TlsSocket:
         self._raw.shutdown(socket.SHUT_WR)
 
     def cut_off(self) -> None:
-        """End the stream of TCP without a word, as somebody on the way could."""
+        """End the TCP stream without ``close_notify``, as an attacker on the network could."""
         self._raw.shutdown(socket.SHUT_WR)
 
     def send_outside(self, data: bytes) -> None:
-        """Send octets that are not encrypted, as nobody should."""
+        """Send octets without encryption, which TLS forbids."""
         self._raw.sendall(data)
 
     def version(self) -> str | None:
@@ -125,5 +125,5 @@ class TlsSocket:
         return self._tls.version()
 
     def close(self) -> None:
-        """As of a socket."""
+        """See :meth:`socket.socket.close`."""
         self._raw.close()

@@ -158,7 +158,7 @@ def test_table_that_looks_like_a_marked_one(workshop: Workshop) -> None:
 
 def test_requirement_that_is_commented_out(workshop: Workshop) -> None:
     workshop.replace("spec/11-system.md", "**[SYS-003]**", "<!--\n\n**[SYS-003]**")
-    refused(workshop, r"11-system\.md:\d+: a comment has to end in its paragraph")
+    refused(workshop, r"11-system\.md:\d+: a comment must end in its paragraph")
 
 
 @pytest.mark.parametrize(

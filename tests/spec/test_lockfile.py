@@ -104,8 +104,8 @@ def test_withdrawn_id_stays_withdrawn(write_spec: WriteSpec, command: str, text:
     result = run(command, folder)
     assert result.exit_code == 1
     assert result.stdout == (
-        f"{folder}/requirements.json:16: FRM-002 was withdrawn, and the text {now}; "
-        "keep the withdrawn sentence with its note, and give a new rule a number never used\n"
+        f"{folder}/requirements.json:16: FRM-002 was withdrawn, but the text {now}; "
+        "keep the withdrawn sentence with its note; give a new rule a number that was never used\n"
     )
     assert (folder / "requirements.json").read_bytes() == before
 
@@ -123,7 +123,7 @@ def test_commands_stop_at_a_text_with_problems(write_spec: WriteSpec, command: s
     result = run(command, folder)
     assert result.exit_code == 1
     assert result.stdout.splitlines() == [
-        f"{folder}/01-framing.md:7: FRM-009 is not defined; refer to an id that a requirement has",
+        f"{folder}/01-framing.md:7: FRM-009 is not defined; use the id of a requirement",
         f"{folder}/01-framing.md:7: MUST outside a requirement; write it in lower case, or give the sentence an id",
     ]
     assert not (folder / "requirements.json").exists()
@@ -144,7 +144,7 @@ def test_commands_refuse_a_broken_lock(write_spec: WriteSpec, command: str, lock
 def test_commands_name_a_folder_that_is_missing(tmp_path: Path, command: str) -> None:
     result = run(command, tmp_path / "nowhere")
     assert (result.exit_code, result.stdout) == (2, "")
-    assert result.stderr == f"{tmp_path}/nowhere: no chapter of the spec ([0-9][0-9]-*.md) can be found here\n"
+    assert result.stderr == f"{tmp_path}/nowhere: no chapter of the spec ([0-9][0-9]-*.md) in this folder\n"
 
 
 def test_extract_says_that_it_cannot_write(write_spec: WriteSpec) -> None:

@@ -155,11 +155,11 @@ DEFECTS = {
         [(3, "FRM-001 does not end with a full stop"), (3, "FRM-001 has more than one sentence")],
     ),
     "no full stop": ("**[FRM-001]** A server MUST go\n", [(3, "FRM-001 does not end with a full stop")]),
-    "another subject": ("**[FRM-001]** Servers MUST go.\n", [(3, "FRM-001 does not say who is bound")]),
-    "nobody's subject": ("**[FRM-001]** A frame MUST go.\n", [(3, "FRM-001 does not say who is bound")]),
+    "another subject": ("**[FRM-001]** Servers MUST go.\n", [(3, "FRM-001 does not name the role it binds")]),
+    "nobody's subject": ("**[FRM-001]** A frame MUST go.\n", [(3, "FRM-001 does not name the role it binds")]),
     # ids
     "id twice": (f"{GOOD}\n{GOOD}", [(5, "FRM-001 is already the id of 01-framing.md:3")]),
-    "foreign family": ("**[ENC-001]** A server MUST go.\n", [(3, "ENC-001 stands in the chapter of FRM")]),
+    "foreign family": ("**[ENC-001]** A server MUST go.\n", [(3, "ENC-001 is in the chapter of FRM")]),
     "undefined id": (f"{GOOD}\nSee FRM-002.\n", [(5, "FRM-002 is not defined")]),
     "undefined id in a requirement": ("**[FRM-001]** A server MUST go (ERR-011).\n", [(3, "ERR-011 is not defined")]),
     "undefined id in a table": (f"{GOOD}\n| FRM-1 |\n", [(5, "FRM-1 is not defined")]),
@@ -181,9 +181,12 @@ DEFECTS = {
     ),
     "mark in a list": (f"{GOOD}\n- **[FRM-001]** A server goes.\n", [(5, "**[FRM-001]** is not a mark")]),
     # notes
-    "unknown note": (f"{GOOD}\n*Sicne: 1.1.*\n", [(3, 'FRM-001 has a note "Sicne"')]),
-    "note without a version": (f"{GOOD}\n*Since: now.*\n", [(3, 'FRM-001 has a note "Since" that says "now"')]),
-    "unknown means": (f"{GOOD}\n*Verified by: case.*\n", [(3, 'FRM-001 has a note "Verified by" that says "case"')]),
+    "unknown note": (f"{GOOD}\n*Sicne: 1.1.*\n", [(3, 'FRM-001 has an unknown note "Sicne"')]),
+    "note without a version": (f"{GOOD}\n*Since: now.*\n", [(3, 'FRM-001 has a note "Since" with the value "now"')]),
+    "unknown means": (
+        f"{GOOD}\n*Verified by: case.*\n",
+        [(3, 'FRM-001 has a note "Verified by" with the value "case"')],
+    ),
     "note twice": (
         f"{GOOD}\n*Since: 1.1.*\n*Since: 1.1.*\n",
         [(3, "FRM-001 has notes that contradict each other (Since, Since)")],
@@ -203,7 +206,7 @@ DEFECTS = {
     "note without a colon": (f"{GOOD}\n*Withdrawn 1.1.*\n", [(5, "a note that belongs to no requirement")]),
     # structure
     "open code block": (f"{GOOD}\n```\nMUST\n``\n", [(5, "a code block without an end")]),
-    "heading twice": (f"{GOOD}\n## Limits\n\n## Limits\n", [(7, "a heading that the chapter has already")]),
+    "heading twice": (f"{GOOD}\n## Limits\n\n## Limits\n", [(7, "the chapter already has this heading")]),
 }
 
 
@@ -213,13 +216,13 @@ def test_check_reports_defect(write_spec: WriteSpec, text: str, expected: list[t
 
 
 def test_check_reports_chapter_without_family(write_spec: WriteSpec) -> None:
-    assert problems(write_spec(f"# Framing\n\n{GOOD}")) == [(3, "FRM-001 stands in a chapter without a family")]
+    assert problems(write_spec(f"# Framing\n\n{GOOD}")) == [(3, "FRM-001 is in a chapter without a family")]
 
 
 def test_check_finds_an_id_used_in_two_chapters(write_spec: WriteSpec) -> None:
     folder = write_spec(TITLE + GOOD, **{"02-more": TITLE + GOOD})
     assert [str(problem) for problem in text_problems(Spec.read(folder))] == [
-        f"{folder}/02-more.md:3: FRM-001 is already the id of 01-framing.md:3; give it a number never used"
+        f"{folder}/02-more.md:3: FRM-001 is already the id of 01-framing.md:3; choose a number that was never used"
     ]
 
 

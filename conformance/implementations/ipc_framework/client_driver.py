@@ -1,9 +1,9 @@
 """A driver for ``FrameworkClient`` of the PyPI package ipc-framework: commands and events as JSON lines.
 
-Written as a user of that package writes a program, through its public interface alone, which calls back for nothing
-but the messages of a channel. A user learns that the client is connected or disconnected from the call that returns,
-which is when this driver says so; of a lost connection and of errors that it does not raise the client tells nobody.
-What it prints goes to standard error.
+It uses only the public interface of the package, like any program of a user. That interface has callbacks only for the
+messages of a channel. The client reports that it is connected or disconnected when a call returns; the driver then
+writes the event. The client does not report a lost connection, or an error that it does not raise. Its output goes to
+standard error.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from ipc_framework import (  # type: ignore[import-not-found]  # installed besid
 
 CRASHED = 70  # EX_SOFTWARE of sysexits.h
 WAITING = {"connect", "disconnect", "send_request", "health_check"}
-"""Commands that get a thread. The others keep their order; what they send waits for nothing but the network."""
+"""Commands that run in a thread. The others run in order; they wait only for the network."""
 
 
 class Skipped(Exception):
-    """The client has nothing for a command."""
+    """The client does not support a command."""
 
 
 class Driver:
-    """Obeys commands, and writes to what is the standard output when it is made."""
+    """Executes commands, and writes events to the standard output at the time of its creation."""
 
     def __init__(self) -> None:
         self._output = sys.stdout.buffer
@@ -57,14 +57,14 @@ class Driver:
         }
 
     def run(self) -> None:
-        """Obey until told to exit or the input ends; then it is up to the client whether the process ends."""
+        """Execute commands until ``exit`` or the end of the input; then the client decides if the process ends."""
         while not self._is_done and (line := sys.stdin.buffer.readline()):
             if line.strip():
                 self._take(line)
         self._disconnect()
 
     def crash(self, error: BaseException | None) -> None:
-        """Say that something went uncaught, and end."""
+        """Report an uncaught exception, and exit."""
         with self._writing:
             traceback.print_exception(error)
             self._emit(event="crash", error={"message": repr(error)})

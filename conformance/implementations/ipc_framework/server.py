@@ -1,8 +1,8 @@
 """``FrameworkServer`` of the PyPI package ipc-framework with the responder of spec chapter 13.
 
-Written as a user of that package writes a server: through its public interface alone, with handlers that find the
-connection to answer by the ``connection_id`` in the payload. What the package cannot do, this server does not do
-either: it answers no payload that names no connection, and no ``ping`` outside the application ``conformance``.
+It uses only the public interface of the package, like any server of a user: handlers find the connection to answer by
+the ``connection_id`` in the payload. The server has the limits of the package: it does not answer a payload without a
+connection, or a ``ping`` outside the application ``conformance``.
 """
 
 from __future__ import annotations
@@ -54,18 +54,18 @@ class Responder:
         self._app.create_channel("conformance.note").set_handler(MessageType.NOTIFICATION, self.note)
 
     def system(self, message: Message) -> None:
-        """Answer the actions that the package leaves to its users; it has handled ``connect`` itself."""
+        """Answer the actions that the package leaves to its users; it handles ``connect`` itself."""
         now = time.time()
         iso = datetime.fromtimestamp(now, UTC).isoformat()
         actions = {"ping": {"status": "pong"}, "get_time": {"timestamp": now, "iso": iso}}
         self._answer(message, actions[message.payload["action"]])
 
     def echo(self, message: Message) -> None:
-        """Give the payload back."""
+        """Answer with the payload."""
         self._answer(message, message.payload)
 
     def delay(self, message: Message) -> None:
-        """Answer later, working all the while as a handler does that waits for a disk or another service."""
+        """Answer later, and block like a handler that waits for a disk or another service."""
         time.sleep(message.payload["delay_ms"] / 1000)
         self._answer(message, {"value": message.payload["value"]})
 
@@ -78,7 +78,7 @@ class Responder:
         threading.Event().wait()
 
     def emit(self, message: Message) -> None:
-        """Send messages of the server's own to the subscribers of a channel."""
+        """Send messages of the server to the subscribers of a channel."""
         wanted = message.payload
         kinds = {"publish": MessageType.PUBLISH, "notification": MessageType.NOTIFICATION}
         channel = self._app.create_channel(wanted["channel"])
@@ -95,7 +95,7 @@ class Responder:
         self._notes.append(message.payload)
 
     def seen(self, message: Message) -> None:
-        """Answer with what was remembered."""
+        """Answer with the remembered payload."""
         self._answer(message, {"seen": list(self._notes)})
 
     def close(self, message: Message) -> None:
@@ -110,13 +110,13 @@ class Responder:
 
 
 def main() -> None:
-    """Serve on the port that the command line names until SIGTERM or SIGINT asks to stop."""
+    """Serve on the port of the command line until SIGTERM or SIGINT."""
     parser = argparse.ArgumentParser(description="ipc-framework's server with the conformance responder")
     parser.add_argument("--port", type=int, required=True)
     server = FrameworkServer(port=parser.parse_args().port)
     Responder(server).install()
     stops = {signal.SIGTERM, signal.SIGINT}
-    signal.pthread_sigmask(signal.SIG_BLOCK, stops)  # ahead of the threads: none of them may take the signal away
+    signal.pthread_sigmask(signal.SIG_BLOCK, stops)  # before any thread starts, so that no thread gets the signal
     server.start()
     signal.sigwait(stops)
     server.stop()

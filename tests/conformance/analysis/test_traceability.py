@@ -79,7 +79,7 @@ def test_unsupported_is_no_evidence(results: Path, tmp_path: Path) -> None:
     [
         ([KILLED], [], []),
         ([KILLED, KILLED | {"name": "SYS-003/b", "killer": ""}], [], ["the mutant SYS-003/b survived"]),
-        ([], [], ["no mutant breaks it, and no reason says why"]),
+        ([], [], ["it has no mutant, and no reason for having none"]),
         ([], [{"requirement": MUST, "reason": "cannot be"}], []),
     ],
 )
@@ -92,7 +92,7 @@ def test_musts_need_mutants_or_a_reason(entries: Any, without: Any, problems: li
 def test_strict_exits_with_1_and_missing_shows_only_what_lacks(tmp_path: Path) -> None:
     done = invoke("requirements", str(mutants(tmp_path, KILLED)), "--strict", "--missing")
     assert done.exit_code == 1
-    assert "SYS-001: no mutant breaks it" in done.output
+    assert "SYS-001: it has no mutant" in done.output
     assert "SYS-003" not in done.output
 
 
@@ -112,7 +112,7 @@ def test_file_that_is_no_evidence_is_wrong_use(content: str, tmp_path: Path) -> 
 def test_two_files_of_one_name_are_wrong_use(results: Path) -> None:
     done = invoke("requirements", str(results), str(results))
     assert done.exit_code == 2
-    assert "two results files are called mini" in done.output
+    assert "two results files are named mini" in done.output
 
 
 def test_strange_requirements_unused_vectors_and_unused_schemas_are_problems(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,9 +122,9 @@ def test_strange_requirements_unused_vectors_and_unused_schemas_are_problems(mon
     monkeypatch.setattr(traceability, "all_cases", lambda: cases)
     monkeypatch.setattr(schemas, "wire_schemas", lambda: ["envelope", "telegram"])
     assert traceability.build("server", {}, []).problems == [
-        "case made/up names XYZ-001, which is no requirement in force",
-        "1 golden vectors are sent by no case",
-        "the schema telegram is used by no chapter and by no other schema",
+        "case made/up names XYZ-001, which is not a requirement in force",
+        "1 golden vectors are not sent by any case",
+        "the schema telegram is unused: no chapter and no other schema refers to it",
     ]
 
 

@@ -99,7 +99,7 @@ HOSTILE: dict[str, tuple[str, int, str]] = {
     "acknowledges once and stops accepting": (
         ACKNOWLEDGE + "while not ends:\n    serve(lambda end: None)\ntime.sleep(60)",
         3,
-        "while the kit looked for the responder",
+        "the search for the responder",
     ),
     "does not want to end": (
         "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + ACKNOWLEDGE + "serve_all(lambda end: None)",
@@ -201,7 +201,7 @@ def test_daemons_of_a_server_do_not_outlive_the_run(tmp_path: Path) -> None:
     assert done.returncode == 3
     assert nothing_left(marker)
     assert list(temporary.iterdir()) == []
-    port = re.search(r"something listens on 127\.0\.0\.1:(\d+)", closing_lines(done.stdout))
+    port = re.search(r"a program listens on 127\.0\.0\.1:(\d+)", closing_lines(done.stdout))
     assert port
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", int(port[1])), timeout=1)

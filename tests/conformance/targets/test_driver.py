@@ -94,7 +94,7 @@ WRONG_DRIVERS: dict[str, tuple[str, Verdict, str, str]] = {
     "writes another event": (
         AT_CREATE + "event = {'id': command['id'], 'outcome': 1}",
         Verdict.FAIL,
-        "the driver wrote a line that is no driver event: ",
+        "the driver wrote a line that is not a driver event: ",
         "",
     ),
     "crashes": (
@@ -333,7 +333,7 @@ def test_case_can_be_played_by_hand() -> None:
     result = run_case(case, ManualClientTarget(typed(), person.shown.append))
     person.hang_up()
     assert result.verdict is Verdict.PASS, result.message
-    assert any("that is no answer" in line for line in person.shown)
+    assert any("not understood" in line for line in person.shown)
 
 
 def test_serve_plays_only_client_cases_that_exist() -> None:

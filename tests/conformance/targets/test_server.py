@@ -189,7 +189,7 @@ def test_server_that_ends_at_once_is_told_by(name: str) -> None:
 
 
 def test_server_in_a_folder_that_is_absent_is_a_target_error(tmp_path: Path) -> None:
-    with pytest.raises(TargetError, match="there is no folder"):
+    with pytest.raises(TargetError, match="does not exist"):
         ServerProcess("x {port}", folder=tmp_path / "none")
 
 

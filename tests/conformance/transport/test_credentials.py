@@ -83,7 +83,7 @@ def test_wrong_token_fails_every_case(folder: Path) -> None:
         ("token_file", b"a\nb\n", "must have one line, the token, but has 2"),
         ("token_file", b"\xff", "is not UTF-8 text"),
         ("token_file", None, "cannot read .*: No such file"),
-        ("tls_ca", b"no certificate", "holds no certificate in PEM format"),
+        ("tls_ca", b"no certificate", "has no certificate in PEM format"),
         ("tls_ca", None, "cannot read .*: No such file"),
     ],
 )
