@@ -1,6 +1,7 @@
-"""The sessions of this project: ``nox -l`` lists them, ``nox`` alone runs the conformance suite.
+"""The nox sessions of this project: ``nox -l`` lists them, ``nox`` without arguments runs the conformance suite.
 
-Tags: ``quick`` for every save, ``ci`` for what CI runs, ``slow`` for minutes of work, ``network`` for downloads.
+Tags: ``quick`` for checks of seconds, ``ci`` for the sessions of CI, ``slow`` for sessions that take minutes,
+``network`` for sessions that download.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.reuse_venv = "yes"
 nox.options.allow_parallel = True
 nox.options.error_on_missing_interpreters = False
-# The sessions start thousands of interpreters; without compiled modules each of them would compile every module again.
+# The sessions start thousands of interpreters. Without compiled modules, each of them compiles every module again.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 PYTHONS = ["3.11", "3.12", "3.13"]
@@ -40,12 +41,12 @@ SERVER = f"{IMPLEMENTATIONS}/reference_server/default.toml"
 CLIENT = f"{IMPLEMENTATIONS}/node_client/default.toml"
 SECURITY = ("--case", "security/*", "--case", "golden/security-*")
 JUDGEMENTS = ("test_corpus.py", "test_rules.py")
-"""Tests of the gate that compute for minutes, with the same result on every Python."""
+"""Tests of the gate that take minutes and have the same result on every Python."""
 UNTYPED = ("--allow-untyped-defs", "--allow-incomplete-defs", "--allow-untyped-calls", "--no-check-untyped-defs")
 
 
 def _test_pythons() -> list[str]:
-    """Return the supported interpreters that are present, or the running one when none is."""
+    """Return the supported interpreters that are installed, or the running one if there are none."""
     present = [version for version in PYTHONS if shutil.which(f"python{version}")]
     running = f"{sys.version_info.major}.{sys.version_info.minor}"
     return present if running in PYTHONS else [*present, running]
@@ -71,7 +72,7 @@ def conformance(session: nox.Session) -> None:
 
 @nox.session(python=_test_pythons(), tags=["ci"])
 def tests(session: nox.Session) -> None:
-    """Run the project's own tests on every supported Python that is present, the gate's judgements on the first."""
+    """Run the project's own tests on every installed Python; the slow tests of the gate only on the first."""
     _install(session)
     others = () if session.python == _test_pythons()[0] else (f"--ignore=tests/gate/{name}" for name in JUDGEMENTS)
     session.run("pytest", "-n", "3", *others, *session.posargs)
@@ -97,7 +98,7 @@ def mutants(session: nox.Session) -> None:
 
 @nox.session(tags=["ci"])
 def ledger(session: nox.Session) -> None:
-    """Show each requirement with its cases, verdicts and mutants, from what conformance, interop and mutants left."""
+    """List each requirement with its cases, verdicts and mutants, from the results of conformance, interop, mutants."""
     _install(session)
     servers = ("reference_server", "reference_server_secured", "ipc-framework")
     targets = {"server": servers, "client": ("node_client", "ipc-framework-client")}
@@ -108,7 +109,7 @@ def ledger(session: nox.Session) -> None:
 
 @nox.session(tags=["ci"])
 def secure(session: nox.Session) -> None:
-    """Run the suite on the reference server when it requires a token and TLS."""
+    """Run the suite on a reference server that requires a token and TLS."""
     _install(session)
     _test(session, _secured(session), *session.posargs)
 
@@ -124,7 +125,7 @@ def unix(session: nox.Session) -> None:
 
 @nox.session(tags=["ci", "slow"])
 def fuzz(session: nox.Session) -> None:
-    """Send the reference server a hundred thousand frames, and try every property with as many examples."""
+    """Send the reference server 100000 frames, and test every property with as many examples."""
     _install(session)
     arguments = session.posargs or ["--examples", "2500"]
     _test(session, SERVER, "--case", "properties/*", *arguments)
@@ -132,7 +133,7 @@ def fuzz(session: nox.Session) -> None:
 
 @nox.session(tags=["slow"])
 def repeat(session: nox.Session) -> None:
-    """Run the suites twenty times, every other time with a core kept busy; all verdicts must be the same."""
+    """Run the suites twenty times, every second time on a busy core; all verdicts must be the same."""
     _install(session)
     node_tools.put_first(session)
     first: dict[str, list[str]] = {}
@@ -148,7 +149,7 @@ def repeat(session: nox.Session) -> None:
 
 @nox.session(tags=["ci", "slow"])
 def chop(session: nox.Session) -> None:
-    """Run the suites on our server and our client with the kit's writes split and merged in every way.
+    """Run the suites on our server and client with every TCP segmentation of the kit's writes.
 
     Octet by octet, the golden vectors are omitted: they are single frames, and take half a minute.
     """
@@ -162,7 +163,7 @@ def chop(session: nox.Session) -> None:
 
 @nox.session(tags=["ci", "slow"])
 def soak(session: nox.Session) -> None:
-    """Give the cases that watch time 90 seconds, or `-- --soak SECONDS`, and kill a durable server 200 times."""
+    """Run the long-running cases for 90 seconds, or `-- --soak SECONDS`, and kill a durable server 200 times."""
     _install(session)
     cases = (
         "limits/idle-*",
@@ -177,7 +178,7 @@ def soak(session: nox.Session) -> None:
 
 @nox.session(tags=["ci", "slow"])
 def interop(session: nox.Session) -> None:
-    """Run the suite on a server and a client by other authors, and compare with their expected failures."""
+    """Run the suites on a third-party server and client, and compare with their expected failures."""
     _install(session, "test", "peer")
     # Most of their cases wait, so more workers than cores cost little.
     for role, workers, results in (("server", "16", "ipc-framework"), ("client", "8", "ipc-framework-client")):
@@ -199,7 +200,7 @@ def node(session: nox.Session) -> None:
 
 @nox.session(tags=["ci"])
 def browser(session: nox.Session) -> None:
-    """Open the page of the Express example in headless Chromium: IPC_TEST_CHROMIUM, or the one on PATH."""
+    """Test the page of the Express example in headless Chromium: IPC_TEST_CHROMIUM, or the one on PATH."""
     _install(session)
     executable = node_tools.executable(session, node_tools.EXPRESS)
     node_tools.prepare_tests(session)
@@ -209,7 +210,7 @@ def browser(session: nox.Session) -> None:
 
 @nox.session(name="node-versions", tags=["slow", "network"])
 def node_versions(session: nox.Session) -> None:
-    """Run the Node client's own tests on the oldest Node.js, the oldest for Express, and the newest; downloads them."""
+    """Run the Node client's tests on the oldest Node.js, the oldest for Express, and the newest; downloads them."""
     _install(session)
     executables = [node_tools.install_version(session, version) for version in OTHER_NODES]
     node_tools.prepare_tests(session)
@@ -233,7 +234,7 @@ def npm_client(session: nox.Session) -> None:
 
 @nox.session(tags=["ci", "quick"])
 def lint(session: nox.Session) -> None:
-    """Check style, formatting, and which package imports which."""
+    """Check style, formatting and the rules for imports."""
     session.install("-r", ".ci/requirements/dev.txt")
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
@@ -242,11 +243,11 @@ def lint(session: nox.Session) -> None:
 
 @nox.session(tags=["ci", "quick"])
 def typing(session: nox.Session) -> None:
-    """Check the types, strictly."""
+    """Check the types: strictly in the packages, and the existing annotations in tests."""
     _install(session, "dev")
     session.run("mypy", "conformance", "reference_server", "noxfile.py")
-    # Tests may lack annotations; those that are there must be right. Other options need another cache, or each run
-    # would make that of the other worthless. MYPYPATH has what pytest's pythonpath has; the other folders repeat names.
+    # Tests may lack annotations, but existing ones must be correct. Each set of options needs its own cache, or the two
+    # runs would invalidate each other's. MYPYPATH is pytest's pythonpath; the other folders repeat module names.
     imported = [f"tests/{name}" for name in ("gate", "helpers", "mutants")]
     others = [str(path) for path in sorted(Path("tests").iterdir()) if path.name[0].isalpha()]
     others = [path for path in others if path not in imported]
@@ -258,14 +259,14 @@ def typing(session: nox.Session) -> None:
 
 @nox.session(tags=["ci", "quick"])
 def spec(session: nox.Session) -> None:
-    """Check the text of the specification and that its list of requirements is up to date."""
+    """Check the text of the specification, and that its list of requirements is up to date."""
     _install(session)
     session.run("ipc-conformance", "spec", "check")
 
 
 @nox.session(tags=["ci", "quick"])
 def gate(session: nox.Session) -> None:
-    """Compare the protocol with its latest release, or with what --against says."""
+    """Compare the protocol with its latest release, or with the version of --against."""
     _install(session)
     session.run("ipc-conformance", "gate", *session.posargs)
 
@@ -285,7 +286,7 @@ def replay(session: nox.Session) -> None:
 
 @nox.session(tags=["ci"])
 def tutorial(session: nox.Session) -> None:
-    """Follow docs/changing-the-protocol.md to the letter, in a temporary copy of the project."""
+    """Execute docs/changing-the-protocol.md literally, in a temporary copy of the project."""
     session.run("python", "tests/docs/run_tutorial.py", "docs/changing-the-protocol.md", *session.posargs)
 
 
@@ -325,7 +326,7 @@ def bench(session: nox.Session) -> None:
 
 @nox.session(tags=["network"])
 def lock(session: nox.Session) -> None:
-    """Renew .ci/requirements/*.txt after a change of pyproject.toml; `-- --upgrade` takes the newest releases."""
+    """Update .ci/requirements/*.txt after a change of pyproject.toml; `-- --upgrade` pins the newest releases."""
     session.install("-r", ".ci/requirements/nox.txt")
     options = ("--quiet", "--universal", "--python-version", PYTHONS[0], "--generate-hashes", *session.posargs)
     for name in LOCKS:
@@ -337,16 +338,16 @@ def lock(session: nox.Session) -> None:
 
 
 def _install(session: nox.Session, *locks: str) -> None:
-    """Install what lock files pin, by default what tests need, and this project without its dependencies."""
+    """Install the packages of lock files, by default those for tests, and this project without its dependencies."""
     for name in locks or ("test",):
         session.install("-r", f".ci/requirements/{name}.txt")
     session.install("--no-deps", "--no-build-isolation", ".", env=_build_outside(session))
 
 
 def _build_outside(session: nox.Session) -> dict[str, str]:
-    """Return what makes setuptools build in an empty folder of the session.
+    """Return environment variables that make setuptools build in an empty folder of the session.
 
-    In the source tree, parallel sessions would disturb each other, and wheels could get modules of older builds.
+    In the source tree, parallel sessions would disturb each other, and wheels could contain modules of older builds.
     """
     folder = session.env_dir.absolute() / "build"
     shutil.rmtree(folder, ignore_errors=True)
@@ -357,13 +358,13 @@ def _build_outside(session: nox.Session) -> dict[str, str]:
 
 
 def _results(name: str) -> str:
-    """Return the file in which a session leaves its results for the ledger."""
+    """Return the results file of a session, for the ledger."""
     Path("results").mkdir(exist_ok=True)
     return f"results/{name}.json"
 
 
 def _test(session: nox.Session, target: str, *options: str) -> None:
-    """Run the suite on what a target file names."""
+    """Run the suite on the target of a target file."""
     session.run("ipc-conformance", "run", "--target", target, *options)
 
 

@@ -1,4 +1,4 @@
-"""Servers for the tests beside this file: real ones, and one that answers as told."""
+"""Servers for the tests of the benchmark: real ones, and one with scripted answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the tests of the kit run its commands, and look for what they leave behind."""
+"""Functions to run the kit's commands in tests, and to find processes that they left behind."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ GONE_SECONDS = 3.0
 ENVIRONMENT = {
     name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "COVERAGE", "FORCE_COLOR"))
 }
-"""What a command gets, without the traces of the pytest that runs this test."""
+"""The environment of a command, without variables of the pytest that runs the test."""
 
 
 def mini(wrong: str = "", marker: str = "") -> str:
-    """Return the command of the small server, right or wrong in the named way."""
+    """Return the command of the small server, correct or with the named mistake."""
     script = Path(__file__).with_name("kit_mini_server.py")
     return f"{quote(sys.executable)} {quote(str(script))} --port {{port}} --wrong={wrong} {marker}".rstrip()
 
@@ -47,7 +47,7 @@ def invoke(*arguments: str) -> Result:
 
 @contextmanager
 def started(*arguments: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
-    """Start a command of the kit to read along, and kill it at the end if it still runs."""
+    """Start a command of the kit with readable output, and kill it at the end if it still runs."""
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen([*KIT, *arguments], env=ENVIRONMENT | environment, **pipes) as process:
         try:
@@ -69,12 +69,12 @@ def run_on(command: str, *arguments: str, **environment: str) -> subprocess.Comp
 
 
 def new_marker() -> str:
-    """Return an argument that shows in the command lines of a test's processes and nowhere else."""
+    """Return an argument that identifies the processes of a test by their command lines."""
     return f"--marker={uuid.uuid4().hex}"
 
 
 def processes_with(marker: str) -> list[int]:
-    """Return the processes whose command line has the marker, the kit's own aside (its arguments have it, too)."""
+    """Return the processes whose command line has the marker, except the kit (its arguments have it, too)."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
@@ -87,7 +87,7 @@ def processes_with(marker: str) -> list[int]:
 
 
 def wait_until(condition: Callable[[], object], seconds: float = GONE_SECONDS) -> bool:
-    """Wait for something that another process does; tell whether it came about."""
+    """Wait until a condition is true; return false if it is not in time."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
@@ -97,5 +97,5 @@ def wait_until(condition: Callable[[], object], seconds: float = GONE_SECONDS) -
 
 
 def nothing_left(marker: str) -> bool:
-    """Tell whether all processes with the marker are gone, soon."""
+    """Return true if all processes with the marker end soon."""
     return wait_until(lambda: not processes_with(marker))

@@ -1,4 +1,4 @@
-"""A small server of the standard library alone: right for the cases of the system channel, or wrong in one named way.
+"""A small server without dependencies: correct for the cases of the system channel, or with one named mistake.
 
 Run as a script: ``python kit_mini_server.py --port PORT [--wrong NAME]``. Further arguments are ignored, so that a test
 can mark the process with one.
@@ -42,7 +42,7 @@ def act(payload: Any, wrong: str) -> Message:
 
 
 def misbehave(wrong: str) -> None:
-    """Die, or stop serving anybody, if that is what is asked for."""
+    """Die or stop serving, if the named mistake says so."""
     if wrong == "dies":
         sys.stderr.write("out of coffee\n")
         sys.stderr.flush()
@@ -53,7 +53,7 @@ def misbehave(wrong: str) -> None:
 
 
 def sleep_for_ever() -> None:
-    """Do nothing any more."""
+    """Stop serving."""
     while True:
         time.sleep(60)
 
@@ -64,7 +64,7 @@ class Handler(socketserver.StreamRequestHandler):
     wrong = ""
 
     def handle(self) -> None:
-        """Answer the connect message, then whatever comes, until the stream ends."""
+        """Answer the connect message, then every further message, until the stream ends."""
         connect = self.receive()
         if connect is None:
             return
@@ -91,7 +91,7 @@ class Handler(socketserver.StreamRequestHandler):
         return json.loads(body) if body else None
 
     def receive_segment(self) -> Message | None:
-        """Take a segment for a frame, or for one that has a single frame in it."""
+        """Treat a segment as one frame, or as containing only one frame."""
         segment = self.connection.recv(65_536)
         end = 4 + int.from_bytes(segment[:4], "big") if self.wrong == "first" else len(segment)
         return json.loads(segment[4:end]) if segment else None
@@ -105,7 +105,7 @@ class Handler(socketserver.StreamRequestHandler):
 
 
 class Server(socketserver.ThreadingTCPServer):
-    """A thread for each connection; one that a client resets is nothing to report."""
+    """A thread for each connection; a reset by the client is not an error."""
 
     daemon_threads = True
     allow_reuse_address = True
@@ -116,7 +116,7 @@ class Server(socketserver.ThreadingTCPServer):
 
 
 def main() -> None:
-    """Serve for ever."""
+    """Serve forever."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--wrong", default="")

@@ -1,4 +1,4 @@
-"""Servers that play a script on the one connection they accept, in a thread; each is wrong in a way a test names."""
+"""Servers that accept one connection and play a script on it, in a thread; tests use them for broken servers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from conformance.transport.address import TcpAddress
 
 Message = dict[str, Any]
 PATIENCE = 5.0
-SECONDS = 10.0  # longer than anything takes that works
+SECONDS = 10.0  # longer than any working test takes
 
 
 class Link:
@@ -67,7 +67,7 @@ Script = Callable[[Link], object]
 
 
 def response(request: Message, payload: Any, **members: Any) -> Message:
-    """Return the right response to a request, members replaced as told."""
+    """Return the correct response to a request, with some members replaced."""
     kept = {name: request[name] for name in ("app_id", "channel_id")}
     fixed = {"message_id": f"re-{request['message_id']}", "message_type": "response", "timestamp": 1}
     return kept | fixed | {"payload": payload, "reply_to": request["message_id"]} | members
@@ -83,7 +83,7 @@ def error(request: Message, code: str, **members: Any) -> Message:
 
 @contextmanager
 def serving(script: Script) -> Iterator[TcpAddress]:
-    """Accept one connection, play the script on it, and end it; give the address."""
+    """Accept one connection, play the script on it, and end it; yield the address."""
     failures: list[Exception] = []
 
     def play() -> None:
@@ -92,7 +92,7 @@ def serving(script: Script) -> Iterator[TcpAddress]:
             link = Link(end)
             with end, link.stream:
                 script(link)
-        except (OSError, struct.error):  # the kit is gone, and that may be what is tested
+        except (OSError, struct.error):  # the kit ended the connection, and a test may want that
             pass
         except Exception as failure:  # noqa: BLE001 - handed to the test
             failures.append(failure)
@@ -111,7 +111,7 @@ def serving(script: Script) -> Iterator[TcpAddress]:
 
 @contextmanager
 def connected(script: Script, *, patience: float = PATIENCE) -> Iterator[ClientPeer]:
-    """Give a connection of the kit, before its handshake, to a server that plays the script."""
+    """Yield a connection of the kit, before its handshake, to a server that plays the script."""
     with serving(script) as address:
         connection = ClientPeer("A", address, Trace(), patience)
         connection.app_id, connection.connection_id = "conformance", "kit"
@@ -132,5 +132,5 @@ def in_turn(*scripts: Script) -> Script:
 
 
 def after_handshake(script: Script) -> Script:
-    """Return the script with a right handshake ahead of it."""
+    """Return the script with a correct handshake before it."""
     return in_turn(Link.shake_hands, script)

@@ -14,7 +14,7 @@ import nox
 
 OLDEST = 16
 EXPRESS = 20
-"""The tests of the Express part need it, for playwright; Express itself needs 18."""
+"""The tests of the Express part need this version for playwright; Express itself needs 18."""
 NOT_FOUND = ("E404", "ETARGET", "ENOENT")
 """npm's error codes for an unknown package, an unknown version and a missing file."""
 NO_PACKAGE_STATUS = 3
@@ -57,7 +57,7 @@ def run_tests(session: nox.Session, node: str, *folders: str) -> None:
 
 
 def install_version(session: nox.Session, version: str) -> str:
-    """Install another version of Node.js, which an npm package contains, and return its executable."""
+    """Install another version of Node.js from an npm package, and return its executable."""
     place = Path(session.create_tmp(), f"node-{version}").absolute()
     install = ("install", "--prefix", str(place), "--no-fund", "--no-audit", f"node@{version}")
     session.run(npm(session), *install, external=True)
@@ -65,7 +65,7 @@ def install_version(session: nox.Session, version: str) -> str:
 
 
 def install_package(session: nox.Session, package: str) -> Path:
-    """Install an npm package into an empty folder and return its place; end with status 3 if there is none."""
+    """Install an npm package into an empty folder and return its path; exit with status 3 if it does not exist."""
     scratch = Path(session.create_tmp(), "scratch").absolute()
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir()
@@ -73,7 +73,7 @@ def install_package(session: nox.Session, package: str) -> Path:
     command = [npm(session), "install", "--prefix", str(scratch), "--no-fund", "--no-audit", wanted]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if any(f"code {code}" in done.stderr for code in NOT_FOUND):
-        give_up(NO_PACKAGE_STATUS, f"there is no npm package {package}: nothing was tested")
+        give_up(NO_PACKAGE_STATUS, f"there is no npm package {package}; nothing was tested")
     if done.returncode:
         session.error(f"npm cannot install {package}:\n{done.stderr}")
     (name,) = json.loads((scratch / "package.json").read_text())["dependencies"]

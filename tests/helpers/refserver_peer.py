@@ -1,4 +1,4 @@
-"""What the tests of the reference server share: frames, a core to feed, a server in a thread, a blocking client."""
+"""Helpers for tests of the reference server: frames, a protocol core, a server in a thread, a blocking client."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from reference_server.protocol.connection import Connection
 from reference_server.protocol.events import ConnectReceived
 from reference_server.protocol.states import State
 
-SECONDS = 10.0  # longer than anything takes that works
+SECONDS = 10.0  # longer than any working test takes
 
 _numbers = itertools.count(1)
 
 
 def message(kind: str = "request", channel: str = "system", payload: Any = None, **members: Any) -> dict[str, Any]:
-    """Return a valid message of application `demo`, members replaced as told."""
+    """Return a valid message of application `demo`, with some members replaced."""
     envelope = {
         "message_id": f"m{next(_numbers)}",
         "app_id": "demo",
@@ -54,7 +54,7 @@ def publish(channel: str, payload: Any = None, **members: Any) -> dict[str, Any]
 
 
 def frame(*messages: Any) -> bytes:
-    """Return the frames of messages; octets are taken as a body."""
+    """Return the frames of messages; octets are a whole body."""
     bodies = [each if isinstance(each, bytes) else json.dumps(each).encode() for each in messages]
     return b"".join(struct.pack(">I", len(body)) + body for body in bodies)
 
@@ -77,7 +77,7 @@ def code_of(answer: dict[str, Any]) -> str:
 
 
 def octets_until_blocked(connection: socket.socket, data: bytes) -> int:
-    """Send the same octets over and over until the peer takes no more, which the socket's timeout tells."""
+    """Send the same octets repeatedly until the peer accepts no more, detected by the socket's timeout."""
     sent = 0
     try:
         while True:
@@ -87,7 +87,7 @@ def octets_until_blocked(connection: socket.socket, data: bytes) -> int:
 
 
 class Recorder:
-    """A watcher that remembers what it was told."""
+    """A watcher that records its calls."""
 
     def __init__(self) -> None:
         self.outputs = 0
@@ -101,7 +101,7 @@ class Recorder:
 
 
 class Core:
-    """A connection without a broker: connect messages are accepted, requests are left to the test."""
+    """A connection without a broker: it accepts connect messages and leaves requests to the test."""
 
     def __init__(self, limits: Limits | None = None, profiles: Sequence[str] = (), token: str | None = None) -> None:
         self.watcher = Recorder()
@@ -111,7 +111,7 @@ class Core:
         self.events: list[Any] = []
 
     def feed(self, *chunks: bytes) -> list[dict[str, Any]]:
-        """Feed octets and return the messages that came back."""
+        """Feed octets and return the resulting messages."""
         for chunk in chunks:
             self.connection.receive_data(chunk)
             for event in self.connection.events():
@@ -148,7 +148,7 @@ def _dial(address: int | Path) -> socket.socket:
 
 
 class Client:
-    """A blocking client that says exactly what it is told."""
+    """A blocking client that sends exactly the octets of the test."""
 
     def __init__(self, address: int | Path, name: str | None = None, app: str = "demo") -> None:
         """Connect to a port of 127.0.0.1, or to the unix socket of a path."""
@@ -175,7 +175,7 @@ class Client:
         return answer
 
     def ping_barrier(self) -> list[dict[str, Any]]:
-        """Return everything that arrives ahead of the answer to a ping."""
+        """Return everything that arrives before the answer to a ping."""
         barrier = ping(app_id=self.app)
         self.send(barrier)
         arrived = []
@@ -184,7 +184,7 @@ class Client:
         return arrived
 
     def ends(self) -> bool:
-        """Wait for the end of the stream; whatever arrives before it is a mistake."""
+        """Wait for the end of the stream; anything that arrives before it is an error."""
         return self.socket.recv(1) == b""
 
     def close(self) -> None:
@@ -201,7 +201,7 @@ class Client:
 
 
 class Running:
-    """A server in a thread of its own, and the clients of a test."""
+    """A server in its own thread, and the clients of a test."""
 
     def __init__(self, server: ReferenceServer) -> None:
         self.server = server
@@ -217,11 +217,11 @@ class Running:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(SECONDS)
 
     def begin(self, coroutine: Any) -> Any:
-        """Begin a coroutine in the server's loop and return its future."""
+        """Start a coroutine in the server's loop and return its future."""
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
 
     def tasks(self) -> int:
-        """Return how many tasks there are, this question aside."""
+        """Return the number of tasks, except the one that counts."""
 
         async def count() -> int:
             return len(asyncio.all_tasks()) - 1
@@ -253,7 +253,7 @@ def running(
     unix: Path | None = None,
     **limits: Any,
 ) -> Iterator[Running]:
-    """Run a server with handlers and limits for a while; at the end no handler is waited for unless a test says so."""
+    """Run a server with handlers and limits; by default it does not wait for handlers at the end."""
     limited = Limits(**{"shutdown_grace": 0, "linger": 1} | limits)
     where: dict[str, Any] = {"port": 0} if unix is None else {"unix": unix}
     server = ReferenceServer(**where, limits=limited, profiles=profiles, state=state, token=token, tls=tls)

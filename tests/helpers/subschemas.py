@@ -1,4 +1,4 @@
-"""The schemas inside of a schema."""
+"""The subschemas of a schema."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from referencing.jsonschema import DRAFT202012
 
 
 def subschemas(schema: Any) -> Iterator[dict[str, Any]]:
-    """Yield a schema and every schema inside it, the boolean ones left out."""
+    """Yield a schema and all its subschemas, except boolean ones."""
     if isinstance(schema, dict):
         yield schema
         for inner in DRAFT202012.create_resource(schema).subresources():

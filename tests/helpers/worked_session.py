@@ -21,7 +21,7 @@ _FRAME = re.compile(
 
 @dataclass(frozen=True)
 class Frame:
-    """One frame of the session: what the page says of it, and its octets."""
+    """One frame of the session: its description on the page, and its octets."""
 
     title: str
     by_client: bool

@@ -1,4 +1,4 @@
-"""The mistakes of the Node.js client, each an edit of its source and named after the requirement that it breaks."""
+"""The mistakes of the Node.js client: each edits its source, and is named after the requirement that it breaks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def _mutant(
     name: str, mistake: str, *edits: tuple[str, str, str], harms: tuple[str, ...] = (), because: str = ""
 ) -> None:
     if bool(harms) != bool(because) or name in MUTANTS:
-        raise ValueError(f"{name}: harm and its reason go together, and a name is taken once")
+        raise ValueError(f"{name}: harm and its reason must be given together, and the name must be unique")
     made = tuple(Edit(*edit) for edit in edits)
     MUTANTS[name] = ClientMutant(name=name, mistake=mistake, edits=made, harms=harms, because=because)
 

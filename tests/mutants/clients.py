@@ -1,4 +1,4 @@
-"""Mutants of the Node.js client: edits of a copy of its source, which the driver loads in its place."""
+"""Mutants of the Node.js client: edits of a copy of its source, which the driver loads instead."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ HARNESS = Path(__file__).parents[2] / "node_harness"
 
 
 class ClientLaboratory:
-    """Makes clients."""
+    """Creates clients."""
 
     role: Role = "client"
     sanity = (
@@ -37,14 +37,14 @@ class ClientLaboratory:
         return MUTANTS
 
     def explore(self, time_scale: float) -> None:
-        """Find out nothing: a client is a new process in every case."""
+        """Return nothing: a client is a new process in every case."""
 
     @contextmanager
     def made(self, name: str, known: None, settings: Settings) -> Iterator[ClientTarget]:  # noqa: ARG002
         """Edit a copy of the client.
 
         Raises:
-            PatchError: the text that an edit replaces is not there, or not once.
+            PatchError: the text that an edit replaces does not occur exactly once.
         """
         with tempfile.TemporaryDirectory(prefix="ipc-mutant-") as folder:
             package = Path(folder) / "client"

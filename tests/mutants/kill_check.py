@@ -1,4 +1,4 @@
-"""Try one mutant: does a case that claims its requirement fail, and do unrelated cases still pass?"""
+"""Tests one mutant: a case that claims its requirement must fail, and unrelated cases must pass."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ CAUGHT = (Verdict.FAIL, Verdict.WARN)
 
 
 class Laboratory(Protocol):
-    """Where mutants of a role are made."""
+    """Creates the mutants of a role."""
 
     @property
     def role(self) -> Role:
-        """What the mutants are."""
+        """The role of the mutants."""
 
     @property
     def sanity(self) -> Sequence[str]:
-        """Cases that a mutant has to pass all the same, unless it is about its requirement or says why not."""
+        """Cases that every mutant must pass, unless they check its requirement or it lists them with a reason."""
 
     @property
     def without(self) -> Mapping[str, str]:
@@ -43,24 +43,24 @@ class Laboratory(Protocol):
         """Return every mutant by name."""
 
     def explore(self, time_scale: float) -> Any:
-        """Find out what all mutants have in common; handed back to :meth:`made`."""
+        """Return the common properties of all mutants, for :meth:`made`."""
 
     def made(self, name: str, known: Any, settings: Settings) -> AbstractContextManager[Target]:
-        """Make a mutant, or the control, and end it again."""
+        """Start a mutant, or the control, and end it."""
 
 
 @dataclass
 class Outcome:
-    """What came of a mutant.
+    """The result of a mutant.
 
     Attributes:
-        name: the mutant's.
-        killer: the first case that failed as it has to; empty for a survivor.
-        message: what that case said.
-        tried: how many cases that claim the requirement were run.
+        name: the mutant's name.
+        killer: the first case that failed as required; empty for a survivor.
+        message: the message of that case.
+        tried: number of executed cases that claim the requirement.
         broken: cases of the sanity set that failed, with their messages.
-        problem: why nothing could be tried.
-        seconds: how long it took.
+        problem: why it could not be tested.
+        seconds: the time that it took.
     """
 
     name: str
@@ -73,24 +73,24 @@ class Outcome:
 
     @property
     def is_good(self) -> bool:
-        """Whether the mutant was seen, and for its own mistake."""
+        """True if a case detected the mutant, because of its own mistake."""
         return bool(self.killer and self.message) and not self.broken and not self.problem
 
 
 def claiming(requirement: str, role: Role) -> list[Case]:
-    """Return a role's cases that claim a requirement, the short ones first."""
+    """Return a role's cases that claim a requirement, short ones first."""
     return [each for each in reversed(select(role=role)) if requirement in each.requirements]
 
 
 def control(laboratory: Laboratory, known: Any, names: Sequence[str], time_scale: float) -> list[CaseResult]:
-    """Run cases on what makes no mistake, and return those that fail; what it cannot be tried on shows nothing."""
+    """Run cases on the control, and return those that fail; unsupported cases do not count."""
     with laboratory.made(CONTROL, known, Settings(seed=SEED, time_scale=time_scale)) as target:
         results = [run_case(all_cases()[name], target) for name in names]
     return [each for each in results if each.verdict not in (Verdict.PASS, Verdict.UNSUPPORTED)]
 
 
 def attempt(laboratory: Laboratory, mutant: Mutant, known: Any, time_scale: float) -> Outcome:
-    """Try one mutant."""
+    """Test one mutant."""
     outcome, start = Outcome(mutant.name), time.monotonic()
     try:
         with laboratory.made(mutant.name, known, Settings(seed=SEED, time_scale=time_scale)) as target:

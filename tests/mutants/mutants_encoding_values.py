@@ -1,4 +1,4 @@
-"""Mistakes about values that have to stay the same (chapter ENC)."""
+"""Mistakes about values that must stay unchanged (chapter ENC)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Mistakes about frames (chapter FRM), and what they do to others (ISO-006)."""
+"""Mistakes about frames (chapter FRM), and their effect on other connections (ISO-006)."""
 
 from __future__ import annotations
 

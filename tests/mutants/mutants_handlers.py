@@ -1,4 +1,4 @@
-"""Mistakes about how handlers are run, and about notifications (chapters REQ and NTF)."""
+"""Mistakes about the execution of handlers, and about notifications (chapters REQ and NTF)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Mistakes about publishing and delivering (chapter SUB)."""
+"""Mistakes about publications and their delivery (chapter SUB)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Mistakes about jobs: what is asked for, what is kept, and what is handed out (chapter QUE)."""
+"""Mistakes about jobs: requests, storage, and dequeuing (chapter QUE)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Mistakes about jobs that outlive the server (chapter QUE)."""
+"""Mistakes about jobs that must survive a restart of the server (chapter QUE)."""
 
 from __future__ import annotations
 

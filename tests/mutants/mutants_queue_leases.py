@@ -1,4 +1,4 @@
-"""Mistakes about leases, and about what becomes of jobs that were handed out (chapter QUE)."""
+"""Mistakes about leases, and about the outcome of dequeued jobs (chapter QUE)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Mistakes about tokens and TLS (chapter SEC). These servers demand both."""
+"""Mistakes about tokens and TLS (chapter SEC). These servers require both."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""What a mutant is, the register of all of them, and the tools they patch the reference server with.
+"""The classes and the registry of mutants, and the tools with which they patch the reference server.
 
-A mutant is the reference server, or the Node.js client, with one mistake, named after the requirement that the mistake
-breaks. The modules ``mutants_*.py`` hold those of the server by chapter, ``client_mutants.py`` those of the client;
-``run.py`` shows that the suite sees each.
+A mutant is the reference server, or the Node.js client, with one mistake. It is named after the requirement that the
+mistake breaks. The modules ``mutants_*.py`` contain those of the server by chapter, ``client_mutants.py`` those of the
+client. ``run.py`` shows that the suite detects each of them.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from typing import Any
 
 Patch = Callable[[], None]
 CONTROL = "none"
-"""The name of the server or client that makes no mistake: the control of the experiment."""
+"""The name of the server or client without a mistake: the control of the experiment."""
 
 
 class PatchError(Exception):
-    """What a mutant patches is not there any more: the mutant has to follow a change of the reference server."""
+    """The code that a mutant patches has changed: adapt the mutant."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,9 +28,9 @@ class Mutant:
     """One mistake.
 
     Attributes:
-        name: the requirement's id, with ``/`` and a word when there are several mistakes about it.
-        mistake: what the server or client does wrong, in a sentence.
-        harms: cases of the sanity set that the mistake breaks besides; ``*`` stands for all.
+        name: the requirement's id, with ``/`` and a word if there are several mistakes about it.
+        mistake: what the server or client does wrong, in one sentence.
+        harms: further cases of the sanity set that the mistake breaks; ``*`` for all.
         because: why it breaks them.
     """
 
@@ -47,14 +47,14 @@ class Mutant:
 
 @dataclass(frozen=True, kw_only=True)
 class ServerMutant(Mutant):
-    """A mistake of the reference server; ``patch`` makes it in this process."""
+    """A mistake of the reference server; ``patch`` applies it in this process."""
 
     patch: Patch
 
 
 @dataclass(frozen=True)
 class Edit:
-    """A piece of a source file, and what takes its place."""
+    """A piece of a source file, and its replacement."""
 
     file: str
     old: str
@@ -64,7 +64,7 @@ class Edit:
         """Edit the file in ``folder``.
 
         Raises:
-            PatchError: the piece is not there, or not once.
+            PatchError: the piece does not occur exactly once.
         """
         path = folder / self.file
         text = path.read_text("utf-8")
@@ -75,7 +75,7 @@ class Edit:
 
 @dataclass(frozen=True, kw_only=True)
 class ClientMutant(Mutant):
-    """A mistake of the Node.js client, made by edits of its source."""
+    """A mistake of the Node.js client, applied by edits of its source."""
 
     edits: tuple[Edit, ...]
 
@@ -86,7 +86,7 @@ _register: dict[str, ServerMutant] = {}
 def mutant(name: str, *, harms: tuple[str, ...] = (), because: str = "") -> Callable[[Patch], Patch]:
     """Register the decorated function as the patch of a mutant; its docstring is the mistake."""
     if bool(harms) != bool(because):
-        raise ValueError(f"{name}: harm and its reason go together")
+        raise ValueError(f"{name}: harm and its reason must be given together")
 
     def decorate(patch: Patch) -> Patch:
         if name in _register or not patch.__doc__:
@@ -106,7 +106,7 @@ def all_mutants() -> dict[str, ServerMutant]:
 
 
 def replace(owner: Any, name: str, value: Any) -> Any:
-    """Put a value into an attribute that a module or class itself has, and return what was there.
+    """Replace the value of an attribute of a module or class, and return the old value.
 
     Raises:
         PatchError: it has no such attribute.
@@ -119,7 +119,7 @@ def replace(owner: Any, name: str, value: Any) -> Any:
 
 
 def around(owner: Any, name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Let the decorated function stand in for one of a module or class; it is given the original, then the arguments.
+    """Replace a function of a module or class by the decorated one; its arguments are the original, then the call's.
 
     Raises:
         PatchError: there is no such function.
@@ -130,7 +130,7 @@ def around(owner: Any, name: str) -> Callable[[Callable[..., Any]], Callable[...
 
 
 def instead_of_entry(table: MutableMapping[Any, Any], key: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Let the decorated function stand in for an entry of a table of functions; as :func:`around`.
+    """Replace an entry of a table of functions by the decorated function; like :func:`around`.
 
     Raises:
         PatchError: the table has no such entry.

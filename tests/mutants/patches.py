@@ -1,5 +1,4 @@
-"""Patches that several mutants share. All names of the reference server that are private to it are used here only
-where its public ones do not reach."""
+"""Patches that several mutants share. They use private names of the reference server only if there is no public one."""
 
 from __future__ import annotations
 
@@ -39,7 +38,7 @@ def refuse_connect(breaks: Callable[[Message], bool], code: ErrorCode = ErrorCod
 
 
 def change_message(change: Callable[[Message], Message]) -> None:
-    """Let the server see another message than the one that arrived behind the handshake."""
+    """Replace messages that arrive after the handshake before the server processes them."""
 
     @around(connection, "read_message")
     def read(original: Any, message: Message, *context: Any) -> Any:
@@ -47,7 +46,7 @@ def change_message(change: Callable[[Message], Message]) -> None:
 
 
 def act_in_spite_of(code: ErrorCode, act: Callable[[Connection, Mapping[str, Any]], object]) -> None:
-    """Do something about a message in spite of answering it with an error."""
+    """Act on a message even though it is answered with an error."""
 
     @around(Connection, "_report")
     def report(original: Any, self: Connection, error: WireError) -> None:
@@ -67,7 +66,7 @@ def change_acknowledgement(change: Callable[[dict[str, Any]], object]) -> None:
 
 
 def is_acknowledgement(payload: Any) -> bool:
-    """Tell whether a payload is that of an acknowledgement."""
+    """Return true if a payload is that of an acknowledgement."""
     return isinstance(payload, dict) and payload.get("status") == "connected"
 
 
@@ -83,7 +82,7 @@ def broker_of(of: Connection) -> Broker:
 
 
 def holder(of: Connection, connection_id: str) -> Connection | None:
-    """Return the connection that has a name now, in the application of a connection."""
+    """Return the current connection with a name, in the application of a connection."""
     application = broker_of(of)._applications.get(of.app_id)
     return application.connections.get(connection_id) if application else None
 

@@ -1,8 +1,8 @@
-"""Show that the suite sees every mistake: ``python tests/mutants/run.py [--role client] [--only GLOB] [--json FILE]``.
+"""Mutation-test the suite: ``python tests/mutants/run.py [--role client] [--only GLOB] [--json FILE]``.
 
-Each mutant has to fail at least one case that claims its requirement. Then the control, the server or client without a
-mistake, has to pass each case that noticed a mutant. Exit status 1 when a mutant survives, when one breaks what it
-should not, when the control fails, or when a MUST of the role that is in force has neither a mutant nor a reason.
+Each mutant must fail at least one case that claims its requirement. Then the control, the server or client without a
+mistake, must pass each case that detected a mutant. The exit status is 1 if a mutant survives, if one breaks unrelated
+cases, if the control fails, or if a MUST in force has neither a mutant nor a reason for having none.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ LABORATORIES: dict[Role, Laboratory] = {"server": ServerLaboratory(), "client": 
 
 
 @click.command()
-@click.option("--role", type=click.Choice(["server", "client"]), default="server", help="What the mutants are.")
-@click.option("--only", default="*", metavar="GLOB", help="Only mutants with such names.")
-@click.option("--jobs", default=2, show_default=True, help="How many mutants are tried at a time.")
+@click.option("--role", type=click.Choice(["server", "client"]), default="server", help="The role of the mutants.")
+@click.option("--only", default="*", metavar="GLOB", help="Test only mutants whose name matches.")
+@click.option("--jobs", default=2, show_default=True, help="Number of mutants to test at a time.")
 @click.option("--json", "file", type=click.Path(dir_okay=False, path_type=Path), help="Write a mutants file.")
-@click.option("--time-scale", default=0.5, show_default=True, help="Factor on every deadline.")
+@click.option("--time-scale", default=0.5, show_default=True, help="Multiply every deadline by this factor.")
 def main(role: Role, only: str, jobs: int, file: Path | None, time_scale: float) -> None:
-    """Try every mutant of the reference server, or of the Node.js client."""
+    """Mutation-test the suite with mutants of the reference server, or of the Node.js client."""
     start, mutants = time.monotonic(), LABORATORIES[role].mutants()
     chosen = [each for each in mutants.values() if fnmatchcase(each.name, only)]
     faults, outcomes = _experiment(role, chosen, jobs, time_scale)
@@ -62,7 +62,7 @@ def _experiment(
         names = [mutant.name for mutant in chosen]
         trials = pool.map(_attempt, [role] * number, names, [known] * number, [time_scale] * number)
         outcomes = [_told(outcome) for outcome in trials]
-        # Other cases have not shown anything that the control could refute.
+        # Other cases detected nothing that the control could refute.
         noticed = {outcome.killer for outcome in outcomes if outcome.killer} | set(LABORATORIES[role].sanity)
         controls = [pool.submit(_control, role, known, share, time_scale) for share in _shares(noticed, jobs)]
         return [fault for each in controls for fault in each.result()], outcomes
@@ -121,7 +121,7 @@ def _as_json(role: Role, outcomes: Sequence[Outcome]) -> dict[str, Any]:
 
 
 def _without_mutant(role: Role) -> list[str]:
-    """Return the MUSTs in force of a role without mutant and reason, and list those with a reason."""
+    """Return the MUSTs in force for a role that have neither a mutant nor a reason; list those with a reason."""
     laboratory = LABORATORIES[role]
     covered = {mutant.requirement for mutant in laboratory.mutants().values()}
     bare = [each for each in load().values() if each.is_in_force and each.binds(role) and each.id not in covered]

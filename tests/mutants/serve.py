@@ -1,6 +1,6 @@
 """Run the reference server with one mistake: ``python tests/mutants/serve.py NAME [OPTIONS OF THE SERVER]``.
 
-The name ``none`` makes no mistake: the control of the experiment.
+The name ``none`` starts the server without a mistake: the control of the experiment.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Mutants of the reference server: patches that are made in its process, by ``serve.py``."""
+"""Mutants of the reference server: ``serve.py`` applies their patches in its process."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ OPTIONS = (
 
 
 SECURITY = "SEC"
-"""What the names of mutants begin with whose servers demand a token and TLS."""
+"""The prefixes of the names of mutants whose servers require a token and TLS."""
 
 
 @dataclass(frozen=True)
 class Knowledge:
-    """What a run learns of a server at its start; of the mutants all this is what the control has."""
+    """The properties that a run finds out about a server at its start; all mutants have those of the control."""
 
     acknowledgement: dict[str, Any]
     responder: frozenset[str]
 
 
 class ServerLaboratory:
-    """Makes servers."""
+    """Creates servers."""
 
     role: Role = "server"
     sanity = (
@@ -58,7 +58,7 @@ class ServerLaboratory:
         return all_mutants()
 
     def explore(self, time_scale: float) -> Knowledge:
-        """Return what the server says of itself when it makes no mistake."""
+        """Return the properties of the control server."""
         with ServerTarget(_options(CONTROL), Settings(time_scale=time_scale)) as target:
             return Knowledge(target.acknowledgement, target.responder)
 
@@ -90,7 +90,7 @@ def _options(name: str) -> TargetConfig:
 
 @functools.cache
 def _secrets() -> Path:
-    """Return a folder with a token, a certificate and its key, for as long as this process lives."""
+    """Return a folder with a token, a certificate and its key; it exists as long as this process."""
     place = tempfile.TemporaryDirectory(prefix="ipc-mutants-")
     atexit.register(place.cleanup)
     folder = Path(place.name)
