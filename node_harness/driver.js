@@ -91,7 +91,7 @@ function readLines(onLine) {
   });
 }
 
-/** Let the process end by itself, so that a client that leaves a timer or a socket behind shows. */
+/** Let the process end by itself: a timer or socket that the client forgot keeps it alive, and the kit sees that. */
 async function finish() {
   process.stdin.destroy();
   await client.end();
@@ -108,8 +108,8 @@ async function drive(spec) {
   globalThis.console = new console.Console(process.stderr, process.stderr);
   loaded = await loadPackage(spec);
   client = new ClientUnderTest(loaded.IPCClient, emit);
-  process.on('uncaughtException', crash); // a rejection that nobody handles ends up here too
-  process.stdout.on('error', () => process.exit(CRASHED)); // nobody listens any more
+  process.on('uncaughtException', crash); // unhandled rejections arrive here, too
+  process.stdout.on('error', () => process.exit(CRASHED)); // the kit no longer reads
   process.stdin.on('end', finish);
   readLines((line) => line.trim() && execute(line));
 }

@@ -1,10 +1,10 @@
 'use strict';
 
-const TRUST = 'Give the certificate of its authority in tls.ca: its text, not the name of a file.';
+const TRUST = 'Set tls.ca to the certificate of its authority: the text, not a file name.';
 const CLOCK = "Renew the server's certificate, or set the clock of this machine.";
 
 /**
- * What to do about an error of the socket, or about a refusal, by its code.
+ * Advice for an error of the socket, or for a refusal, by its code.
  * @type {Record<string, string>}
  */
 const BY_CODE = {
@@ -13,29 +13,29 @@ const BY_CODE = {
   EAI_AGAIN: 'Check the host name, and that a name server can be reached.',
   CERT_HAS_EXPIRED: CLOCK,
   CERT_NOT_YET_VALID: CLOCK,
-  ERR_TLS_CERT_ALTNAME_INVALID: 'Connect to a name that the certificate has, or give that name as tls.servername.',
+  ERR_TLS_CERT_ALTNAME_INVALID: 'Connect to a name that the certificate has, or set tls.servername to that name.',
   DEPTH_ZERO_SELF_SIGNED_CERT: TRUST,
   SELF_SIGNED_CERT_IN_CHAIN: TRUST,
   UNABLE_TO_GET_ISSUER_CERT: TRUST,
   UNABLE_TO_GET_ISSUER_CERT_LOCALLY: TRUST,
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: TRUST,
-  unauthorized: 'Give the token that the server demands as the option token.',
+  unauthorized: 'Set the option token to the token that the server requires.',
 };
 
 /**
- * What to do when a link fails in a state and its error says nothing in particular.
+ * Advice for a link that fails in a state with an error that has no advice of its own.
  * @type {Record<string, string>}
  */
 const BY_STATE = {
   connecting: 'Check host and port, and that no firewall is in the way.',
-  securing: 'Does the server speak TLS on this port? If not, leave the option tls out, or give the port that does.',
+  securing: 'Does the server speak TLS on this port? If not, omit the option tls, or set the port that does.',
   greeting: 'Check that host and port are those of an IPC server, and whether it speaks TLS (option tls).',
 };
 
 const PERMISSIONS = 'Check the permissions: this user needs write access to the socket, and access to its directory.';
 
 /**
- * For the path of a socket: what differs from `BY_CODE`. {address} stands for `unix:PATH`, {path} for the path.
+ * Differences from `BY_CODE` for the path of a socket. {address} becomes `unix:PATH`, {path} the path.
  * @type {Record<string, string>}
  */
 const BY_CODE_OF_PATH = {
@@ -50,11 +50,11 @@ const BY_CODE_OF_PATH = {
   ENOTDIR: 'A part of the path is not a directory. Check the option path.',
   EPROTOTYPE: 'The socket is not a stream socket. Check the option path.',
   EAGAIN: 'Too many clients wait for the server to accept them. Try again later.',
-  ERR_TLS_CERT_ALTNAME_INVALID: 'Give a name that the certificate has as tls.servername.',
+  ERR_TLS_CERT_ALTNAME_INVALID: 'Set tls.servername to a name that the certificate has.',
 };
 
 /**
- * For the path of a socket, in place of `BY_STATE`.
+ * Replaces `BY_STATE` for the path of a socket.
  * @type {Record<string, string>}
  */
 const BY_STATE_OF_PATH = {
@@ -67,15 +67,15 @@ const BY_STATE_OF_PATH = {
 const WANTS_CERTIFICATE = /ALERT_(CERTIFICATE_REQUIRED|HANDSHAKE_FAILURE)$/;
 
 /**
- * What is known of a failure.
+ * A failure of a link.
  * @typedef {object} Failure
- * @property {string} state of the link that failed; empty when the server itself has said why
- * @property {string} [code] of the error behind it
+ * @property {string} state of the link that failed; empty if the server itself said why
+ * @property {string} [code] of the error that caused it
  * @property {string | null} path of the socket; null for host and port
  */
 
 /**
- * Add to the text of an error what a person can do about it, if anything.
+ * Add advice to the text of an error, if there is any.
  * @param {string} text
  * @param {Failure} failure
  * @returns {string}
@@ -87,7 +87,7 @@ function withAdvice(text, failure) {
 
 /** @param {Failure} failure */
 function adviceFor({ state, code = '', path }) {
-  if (WANTS_CERTIFICATE.test(code)) return 'Give tls.cert and tls.key, if the server demands a client certificate.';
+  if (WANTS_CERTIFICATE.test(code)) return 'Set tls.cert and tls.key, if the server requires a client certificate.';
   if (path === null) return find(BY_CODE, code) ?? find(BY_STATE, state) ?? '';
   const advice = find(BY_CODE_OF_PATH, code) ?? find(BY_CODE, code) ?? find(BY_STATE_OF_PATH, state) ?? '';
   return advice.replace('{address}', () => `unix:${path}`).replace('{path}', () => path);

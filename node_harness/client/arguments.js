@@ -23,7 +23,7 @@ const MAX_MILLISECONDS = 2 ** 31 - 1;
  * @property {import('./address').Address} address
  * @property {Readonly<import('tls').ConnectionOptions> | null} tls null for plaintext
  * @property {string | null} token
- * @property {number} connectionTimeout until a connection has to be acknowledged
+ * @property {number} connectionTimeout until a connection must be acknowledged
  * @property {number} reconnectAttempts after a loss; 0 for none
  * @property {number} reconnectDelay before each of these attempts
  * @property {number} heartbeatInterval between pings; 0 for no pings

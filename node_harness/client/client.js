@@ -18,7 +18,7 @@ const DEFAULT_REQUEST_TIMEOUT = 10000;
  * A client of an IPC server: one application, one connection at a time, one connection id for its whole life.
  *
  * Nothing here ever ends the process: what goes wrong is thrown, rejects the promise at hand, or goes to the `onError`
- * handlers. A rejected promise that nobody looks at is not reported as unhandled.
+ * handlers. A rejected promise without a handler is not reported as unhandled.
  */
 class IPCClient {
   #appId;
@@ -41,7 +41,7 @@ class IPCClient {
    * @param {string} [options.path] of a Unix domain socket or a Windows named pipe, in place of host and port
    * @param {boolean | object} [options.tls] true or options of `tls.connect`; default: plaintext
    * @param {string} [options.token] sent to the server, and shown nowhere
-   * @param {number} [options.connectionTimeout] until a connection has to be acknowledged, in ms; default 10000
+   * @param {number} [options.connectionTimeout] until a connection must be acknowledged, in ms; default 10000
    * @param {number} [options.reconnectAttempts] after a loss; 0 for none; default 5
    * @param {number} [options.reconnectDelay] before each of these attempts, in ms; default 2000
    * @param {number} [options.heartbeatInterval] between pings, in ms; 0 for no pings; default 30000
@@ -99,7 +99,7 @@ class IPCClient {
    */
   sendRequest(channel, payload, timeout = DEFAULT_REQUEST_TIMEOUT) {
     const response = this.#request(channel, payload, timeout);
-    // A request whose outcome nobody awaits must not end the process when the connection is lost.
+    // A request without a handler must not end the process when the connection is lost.
     response.catch(() => {});
     return response;
   }

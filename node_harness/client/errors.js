@@ -33,7 +33,7 @@ class IPCError extends Error {
   /**
    * @param {string} code
    * @param {string} message
-   * @param {Error} [cause] the error behind this one
+   * @param {Error} [cause] the error that caused this one
    */
   constructor(code, message, cause) {
     super(message, cause && { cause });
@@ -43,7 +43,7 @@ class IPCError extends Error {
 }
 
 /**
- * Make an error of the server's about the connection, or about a message that nobody waits for the answer to.
+ * Make an error of the server about the connection, or about a message that expects no answer.
  * @param {{code: string, message: string}} error
  * @returns {IPCError}
  */

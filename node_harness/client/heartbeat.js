@@ -1,6 +1,6 @@
 'use strict';
 
-/** Sends pings at regular intervals and finds out that nobody answers (SYS-006, SYS-007). */
+/** Sends pings at regular intervals and detects a missing answer (SYS-006, SYS-007). */
 class Heartbeat {
   #interval;
   #ping;

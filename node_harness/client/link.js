@@ -39,7 +39,7 @@ class Link {
    * @param {object} options
    * @param {import('./address').Address} options.address
    * @param {import('tls').ConnectionOptions | null} options.tls null for plaintext
-   * @param {number} options.timeout until the acknowledgement has to be there, in milliseconds
+   * @param {number} options.timeout until the acknowledgement must arrive, in milliseconds
    * @param {import('./envelope').Message} options.hello the connect message
    * @param {LinkEvents} events
    */
@@ -136,7 +136,7 @@ class Link {
 
   /**
    * @param {string} text
-   * @param {string} [code] of the error behind it
+   * @param {string} [code] of the error that caused it
    */
   #advise(text, code = '') {
     return withAdvice(text, { state: this.#state, code, path: this.#path });

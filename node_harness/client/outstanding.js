@@ -32,10 +32,10 @@ class PendingRequests {
   }
 
   /**
-   * Hand a response to whoever waits for it (REQ-016).
+   * Resolve the request that waits for a response (REQ-016).
    * @param {string} messageId of the request
    * @param {import('./envelope').Message} response
-   * @returns {boolean} false when nobody does (REQ-017)
+   * @returns {boolean} false if no request waits for it (REQ-017)
    */
   resolve(messageId, response) {
     const request = this.#requests.get(messageId);

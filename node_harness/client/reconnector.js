@@ -53,7 +53,7 @@ class Reconnector {
    */
   async #attempt(series, attemptsLeft) {
     const connected = await this.#connect();
-    // While it was awaited, somebody may have stopped this series, or lost the connection again and begun another.
+    // Meanwhile this series may have been stopped, or the connection lost again and another series begun.
     if (series !== this.#series) return;
     if (!connected && attemptsLeft > 1) {
       this.#schedule(series, attemptsLeft - 1);

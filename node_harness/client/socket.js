@@ -17,7 +17,7 @@ const LOCAL_NAME = 'localhost';
 function openSocket(address, tlsOptions) {
   const target = targetOf(address);
   if (tlsOptions === null) return net.connect(target);
-  // Node names no server unless it is told to, and a machine with several certificates has to know which one is meant.
+  // By default Node names no server, but a machine with several certificates must know which one to send.
   const servername = net.isIP(address.host ?? '') ? '' : (address.host ?? LOCAL_NAME);
   try {
     return tls.connect({ servername, ...tlsOptions, ...target });

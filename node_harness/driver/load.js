@@ -55,7 +55,7 @@ function existing(place) {
 function installed(name) {
   const places = createRequire(path.join(process.cwd(), 'anything')).resolve.paths(name) ?? [];
   const folder = places.map((place) => path.join(place, name)).find((each) => fs.existsSync(manifestOf(each)));
-  if (!folder) throw new LoadError(`no package ${name} is installed here; a path has to begin with . or be absolute`);
+  if (!folder) throw new LoadError(`no package ${name} is installed here; a path must begin with . or be absolute`);
   return folder;
 }
 

@@ -3,7 +3,7 @@
 const { IPCError } = require('../client');
 const { checkNames } = require('./arguments');
 
-/** The channels on which a server talks about itself; browsers have no business there unless somebody says so. */
+/** The channels on which a server talks about itself; browsers get access only if an option allows it. */
 const RESERVED = new Set(['queue_manager', 'service_discovery', 'service_instances', 'system']);
 const RESERVED_PREFIX = 'queue:';
 

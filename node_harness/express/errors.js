@@ -17,7 +17,7 @@ const STATUS_OF_CODE = new Map([
   ['timeout', 504],
 ]);
 
-/** For every other code, `handler_failed` among them: the fault is behind this program, not in front of it. */
+/** For every other code, `handler_failed` among them: the fault is in the IPC server, not in the browser. */
 const BAD_GATEWAY = 502;
 
 /** In place of the client's own texts, which name the address of the IPC server. */

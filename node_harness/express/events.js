@@ -28,7 +28,7 @@ const HEADERS = {
 
 /** @typedef {{handler: (message: {payload: unknown}) => void, responses: Set<Response>}} Topic */
 
-/** The event streams of all browsers. Each channel is subscribed to once, for as long as somebody listens to it. */
+/** The event streams of all browsers. Each channel is subscribed to once, as long as a browser listens to it. */
 class EventStreams {
   /** @type {Map<string, Topic>} */
   #topics = new Map();

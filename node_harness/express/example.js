@@ -15,7 +15,7 @@ async function main() {
   service.app.use('/api/users', usersRouter());
   service.app.get('/', (req, res) => res.sendFile(path.join(__dirname, 'example.html')));
   for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => service.stop());
-  // This machine only: nobody has to log in.
+  // This machine only: the example has no login.
   await service.start(Number(process.env.PORT || 3000), '127.0.0.1');
   service.client.onError((error) => console.error(error.message));
   service.client.onConnected(() => console.log('connected again'));

@@ -4,7 +4,7 @@ const http = require('http');
 
 /** What to do about the usual reasons for which nothing can be listened to. */
 const ADVICE = new Map([
-  ['EADDRINUSE', 'the port is in use: stop what listens there, or give another port'],
+  ['EADDRINUSE', 'the port is in use: stop the program that listens there, or choose another port'],
   ['EACCES', 'no permission: give a port above 1023'],
   ['EADDRNOTAVAIL', 'the host is not an address of this machine'],
   ['ENOTFOUND', 'the host is unknown'],
@@ -48,7 +48,7 @@ class Listener {
   }
 
   /**
-   * Accept nobody, answer what is in flight, and close all connections. Does no harm to one that does not listen.
+   * Refuse connections, answer the requests in flight, and close all connections. No effect if it does not listen.
    * @param {number} grace how long answers may take, in milliseconds
    * @returns {Promise<void>}
    */

@@ -13,7 +13,7 @@ const { health, status } = require('./state');
 /** How long requests in flight may take when the service stops, in milliseconds. */
 const STOP_GRACE_MS = 5000;
 
-/** Unless told otherwise a service never gives the IPC server up: nobody is there to connect it again. */
+/** By default a service never gives up the IPC server, because there is no user who could reconnect it. */
 const CLIENT_OPTIONS = { reconnectAttempts: Number.MAX_SAFE_INTEGER, reconnectDelay: 1000 };
 
 /**

@@ -26,7 +26,7 @@ const { WaitingLine } = require('./waiting-line');
  * Connections of one application that share its requests, each with a connection id of its own.
  *
  * A connection that is lost is replaced by a new one, and only open ones are handed out. One attempt is made to have
- * `minConnections` again; when it fails, whoever needs a connection next has another one made.
+ * `minConnections` again; if it fails, the next caller that needs a connection starts another attempt.
  */
 class IPCConnectionPool {
   #poolName;
@@ -92,7 +92,7 @@ class IPCConnectionPool {
   }
 
   /**
-   * Take a connection, and wait for one when all are in use. It has to be released.
+   * Take a connection, or wait for one if all are in use. The caller must release it.
    * @returns {Promise<PoolConnection>} rejected with `not_initialized`, with `timeout`, with `pool_closed` by shutdown,
    *   or with the reason why no connection could be opened
    */
@@ -140,7 +140,7 @@ class IPCConnectionPool {
     }
   }
 
-  /** Close all connections, also those in use, and reject whoever waits for one. The pool can be initialized again. */
+  /** Close all connections, also those in use, and reject all waiting callers. The pool can be initialized again. */
   async shutdown() {
     this.#close();
   }
@@ -187,7 +187,7 @@ class IPCConnectionPool {
 
   /**
    * Hand out what is idle, and open what is missing.
-   * @param {number} shortage how many connections are wanted, whether or not somebody waits for them
+   * @param {number} shortage how many connections are wanted, even if no caller waits for them
    */
   #supply(shortage) {
     for (let idle = this.#takeIdle(); idle; idle = this.#takeIdle()) this.#waiting.serveFirst(this.#lend(idle));
@@ -203,13 +203,13 @@ class IPCConnectionPool {
       this.#supply(this.#minConnections - this.#connections.size);
     } catch (error) {
       if (session !== this.#session) return;
-      // Each attempt that fails costs one caller: all are told in the end, and nobody's attempt is made for ever.
+      // Each failed attempt rejects one caller: in the end all callers know, and no attempt repeats forever.
       if (this.#waiting.size > this.#opening.size) this.#waiting.rejectFirst(asError(error));
       this.#supply(0);
     }
   }
 
-  /** @returns {PoolConnection | undefined} undefined also when nobody waits for it */
+  /** @returns {PoolConnection | undefined} undefined also if no caller waits for it */
   #takeIdle() {
     if (this.#waiting.size === 0) return undefined;
     this.#idle = this.#idle.filter(({ client }) => client.connected);

@@ -8,7 +8,7 @@ const { Connector } = require('./connector');
 const { checkOptions, integerOption } = require('./options');
 
 const DEFAULT_APP_ID = 'data-processor';
-/** As patient as a process should be that runs for long and that nobody watches. */
+/** Defaults with much patience, for a process that runs long and unattended. */
 const DEFAULT_RECONNECT_ATTEMPTS = 10;
 const DEFAULT_RECONNECT_DELAY = 3000;
 const DEFAULT_TIMEOUT = 10000;
@@ -129,7 +129,7 @@ class DataProcessor {
   /** @param {any} item */
   async #process(item) {
     if (typeof item !== 'object' || item === null || item.id === undefined || item.data === undefined) {
-      throw new IPCError('invalid_message', `what is published on '${INPUT}' has to be an object with id and data`);
+      throw new IPCError('invalid_message', `a message on '${INPUT}' must be an object with id and data`);
     }
     const payload = { action: 'process_data', data: item.data, options: this.#processing };
     return requireSuccess(await this.client.sendRequest(PROCESSOR, payload, this.#timeout)).payload;

@@ -129,7 +129,7 @@ class Directory {
     return this.#items.get(key);
   }
 
-  /** Wait for the list that may be on its way. Never rejects: without it, what was known last has to do. */
+  /** Wait for a list that may be on its way. Never rejects: without a new list, the last one remains. */
   async settled() {
     await this.#listed.catch(() => {});
   }

@@ -37,7 +37,7 @@ class MessageQueue {
    * @param {string} [options.appId] the application whose queue it is; default: 'queue-' and the name
    * @param {number} [options.maxConcurrency] jobs that are done at a time; default 5
    * @param {number} [options.retryAttempts] attempts at a job in all; default 3
-   * @param {number} [options.retryDelay] ahead of the second attempt, twice of it ahead of the third, and so on, in ms;
+   * @param {number} [options.retryDelay] before the second attempt, twice that before the third, and so on, in ms;
    *   default 1000
    * @param {number} [options.leaseTime] how long a job may take before another worker gets it, in ms; default 30000
    * @throws {TypeError}

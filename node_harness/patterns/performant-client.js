@@ -93,7 +93,7 @@ class PerformantIPCClient {
       return cached;
     }
     this.#counts.cacheMisses += 1;
-    // What clearCache() has put aside by the time of the response may take it; nobody will look there.
+    // If clearCache() replaced the cache meanwhile, the old one takes the response; it is never read.
     const cache = this.#cache;
     return this.#fetches.run(key, async () => {
       const response = await this.#send(channel, payload, timeout);

@@ -5,7 +5,7 @@ const { malformed, requireSuccess } = require('./answers');
 
 const CHANNEL = 'queue_manager';
 
-/** The longest delay that a server has to know (spec chapter Queue). */
+/** The longest delay that a server must support (spec chapter Queue). */
 const MAX_DELAY = 31536000000;
 
 /**

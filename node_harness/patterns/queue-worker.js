@@ -13,7 +13,7 @@ const { wasNotSent } = require('./answers');
  * @typedef {object} WorkerOptions
  * @property {number} maxConcurrency jobs at a time
  * @property {number} retryAttempts of a job that does not say itself how often it may be tried
- * @property {number} retryDelay in milliseconds; ahead of the second attempt, twice of it ahead of the third, and so on
+ * @property {number} retryDelay in milliseconds; before the second attempt, twice that before the third, and so on
  * @property {number} leaseTime in milliseconds
  */
 
@@ -211,7 +211,7 @@ class QueueWorker {
       const text = `job ${job.id} (${job.type}) was done, but the server may hand it out again: ${error.message}`;
       this.#report(new IPCError(error.code, text, error));
     }
-    // At once: from now on the job, when it is handed out, has to be begun.
+    // At once: from now on the job must start when it is handed out.
     this.#running.delete(job.id);
     return undefined;
   }

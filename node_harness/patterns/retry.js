@@ -18,16 +18,16 @@ const TRANSIENT_CODES = new Set(['timeout', 'not_connected', 'connection_lost', 
  * @typedef {object} RetryOptions
  * @property {number} [timeout] for each attempt; default 10000
  * @property {number} [retries] attempts in all; default 3
- * @property {number} [retryDelay] ahead of the second attempt; default 1000
+ * @property {number} [retryDelay] before the second attempt; default 1000
  * @property {number} [backoffMultiplier] by how much each wait is longer than the one before; default 2
  * @property {number} [maxRetryDelay] the longest wait; default 30000
  */
 
 /**
- * How often to try, and how long to wait ahead of each further attempt. Times are in milliseconds.
+ * How often to try, and how long to wait before each further attempt. Times are in milliseconds.
  * @typedef {object} RetryPolicy
  * @property {number} retries attempts in all
- * @property {number} retryDelay ahead of the second attempt
+ * @property {number} retryDelay before the second attempt
  * @property {number} backoffMultiplier by how much each wait is longer than the one before
  * @property {number} maxRetryDelay the longest wait
  */

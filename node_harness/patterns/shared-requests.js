@@ -14,7 +14,7 @@ class SharedRequests {
    * @template T
    * @param {string} key
    * @param {() => Promise<T>} request
-   * @returns {Promise<T>} a copy for whoever joins
+   * @returns {Promise<T>} a copy for each caller that joins
    */
   async run(key, request) {
     const pending = this.#pending.get(key);

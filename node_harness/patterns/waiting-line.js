@@ -34,12 +34,12 @@ class WaitingLine {
     });
   }
 
-  /** @param {T} value for the first; there has to be one */
+  /** @param {T} value for the first waiter, which must exist */
   serveFirst(value) {
     this.#leaveFirst().resolve(value);
   }
 
-  /** @param {Error} error for the first; there has to be one */
+  /** @param {Error} error for the first waiter, which must exist */
   rejectFirst(error) {
     this.#leaveFirst().reject(error);
   }

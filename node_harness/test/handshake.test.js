@@ -91,7 +91,7 @@ for (const code of REFUSALS) {
     assert.equal(await opened, false);
     assert.equal(client.connected, false);
     const text = `connection refused by the server \\(${code}\\): told: ${code}`;
-    const advice = code === 'unauthorized' ? '. Give the token that the server demands as the option token.' : '';
+    const advice = code === 'unauthorized' ? '. Set the option token to the token that the server requires.' : '';
     assert.match((await nextError()).message, new RegExp(`^${text}${advice}$`));
     await peer.gone();
     assert.deepEqual(events, [`error ${code}`]);

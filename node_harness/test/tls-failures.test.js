@@ -103,7 +103,7 @@ test('client that speaks TLS says that the server does not: it answers in plaint
   peer.write(frame(errorAnswer('frame_too_large')));
   assert.equal(await opened, false);
   const error = await nextError();
-  assert.match(error.message, /^connection failed: .*speak TLS on this port.*leave the option tls out/);
+  assert.match(error.message, /^connection failed: .*speak TLS on this port.*omit the option tls/);
   assert.deepEqual(events, ['error tls_failed']);
 });
 

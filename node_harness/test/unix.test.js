@@ -174,7 +174,7 @@ test('client refuses a certificate for another name on a path, with advice', asy
   await scriptedServer(t, authority.issue({ names: ['other.test'] }), socket);
   const error = await failedAttempt(t, undefined, { path: socket, tls: { ca: authority.ca } });
   assert.equal(error.code, 'tls_failed');
-  assert.match(error.message, /^connection failed: .*localhost.*\. Give a name that the certificate has as tls\.serv/);
+  assert.match(error.message, /^connection failed: .*localhost.*\. Set tls\.serv/);
 });
 
 test('client that speaks TLS on a path says that the server does not', async (t) => {

@@ -74,7 +74,7 @@ test('start on a port that is taken is rejected with advice, and leaves nothing 
   t.after(() => other.close());
   const { port } = other.address();
   const service = new IPCExpressService({ client: { host: '127.0.0.1', port: server.port } });
-  const why = 'the port is in use: stop what listens there, or give another port';
+  const why = 'the port is in use: stop the program that listens there, or choose another port';
   const message = `cannot listen on 127.0.0.1, port ${port}: ${why}`;
   await assert.rejects(service.start(port, '127.0.0.1'), { message });
   assert.deepEqual([service.isReady, service.port], [false, null]);

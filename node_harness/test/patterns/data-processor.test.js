@@ -75,7 +75,7 @@ test('what is no item is an error', async (t) => {
   for (const wrong of [null, 'text', 7, {}, { id: 1 }, { data: 1 }]) user.publish('raw_data', wrong);
   await until(() => errors.length === 6, 'the errors');
   assert.deepEqual(errors.map(({ id }) => id), [null, null, null, null, 1, null]);
-  for (const { error } of errors) assert.match(error, /'raw_data' has to be an object with id and data/);
+  for (const { error } of errors) assert.match(error, /'raw_data' must be an object with id and data/);
 });
 
 test('no more items than allowed are processed at a time, and none is lost', async (t) => {
