@@ -3,20 +3,41 @@
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 
 import click
 
 from conformance import PROTOCOL_VERSION, __version__
-from conformance.cli.bench import bench
-from conformance.cli.gate import gate
-from conformance.cli.list import list_cases
-from conformance.cli.requirements import requirements
-from conformance.cli.run import run
-from conformance.cli.serve import serve
-from conformance.cli.spec import spec
+
+COMMANDS = {
+    "run": "run",
+    "list": "list_cases",
+    "serve": "serve",
+    "requirements": "requirements",
+    "bench": "bench",
+    "spec": "spec",
+    "gate": "gate",
+}
+"""The function of each command, in the module of ``conformance.cli`` with the command's name."""
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class Commands(click.Group):
+    """A group that imports the module of a command when the command is needed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands."""
+        return sorted({*COMMANDS, *super().list_commands(ctx)})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command, or None if there is none of that name."""
+        if cmd_name not in COMMANDS:
+            return super().get_command(ctx, cmd_name)
+        module = import_module(f"conformance.cli.{cmd_name}")
+        found: click.Command = getattr(module, COMMANDS[cmd_name])
+        return found
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, message=f"ipc-conformance %(version)s, protocol {PROTOCOL_VERSION}")
 def main() -> None:
     """Test servers and clients of the IPC Framework Wire Protocol.
@@ -29,7 +50,3 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-
-
-for command in (run, list_cases, serve, requirements, bench, spec, gate):
-    main.add_command(command)

@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import socket
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -18,6 +19,7 @@ from kit_commands import invoke, mini, new_marker, nothing_left, run_kit, run_on
 
 from conformance.__main__ import main as program
 from conformance.cases.catalogue import all_cases, select
+from conformance.cli.main import COMMANDS
 from conformance.cli.run import plugin_arguments
 from conformance.core.settings import Selection, Settings
 from conformance.core.verdicts import Verdict
@@ -43,6 +45,16 @@ def test_interruption_while_loading_ends_in_a_line(
         program()
     assert ended.value.code == 130
     assert capsys.readouterr().err == "interrupted\n"
+
+
+def test_help_lists_every_command_and_one_command_loads_no_other() -> None:
+    shown = invoke("--help").output
+    assert all(f"\n  {name} " in shown for name in COMMANDS)
+    assert "No such command 'rum'" in invoke("rum").output
+    program = "import sys; from conformance.cli.main import main; main(['list'], standalone_mode=False); "
+    program += "print([name for name in sys.modules if name.startswith(('conformance.gate', 'conformance.bench'))])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
 
 
 def test_list_names_the_chosen_cases_and_their_number() -> None:
