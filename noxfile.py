@@ -40,8 +40,8 @@ FRAMEWORK = f"{IMPLEMENTATIONS}/ipc_framework"
 SERVER = f"{IMPLEMENTATIONS}/reference_server/default.toml"
 CLIENT = f"{IMPLEMENTATIONS}/node_client/default.toml"
 SECURITY = ("--case", "security/*", "--case", "golden/security-*")
-JUDGEMENTS = ("test_corpus.py", "test_rules.py")
-"""Tests of the gate that take minutes and have the same result on every Python."""
+OF_FILES = ("ci", "docs", "schemas", "gate/test_corpus.py", "gate/test_rules.py")
+"""Tests of files that are no Python code, and judgements of the gate: the result is the same on every Python."""
 UNTYPED = ("--allow-untyped-defs", "--allow-incomplete-defs", "--allow-untyped-calls", "--no-check-untyped-defs")
 
 
@@ -72,9 +72,9 @@ def conformance(session: nox.Session) -> None:
 
 @nox.session(python=_test_pythons(), tags=["ci"])
 def tests(session: nox.Session) -> None:
-    """Run the project's own tests on every installed Python; the slow tests of the gate only on the first."""
+    """Run the project's own tests on every installed Python; tests of files that are no code only on the first."""
     _install(session)
-    others = () if session.python == _test_pythons()[0] else (f"--ignore=tests/gate/{name}" for name in JUDGEMENTS)
+    others = () if session.python == _test_pythons()[0] else (f"--ignore=tests/{name}" for name in OF_FILES)
     session.run("pytest", "-n", "3", *others, *session.posargs)
 
 
