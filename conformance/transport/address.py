@@ -21,10 +21,22 @@ class Address(ABC):
     Attributes:
         transport: the name of the kind of address.
         placeholder: the placeholder for the address in the command that starts a server.
+        form: what the text of such an address looks like.
     """
 
     transport: ClassVar[str]
     placeholder: ClassVar[str]
+    form: ClassVar[str]
+
+    @classmethod
+    @abstractmethod
+    def parse(cls, text: str) -> Self | None:
+        """Return the address that a text states, or None if it does not have the form of this kind."""
+
+    @classmethod
+    @abstractmethod
+    def of(cls, listener: socket.socket) -> Self | None:
+        """Return where a socket listens, or None if that is an address of another kind."""
 
     @property
     @abstractmethod
@@ -69,12 +81,25 @@ class TcpAddress(Address):
 
     transport = "tcp"
     placeholder = "{port}"
+    form = "HOST:PORT, such as localhost:8888"
 
     host: str
     port: int
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self | None:
+        """Read ``HOST:PORT``."""
+        host, _, port = text.rpartition(":")
+        is_port = port.isascii() and port.isdigit() and 0 < int(port) < 65536
+        return cls(host.strip("[]"), int(port)) if host and is_port and not text.startswith(UNIX) else None
+
+    @classmethod
+    def of(cls, listener: socket.socket) -> Self | None:
+        """Return host and port of a socket."""
+        return cls(*listener.getsockname()[:2]) if _is_tcp(listener) else None
 
     @property
     def places(self) -> Mapping[str, str]:
@@ -112,11 +137,23 @@ class UnixAddress(Address):
 
     transport = "unix"
     placeholder = "{socket}"
+    form = "unix:PATH"
 
     path: Path
 
     def __str__(self) -> str:
         return f"{UNIX}{self.path}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self | None:
+        """Read ``unix:PATH``."""
+        path = text.removeprefix(UNIX)
+        return cls(Path(path)) if path and path != text else None
+
+    @classmethod
+    def of(cls, listener: socket.socket) -> Self | None:
+        """Return the path of a socket."""
+        return None if _is_tcp(listener) else cls(Path(listener.getsockname()))
 
     @property
     def places(self) -> Mapping[str, str]:
@@ -171,31 +208,32 @@ def transport_of(command: str) -> type[Address] | None:
 
 
 def parse_address(text: str) -> Address:
-    """Return the address of ``HOST:PORT`` (an IPv6 host in brackets) or ``unix:PATH``.
+    """Return the address that a text states, such as ``HOST:PORT`` (an IPv6 host in brackets) or ``unix:PATH``.
 
     Raises:
         ValueError: the text has another form.
     """
-    if text.startswith(UNIX) and len(text) > len(UNIX):
-        return UnixAddress(Path(text.removeprefix(UNIX)))
-    host, colon, port = text.rpartition(":")
-    if not colon or not host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
-        raise ValueError(f"{text!r} is neither HOST:PORT, such as localhost:8888, nor unix:PATH")
-    return TcpAddress(host.strip("[]"), int(port))
+    for kind in TRANSPORTS.values():
+        found = kind.parse(text)
+        if found:
+            return found
+    raise ValueError(f"{text!r} is neither {' nor '.join(kind.form for kind in TRANSPORTS.values())}")
 
 
 def address_of(listener: socket.socket) -> Address:
-    """Return the address at which a socket listens."""
-    if listener.family in (socket.AF_INET, socket.AF_INET6):
-        return TcpAddress(*listener.getsockname()[:2])
-    return UnixAddress(Path(listener.getsockname()))
+    """Return where a socket listens."""
+    return next(found for kind in TRANSPORTS.values() if (found := kind.of(listener)))
 
 
 def at_once(connection: socket.socket) -> socket.socket:
     """Make a TCP connection send small writes at once, and return it; other kinds always do."""
-    if connection.family in (socket.AF_INET, socket.AF_INET6):
+    if _is_tcp(connection):
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return connection
+
+
+def _is_tcp(connection: socket.socket) -> bool:
+    return connection.family in (socket.AF_INET, socket.AF_INET6)
 
 
 def _unix_socket() -> socket.socket:

@@ -86,6 +86,19 @@ def test_every_package_is_installed() -> None:
     assert listed == {".".join(folder.relative_to(ROOT).parts) for folder in folders}
 
 
+def test_contract_about_the_registry_names_every_profile() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    (contract,) = [
+        each for each in project["tool"]["importlinter"]["contracts"] if each["name"].startswith("Only the registry")
+    ]
+    listed = re.findall(r"^from (reference_server\.profiles\.\w+)", registry(), re.MULTILINE)
+    assert sorted(contract["forbidden_modules"]) == sorted({*listed} - {"reference_server.profiles.profile"})
+
+
+def registry() -> str:
+    return (ROOT / "reference_server" / "profiles" / "registry.py").read_text("utf-8")
+
+
 def imports_of(module: str, path: Path, known: Collection[str]) -> set[str]:
     """Return the modules that a module imports; of a package and a module in it, the module."""
     found = set[str]()

@@ -21,27 +21,18 @@ from conformance.gate.rules import (
 )
 from conformance.gate.rules.comparison import Comparison
 
-_MODULES = (
-    compatibility,
-    members,
-    openness,
-    files,
-    messages,
-    table_rows,
-    requirements,
-    vectors,
-    reserved_names,
-    unexplained,
-    versions,
-)
-RULES: dict[str, Rule] = {rule.id: rule for module in _MODULES for rule in module.RULES}
+_MODULES = (members, openness, files, messages, table_rows, requirements, vectors, reserved_names)
+"""The modules whose rules need nothing but the comparison; a new module of rules is one of them."""
+RULES: dict[str, Rule] = {
+    rule.id: rule for module in (compatibility, *_MODULES, unexplained, versions) for rule in module.RULES
+}
 """Every rule by its id."""
 
 
 def differences(comparison: Comparison, progress: Callable[[str], None]) -> Iterator[Finding]:
     """Find all differences except that of the version."""
     found = list(compatibility.check(comparison, progress))
-    for module in (members, openness, files, messages, table_rows, requirements, vectors, reserved_names):
+    for module in _MODULES:
         found += module.check(comparison)
     yield from (*found, *unexplained.check(comparison, found))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -17,29 +18,29 @@ from pathlib import Path
 import conformance.cases.server
 from conformance.protocol.profiles import PROFILES, Action, Profile
 
-PROFILES["weather"] = Profile(channels=("weather_reports",), actions={"get_weather": Action("pong")})
+PROFILES["tides"] = Profile(channels=("tides_reports",), actions={"get_tides": Action("pong")})
 conformance.cases.server.__path__.append(str(Path(__file__).parent / "new_cases"))
 """
 """Registers the profile with the kit, and puts the new folder beside those of the other profiles."""
-CASES = '''"""Cases of the profile weather."""
+CASES = '''"""Cases of the profile tides."""
 
 from conformance.core.verdicts import Violation
 from conformance.harness.decorators import case
 
 
-@case("weather/is-asked-for", "SYS-003", profile="weather")
+@case("tides/is-asked-for", "SYS-003", profile="tides")
 def is_asked_for(context):
-    """A request for the weather is answered."""
-    payload = context.connect().request("system", {"action": "get_weather"})["payload"]
+    """A request for the tides is answered."""
+    payload = context.connect().request("system", {"action": "get_tides"})["payload"]
     if payload != {"status": "pong"}:
-        raise Violation("no weather", received=str(payload))
+        raise Violation("no tides", received=str(payload))
 
 
-@case("weather/is-reported-by-the-server", "ISO-004", profile="weather")
+@case("tides/is-reported-by-the-server", "ISO-004", profile="tides")
 def is_reported_by_the_server(context):
     """Clients do not publish on the channel of reports."""
     peer = context.connect()
-    message = peer.message("publish", "weather_reports", "sun")
+    message = peer.message("publish", "tides_reports", "high")
     peer.send(message)
     peer.expect_error("reserved_channel", message)
 '''
@@ -48,13 +49,13 @@ from reference_server.profiles.profile import Profile
 from reference_server.profiles.registry import PROFILES
 
 
-class Weather(Profile):
-    name = "weather"
-    channels = ("weather_reports",)
-    actions = {"get_weather": lambda message: {"status": "pong"}}
+class Tides(Profile):
+    name = "tides"
+    channels = ("tides_reports",)
+    actions = {"get_tides": lambda message: {"status": "pong"}}
 
 
-PROFILES[Weather.name] = Weather
+PROFILES[Tides.name] = Tides
 
 from reference_server.cli import main
 
@@ -65,9 +66,9 @@ main()
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
     (tmp_path / "sitecustomize.py").write_text(KIT)
-    (tmp_path / "new_cases" / "weather").mkdir(parents=True)
-    (tmp_path / "new_cases" / "weather" / "__init__.py").write_text("")
-    (tmp_path / "new_cases" / "weather" / "reports.py").write_text(CASES)
+    (tmp_path / "new_cases" / "tides").mkdir(parents=True)
+    (tmp_path / "new_cases" / "tides" / "__init__.py").write_text("")
+    (tmp_path / "new_cases" / "tides" / "reports.py").write_text(CASES)
     (tmp_path / "server.py").write_text(SERVER)
     return tmp_path
 
@@ -78,8 +79,9 @@ def run(place: Path, *options: str) -> dict[str, str]:
     target = f"command = {json.dumps(server)}\n"
     (place / "target.toml").write_text(target)
     command = [sys.executable, "-m", "conformance", "run", "--target", "target.toml", "-n", "1", "--json", "r.json"]
-    command += ["--case", "weather/*", "--case", "profiles/*", "--case", "isolation/*reserved*"]
-    environment = ENVIRONMENT | {"PYTHONPATH": str(place)}
+    command += ["--case", "tides/*", "--case", "profiles/*", "--case", "isolation/*reserved*"]
+    path = os.pathsep.join([str(place), *filter(None, [ENVIRONMENT.get("PYTHONPATH")])])
+    environment = ENVIRONMENT | {"PYTHONPATH": path}
     done = subprocess.run(
         command, cwd=place, env=environment, capture_output=True, text=True, timeout=3 * LIMIT_SECONDS, check=False
     )
@@ -88,13 +90,13 @@ def run(place: Path, *options: str) -> dict[str, str]:
 
 
 def test_new_profile_is_served_announced_and_tested(place: Path) -> None:
-    verdicts = run(place, "--profile", "weather")
-    assert verdicts["weather/is-asked-for"] == verdicts["weather/is-reported-by-the-server"] == "pass"
+    verdicts = run(place, "--profile", "tides")
+    assert verdicts["tides/is-asked-for"] == verdicts["tides/is-reported-by-the-server"] == "pass"
     assert verdicts["profiles/only-defined-ones-are-announced"] == "pass"
 
 
 def test_new_profile_that_a_server_lacks_is_unsupported_and_nothing_special(place: Path) -> None:
     verdicts = run(place)
-    assert verdicts["weather/is-asked-for"] == verdicts["weather/is-reported-by-the-server"] == "unsupported"
+    assert verdicts["tides/is-asked-for"] == verdicts["tides/is-reported-by-the-server"] == "unsupported"
     assert verdicts["profiles/without-a-profile-its-channels-are-ordinary"] == "pass"
     assert verdicts["profiles/without-a-profile-its-actions-are-unknown"] == "pass"

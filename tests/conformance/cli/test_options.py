@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -49,7 +50,8 @@ def place(tmp_path: Path) -> Path:
 
 
 def python(place: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = ENVIRONMENT | {"PYTHONPATH": str(place)}
+    path = os.pathsep.join([str(place), *filter(None, [ENVIRONMENT.get("PYTHONPATH")])])
+    environment = ENVIRONMENT | {"PYTHONPATH": path}
     command = [sys.executable, "-m", *arguments]
     return subprocess.run(
         command, cwd=place, env=environment, capture_output=True, text=True, timeout=3 * LIMIT_SECONDS, check=False

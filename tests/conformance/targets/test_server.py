@@ -12,11 +12,12 @@ from kit_scripted import serving
 
 from conformance.core.settings import Settings
 from conformance.core.verdicts import TargetError
+from conformance.protocol import schemas
 from conformance.protocol.responder import RESPONDER
 from conformance.targets.config import TargetConfig
 from conformance.targets.process import ServerProcess, SupervisedProcess, filled_in
 from conformance.targets.server import ServerTarget
-from conformance.transport.address import Address, TcpAddress, UnixAddress, parse_address
+from conformance.transport.address import TRANSPORTS, Address, TcpAddress, UnixAddress, parse_address
 
 WRONG_OPTIONS = {
     "no server": (
@@ -98,6 +99,10 @@ def test_target_file_says_everything(tmp_path: Path) -> None:
 def test_address_has_a_text(text: str, address: Address) -> None:
     assert parse_address(text) == address
     assert str(address) == text
+
+
+def test_target_files_know_the_transports_that_there_are() -> None:
+    assert schemas.document("tools/target")["properties"]["transport"]["enum"] == list(TRANSPORTS)
 
 
 def test_command_line_is_split_as_a_shell_does() -> None:
