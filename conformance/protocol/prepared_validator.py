@@ -57,7 +57,8 @@ def _not(validator: Any, subschema: Any, instance: Any, schema: Any) -> Iterator
         yield from _LIBRARY["not"](validator, subschema, instance, schema)
 
 
-PreparedValidator: Any = extend(  # type: ignore[no-untyped-call] # the library's
+_extend: Any = extend  # its types are not in every release of the library's stubs
+PreparedValidator: Any = _extend(
     Draft202012Validator,
     {"properties": _properties, "allOf": _all_of, "anyOf": _any_of, "oneOf": _one_of, "if": _if, "not": _not},
 )
