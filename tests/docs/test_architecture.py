@@ -123,7 +123,7 @@ def longest_chain(package: str) -> list[str]:
         further = sorted((chain(each) for each in arrows[module]), key=len)
         return (module, *(further[-1] if further else ()))
 
-    return list(max(map(chain, files), key=len))
+    return list(sorted(map(chain, files), key=len)[-1])
 
 
 PACKAGES = [*(f"conformance.{each}" for each in sorted(packages_of("conformance"))), "reference_server"]
