@@ -48,7 +48,7 @@ test('server does not let a client with another token in, or with none', async (
   for (const token of [undefined, `${TOKEN}.`]) {
     const error = await failedAttempt(t, server.port, { tls: trusting, token });
     assert.equal(error.code, 'unauthorized');
-    assert.match(error.message, /the option token\.$/);
+    assert.match(error.message, /the option token to the token that the server requires\.$/);
   }
 });
 
