@@ -283,6 +283,8 @@ class FramedConnection:
         self._segmenter.settle()
         if self._ended is not None:
             events &= ~selectors.EVENT_READ
+        if self._socket.fileno() < 0:
+            raise ValueError("the case waits for a connection that it closed")  # whose descriptor another may have now
         if events != self._awaited:
             self._selector.modify(self._socket, events)
             self._awaited = events

@@ -436,3 +436,11 @@ def test_discarding_twice_is_safe_and_resets() -> None:
         peer.discard()
         peer.discard()
     assert ends == ["reset"]
+
+
+def test_connection_that_the_case_closed_is_not_waited_for() -> None:
+    with serving(lambda _: None) as address:
+        peer = ClientPeer("A", address, Trace(), 1.0)
+        peer.close()
+        with pytest.raises(ValueError, match="a connection that it closed"):
+            peer.receive()
