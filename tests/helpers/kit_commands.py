@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -19,11 +20,12 @@ from conformance.cli.main import main
 
 REFERENCE = f"{quote(sys.executable)} -m reference_server --port {{port}} --responder --handshake-timeout 1"
 KIT = [sys.executable, "-m", "conformance"]
-LIMIT_SECONDS = 30.0
+LIMIT_SECONDS = 120.0
+"""Only a hung command takes this long, also on a busy machine."""
 GONE_SECONDS = 3.0
 ENVIRONMENT = {
     name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "COVERAGE", "FORCE_COLOR"))
-}
+} | {"PYTHONFAULTHANDLER": "1"}
 """The environment of a command, without variables of the pytest that runs the test."""
 
 
@@ -56,10 +58,23 @@ def started(*arguments: str, **environment: str) -> Iterator[subprocess.Popen[st
             process.kill()
 
 
+def finish(process: subprocess.Popen[str], seconds: float = LIMIT_SECONDS) -> tuple[str, str]:
+    """Return what a process printed until its end; fail with that output and its stacks if it does not end in time.
+
+    The process needs ``PYTHONFAULTHANDLER`` for the stacks, as :data:`ENVIRONMENT` has it.
+    """
+    try:
+        return process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGABRT)
+        out, err = process.communicate(timeout=GONE_SECONDS)
+        raise AssertionError(f"{process.args} did not end in {seconds:g} s:\n{out}\n{err}") from None
+
+
 def run_kit(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run a command of the kit to its end."""
     with started(*arguments, **environment) as process:
-        out, err = process.communicate(timeout=LIMIT_SECONDS)
+        out, err = finish(process)
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
 

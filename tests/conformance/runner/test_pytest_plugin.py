@@ -5,9 +5,10 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
-from kit_commands import ENVIRONMENT, LIMIT_SECONDS, mini
+from kit_commands import ENVIRONMENT, finish, mini
 
 SUITE = "from conformance.suite import test_conformance\n"
 OVERRIDE = """
@@ -24,8 +25,13 @@ def pytest_in(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]
     """Run pytest in a project with options of its own."""
     (folder / "pytest.ini").write_text("[pytest]\naddopts = -ra --strict-markers\nfilterwarnings = error\n")
     command = [sys.executable, "-m", "pytest", *arguments]
-    options = {"cwd": folder, "env": ENVIRONMENT, "capture_output": True, "text": True}
-    return subprocess.run(command, **options, timeout=LIMIT_SECONDS, check=False)  # type: ignore[call-overload,no-any-return] # options of several types
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, cwd=folder, env=ENVIRONMENT, **pipes) as process:
+        try:
+            out, err = finish(process)
+        finally:
+            process.kill()
+    return subprocess.CompletedProcess(command, process.returncode, out, err)
 
 
 def test_suite_passes_on_workers(tmp_path: Path) -> None:
