@@ -60,6 +60,7 @@ class EagerTasks:
     ) -> Generator[Any, Any, None]:
         """Do what `await coroutine` does, in a context, and see when it waits."""
         step: Callable[[Any], Any] = coroutine.send
+        awaited: Any = None
         value: Any = None
         try:
             while True:
@@ -76,3 +77,4 @@ class EagerTasks:
             return
         finally:
             waiting.discard(task)
+            del step, value, awaited  # an exception refers to this frame through its traceback

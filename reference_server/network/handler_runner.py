@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
+import weakref
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -38,7 +39,9 @@ class HandlerRunner:
         self._session = session
         self._threads = threads
         self._load_changed = load_changed
-        self._tasks = EagerTasks(self._cancel_if_ended)
+        # Weak, as it would be a reference cycle; a handler that runs keeps this object alive.
+        cancel_if_ended = weakref.WeakMethod(self._cancel_if_ended)
+        self._tasks = EagerTasks(lambda task: _call_if_alive(cancel_if_ended(), task))
         self._requests: set[asyncio.Task[None]] = set()  # that wait for something
         self._notifications: set[asyncio.Task[None]] = set()  # likewise
         self._waiting: set[asyncio.Task[None]] = set()  # those of both that wait for their turn to start
@@ -68,6 +71,10 @@ class HandlerRunner:
         """End every handler, because the server stops."""
         for task in self._requests | self._notifications:
             task.cancel()
+
+    def release(self) -> None:
+        """Forget the owner, which no longer has a transport; handlers that still run go on."""
+        self._load_changed = _nothing
 
     def _cancel_if_ended(self, task: asyncio.Task[None]) -> None:
         if self._ended and task in self._requests and task not in self._waiting:
@@ -158,4 +165,17 @@ class HandlerRunner:
         finally:
             self._waiting.discard(task)
         self._cancel_if_ended(task)
-        return await (outcome or handler.function(request))
+        try:
+            return await (outcome or handler.function(request))
+        finally:
+            # An exception refers to this frame through its traceback, and the outcome to the exception.
+            outcome = None
+
+
+def _call_if_alive(method: Callable[[asyncio.Task[None]], None] | None, task: asyncio.Task[None]) -> None:
+    if method is not None:
+        method(task)
+
+
+def _nothing() -> None:
+    pass

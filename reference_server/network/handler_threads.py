@@ -54,11 +54,13 @@ class HandlerThreads:
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
-            result, error = _call(job)
+            result, error = _call(job.call)
             try:
                 self._loop.call_soon_threadsafe(self._finish, job.outcome, result, error)
             except RuntimeError:
                 return  # the loop was closed meanwhile; nobody waits any more
+            # An idle thread keeps no request; and the traceback of an exception refers to this frame.
+            del job, result, error
 
     def _finish(self, outcome: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
         self._idle += 1
@@ -71,9 +73,10 @@ class HandlerThreads:
             outcome.set_exception(error)
 
 
-def _call(job: _Job) -> tuple[Any, BaseException | None]:
+def _call(call: Callable[[], Any]) -> tuple[Any, BaseException | None]:
+    # Tracebacks refer to this frame, so it must not know the outcome: that would be a reference cycle.
     try:
-        return job.call(), None
+        return call(), None
     except StopIteration as error:
         wrapped = RuntimeError("the handler raised StopIteration")  # which no future can hold
         wrapped.__cause__ = error

@@ -131,6 +131,8 @@ class Session(asyncio.Protocol):
         self._lost = True
         self._connection.transport_lost()
         self._set_timer(None)
+        self._connection.release()
+        self._runner.release()
         self._server.sessions.discard(self)
         if not self._server.sessions:
             self._server.empty.set()

@@ -120,6 +120,7 @@ class TlsLayer(asyncio.Protocol):
         """Pass on that the connection is no more."""
         self._end_deadline()
         self._inner.connection_lost(exc)
+        self._inner = asyncio.Protocol()  # which refers back to this object through its transport
 
     # What the inner transport calls
 

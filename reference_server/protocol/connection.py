@@ -41,6 +41,19 @@ class Watcher(Protocol):
         """Take note that the connection left a state."""
 
 
+class _Nobody:
+    """The watcher of a connection that was released."""
+
+    def output_ready(self) -> None:
+        pass
+
+    def state_changed(self, before: State) -> None:
+        pass
+
+
+_NOBODY: Final = _Nobody()
+
+
 class Connection:
     """The server's side of one connection.
 
@@ -83,6 +96,15 @@ class Connection:
         """Take note that nothing can be sent or received any more."""
         if self.state is not State.CLOSED:
             self._take(Step.TRANSPORT_LOST)
+
+    def release(self) -> None:
+        """Forget the watcher and all octets; call it last, after `transport_lost`.
+
+        The watcher and the connection refer to each other. Without this, only a garbage collection would free them.
+        """
+        self._watcher = _NOBODY
+        self._frames = FrameDecoder(self._limits.max_frame_bytes)
+        self._outbox.clear()
 
     def linger_over(self) -> None:
         """Take note that a closing connection was given the time it gets (ERR-009)."""
