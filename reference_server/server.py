@@ -15,6 +15,7 @@ from typing import Any, Final, Self, TypeVar
 
 from reference_server.broker import Broker
 from reference_server.handlers import HandlerFunction, HandlerTable, Kind
+from reference_server.network.acceptor import Acceptor
 from reference_server.network.handler_threads import HandlerThreads
 from reference_server.network.listeners import TcpEndpoint
 from reference_server.network.session import ServerState, Session
@@ -105,7 +106,7 @@ class ReferenceServer(ProfileAttributes):
         for channel_id, function in self._profiles.handlers.items():
             self._handlers.add(function, channel_id, "request", None)
         self._was_started = False
-        self._listeners: list[asyncio.Server] = []
+        self._listeners: list[Acceptor] = []
         self._stopped: asyncio.Event
 
     # Before and while it runs
@@ -221,10 +222,8 @@ class ReferenceServer(ProfileAttributes):
         )
         self._running = running
         self._stopped = asyncio.Event()
-        self._listeners = [
-            await loop.create_server(functools.partial(self._accept, running), sock=listener, backlog=_BACKLOG)
-            for listener in sockets
-        ]
+        accept = functools.partial(self._accept, running)
+        self._listeners = [Acceptor(listener, _BACKLOG, accept) for listener in sockets]
 
     def _accept(self, running: ServerState) -> asyncio.Protocol:
         session = Session(running)
@@ -247,7 +246,7 @@ class ReferenceServer(ProfileAttributes):
             return
         running.stopping = True
         for listener in self._listeners:
-            listener.close()
+            await listener.close()
         self._endpoint.remove()
         await _end_sessions(running)
         running.threads.close()

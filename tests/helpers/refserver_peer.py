@@ -221,10 +221,10 @@ class Running:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
 
     def tasks(self) -> int:
-        """Return the number of tasks, except the one that counts."""
+        """Return the number of tasks, except those that accept connections and the one that counts."""
 
         async def count() -> int:
-            return len(asyncio.all_tasks()) - 1
+            return sum(task.get_name() != "accept" for task in asyncio.all_tasks()) - 1
 
         return int(self.wait(count()))
 
