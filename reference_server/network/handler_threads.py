@@ -77,8 +77,10 @@ def _call(call: Callable[[], Any]) -> tuple[Any, BaseException | None]:
     # Tracebacks refer to this frame, so it must not know the outcome: that would be a reference cycle.
     try:
         return call(), None
-    except StopIteration as error:
-        wrapped = RuntimeError("the handler raised StopIteration")  # which no future can hold
+    except (asyncio.CancelledError, StopIteration, KeyboardInterrupt, SystemExit, GeneratorExit) as error:
+        # A future cannot hold the second. The others would end more than the handler: signals reach only the main
+        # thread, so in this one they are a mistake of the handler.
+        wrapped = RuntimeError(f"the handler raised {type(error).__name__}")
         wrapped.__cause__ = error
         return None, wrapped
     except BaseException as error:  # noqa: BLE001 - whatever it is belongs to whoever awaits the outcome

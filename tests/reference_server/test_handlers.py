@@ -122,6 +122,8 @@ FAILING = {
     **{f"exit {kind}": function for kind, function in raise_it(SystemExit("secret")).items()},
     **{f"cancelled {kind}": function for kind, function in raise_it(asyncio.CancelledError("secret")).items()},
     "plain stop": raise_it(StopIteration("secret"))["plain"],
+    "plain interrupt": raise_it(KeyboardInterrupt("secret"))["plain"],
+    "plain generator exit": raise_it(GeneratorExit("secret"))["plain"],
     "unencodable": lambda _: {"secret": object()},
     "too long": lambda _: "secret" * 2**20,
 }
