@@ -211,11 +211,11 @@ def gone() -> None:
 @mutant("LIM-017/memory")
 def keeps_links() -> None:
     """Connections that have ended are kept in a list, with all they had received."""
-    kept: list[Session] = []
+    kept: list[Any] = []
 
     @around(Session, "connection_made")
     def connection_made(original: Any, self: Session, transport: Any) -> None:
-        kept.append(self)
+        kept.append((self, self._connection._frames))
         original(self, transport)
 
 
