@@ -167,7 +167,7 @@ def surrogates_replaced() -> None:
 @mutant("ENC-012")
 def infinite_integer() -> None:
     """Integers are accepted however long they are."""
-    replace(messages, "_check_range", lambda _value: None)
+    replace(messages, "_check_range", lambda _body: None)
 
 
 @mutant("ENC-012/infinity")
@@ -187,13 +187,13 @@ def _no_json() -> Any:
 @mutant("ENC-013")
 def member_twice() -> None:
     """An object may have a member name twice."""
-    replace(messages, "_check_duplicates", lambda _body: None)
+    replace(messages, "_check_duplicates", lambda _value, _body: None)
 
 
 @mutant("ENC-014")
 def first_member_counts() -> None:
     """Of two members of one name the first one counts."""
-    replace(messages, "_check_duplicates", lambda _body: None)
+    replace(messages, "_check_duplicates", lambda _value, _body: None)
 
     @around(messages, "_decode_json")
     def decode(original: Any, body: bytes) -> Any:
