@@ -108,6 +108,7 @@ def _limit_option(flag: str, what: str) -> Callable[..., Any]:
 @_limit_option("--max-depth", "Maximum nesting of a message, in levels.")
 @_limit_option("--max-outbound-bytes", "Maximum data buffered for a client that does not read, in octets.")
 @_limit_option("--max-connections", "Maximum number of connections at a time.")
+@_limit_option("--max-batch-items", "Maximum number of items of a batch (--profile batch).")
 @_limit_option("--handshake-timeout", "Deadline for a client's connect message, in seconds.")
 @_limit_option("--shutdown-grace", "Time for handlers to finish after SIGTERM, in seconds.")
 @click.option(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import itertools
 import logging
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import msgspec
@@ -20,6 +21,9 @@ from reference_server.protocol.events import NotificationReceived, ProfileReques
 
 # What a task and its request take besides the octets of the payload, about.
 TASK_BYTES: Final = 4096
+
+# Failures of one batch that are logged with their traceback; the others are counted.
+LOGGED_FAILURES: Final = 3
 
 _log = logging.getLogger("reference_server")
 
@@ -50,12 +54,12 @@ class HandlerRunner:
 
     def start_request(self, handler: Handler, event: RequestReceived, drop: Callable[[], object]) -> None:
         """Start a handler after those started before (REQ-009)."""
-        self.load += event.size + TASK_BYTES
+        self.load += _weight(event)
         self._tasks.start(self._run_request(handler, event, drop), self._requests)
 
     def start_notification(self, handler: Handler, event: NotificationReceived, drop: Callable[[], object]) -> None:
         """Start the handler of a notification after those started before (NTF-003)."""
-        self.load += event.size + TASK_BYTES
+        self.load += _weight(event)
         self._tasks.start(self._run_notification(handler, event, drop), self._notifications)
 
     def cancel_requests(self) -> None:
@@ -98,10 +102,23 @@ class HandlerRunner:
         request = self._request(event, drop)
         if not isinstance(event, ProfileRequestReceived):
             return await self._call(handler, request)
-        return await event.answer(event.content, functools.partial(self._call_for_profile, handler, event, request))
+        failures = itertools.count(1)
+        try:
+            run_handler = functools.partial(self._call_for_profile, handler, event, request, failures)
+            return await event.answer(event.content, run_handler)
+        finally:
+            if (unlogged := next(failures) - 1 - LOGGED_FAILURES) > 0:
+                _log.error(
+                    "handler of channel %r in application %r failed for %d more items of a batch",
+                    event.channel_id,
+                    self._connection.app_id,
+                    unlogged,
+                )
 
-    async def _call_for_profile(self, handler: Handler, event: RequestReceived, request: Request, payload: Any) -> Any:
-        """Call a handler with a payload that a profile took from a request.
+    async def _call_for_profile(
+        self, handler: Handler, event: RequestReceived, request: Request, failures: Iterator[int], payload: Any
+    ) -> Any:
+        """Call a handler with a payload that a profile took from a request; `failures` counts those of the request.
 
         Raises:
             HandlerFailedError: The handler failed.
@@ -109,7 +126,8 @@ class HandlerRunner:
         try:
             return await self._call(handler, msgspec.structs.replace(request, payload=payload))
         except (Exception, SystemExit):  # noqa: BLE001 - whatever a handler raises
-            self._log_failure(event)
+            if next(failures) <= LOGGED_FAILURES:
+                self._log_failure(event)
             raise HandlerFailedError(event.channel_id) from None
 
     async def _run_notification(
@@ -138,7 +156,7 @@ class HandlerRunner:
         _log.exception("handler of channel %r in application %r failed", event.channel_id, self._connection.app_id)
 
     def _finish(self, event: RequestReceived | NotificationReceived) -> None:
-        self.load -= event.size + TASK_BYTES
+        self.load -= _weight(event)
         self._load_changed()
 
     async def _call(self, handler: Handler, request: Request, *, to_its_end: bool = False) -> Any:
@@ -179,3 +197,9 @@ def _call_if_alive(method: Callable[[asyncio.Task[None]], None] | None, task: as
 
 def _nothing() -> None:
     pass
+
+
+def _weight(event: RequestReceived | NotificationReceived) -> int:
+    """Return what a message takes while it is in its handler, about, in octets."""
+    calls = event.at_a_time if type(event) is ProfileRequestReceived else 1
+    return event.size + TASK_BYTES * calls

@@ -96,6 +96,13 @@ class Profile:
         """
         return None
 
+    def at_a_time(self, content: Any) -> int:  # noqa: ARG002 - for subclasses
+        """Return how many calls of the handler `answer` lets run side by side for such content, at most.
+
+        They count for `max_in_flight_bytes`.
+        """
+        return 1
+
     async def answer(self, content: Any, run_handler: RunHandler) -> Any:
         """Return the payload of the response to a request.
 

@@ -27,6 +27,9 @@ class RequestReader(Protocol):
     def read(self, message: Message) -> Any:
         """Return the content of a request for this reader, None for any other request."""
 
+    def at_a_time(self, content: Any) -> int:
+        """Return how many calls of the handler `answer` lets run side by side for such content, at most."""
+
     async def answer(self, content: Any, run_handler: RunHandler) -> Any:
         """Return the payload of the response to a request with such content."""
 

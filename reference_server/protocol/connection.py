@@ -240,7 +240,13 @@ class Connection:
                 content = reader.read(message)
                 if content is not None:
                     return ProfileRequestReceived(
-                        event.channel_id, event.message_id, event.payload, event.size, content, reader.answer
+                        event.channel_id,
+                        event.message_id,
+                        event.payload,
+                        event.size,
+                        content,
+                        reader.at_a_time(content),
+                        reader.answer,
                     )
         return event
 

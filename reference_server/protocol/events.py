@@ -44,9 +44,11 @@ class ProfileRequestReceived(RequestReceived, frozen=True):
     """A request that a profile answers with the help of the channel's handler.
 
     `content` is what the profile read from the message; `answer` takes it and returns the payload of the response.
+    `at_a_time` is how many calls of the handler may run for it side by side.
     """
 
     content: Any
+    at_a_time: int
     answer: Callable[[Any, RunHandler], Awaitable[Any]]
 
 

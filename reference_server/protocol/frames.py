@@ -9,6 +9,10 @@ from reference_server.protocol.errors import FrameTooLargeError, HttpRequestErro
 
 HEADER: Final = struct.Struct(">I")
 
+# The longest body of the first frame of a stream. A connect message needs a few hundred octets, and nobody knows yet
+# who sends it; no server may accept less (FRM-008).
+FIRST_BODY_LIMIT: Final = 1024 * 1024
+
 HTTP_METHODS: Final = frozenset(
     (b"GET ", b"HEAD", b"POST", b"PUT ", b"DELE", b"OPTI", b"PATC", b"CONN", b"TRAC", b"PRI ")
 )
@@ -32,7 +36,7 @@ class FrameDecoder:
     """Cuts a stream of octets into frames, however it was cut into segments (FRM-005).
 
     Args:
-        limit: The longest body accepted, in octets.
+        limit: The longest body accepted, in octets; for the first frame also `FIRST_BODY_LIMIT`.
     """
 
     def __init__(self, limit: int) -> None:
@@ -60,17 +64,18 @@ class FrameDecoder:
         if len(buffer) - start < 4:
             return None
         (length,) = HEADER.unpack_from(buffer, start)
-        if length > self._limit:
+        if length > self._limit or (self._at_stream_start and length > FIRST_BODY_LIMIT):
             self._refuse(length)
         end = start + 4 + length
         if len(buffer) < end:
             return None
         self._start = end
         self._at_stream_start = False
-        return bytes(buffer[start:end])
+        with memoryview(buffer) as view:
+            return bytes(view[start:end])
 
     def _refuse(self, length: int) -> None:
         # Every method is a length over 2**30, and no limit is (FRM-008): only here can it be one.
         if self._at_stream_start and HEADER.pack(length) in HTTP_METHODS:
             raise HttpRequestError
-        raise FrameTooLargeError(length, self._limit)
+        raise FrameTooLargeError(length, min(self._limit, FIRST_BODY_LIMIT) if self._at_stream_start else self._limit)

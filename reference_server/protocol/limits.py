@@ -14,6 +14,7 @@ RANGES: Final[dict[str, tuple[float, float]]] = {
     "max_outbound_bytes": (MIB, 1 << 40),
     "max_connections": (100, 1_000_000),  # LIM-008
     "handshake_timeout": (1, 30),  # HSK-017
+    "max_batch_items": (1000, 1_000_000),  # BAT-008
     "max_in_flight_bytes": (64 * 1024, 1 << 40),
     "handler_threads": (1, 1000),
     "drain_timeout": (0, 3600),
@@ -44,6 +45,9 @@ class Limits:
     max_connections: int = 1000
     # Customary (HSK-017).
     handshake_timeout: float = 10.0
+    # Ten times what the specification asks for. An item is answered in about 10 us, so the longest batch takes a tenth
+    # of a second of the event loop, in slices. A client that has more items sends several batches.
+    max_batch_items: int = 10_000
     # Requests and notifications that one connection may have in handlers before reading from it pauses: two of the
     # longest messages, or about 8000 short ones (each is counted with the cost of its task).
     max_in_flight_bytes: int = 32 * MIB

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import msgspec
@@ -103,10 +102,11 @@ def handled_twice() -> None:
 def last_first() -> None:
     """The items are handled from the last to the first."""
 
-    @around(asyncio, "gather")
-    async def gather(_original: Any, *items: Any) -> list[Any]:
-        tasks = [asyncio.ensure_future(item) for item in reversed(items)]
-        return [await task for task in reversed(tasks)]
+    @around(BatchProfile, "answer")
+    async def answer(original: Any, self: BatchProfile, items: Any, run_handler: RunHandler) -> Any:
+        made = await original(self, items[::-1], run_handler)
+        made["responses"].reverse()
+        return made
 
 
 @mutant("BAT-007")

@@ -9,6 +9,9 @@ import pytest
 from refserver_peer import code_of, frame, message, open_core, running
 
 from reference_server import ReferenceServer
+from reference_server.handlers import HandlerFailedError
+from reference_server.network.handler_runner import LOGGED_FAILURES, TASK_BYTES
+from reference_server.profiles.batch import AT_A_TIME, SLICE, BatchProfile
 
 
 def batch(*payloads):
@@ -122,3 +125,109 @@ def test_invalid_batch_is_refused_ahead_of_its_handler():
         client = run.client("a")
         assert code_of(client.ask("nobody", {"action": "batch_process"})) == "invalid_message"
         assert code_of(client.ask("nobody", batch(1))) == "no_handler"
+
+
+# Batches of many items
+
+
+def answers_of(items, run_handler, beside=None):
+    """Return the answers to a batch, while something else goes on beside it."""
+
+    async def main():
+        others = asyncio.create_task(beside()) if beside else None
+        profile = BatchProfile.__new__(BatchProfile)  # needs no server for this
+        made = await profile.answer(items, run_handler)
+        if others:
+            others.cancel()
+        return made["responses"]
+
+    return asyncio.run(main())
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_others_get_their_turn_between_slices_of_a_batch(fails):
+    begun, largest, seen = 0, 0, 0
+
+    async def handler(payload):
+        nonlocal begun
+        begun += 1
+        if fails:
+            raise HandlerFailedError("c")
+        return payload
+
+    async def others():
+        nonlocal largest, seen
+        while True:
+            await asyncio.sleep(0)
+            largest, seen = max(largest, begun - seen), begun
+
+    assert len(answers_of(list(range(5000)), handler, others)) == begun == 5000
+    assert largest <= SLICE
+
+
+def test_items_that_wait_for_something_are_bounded_and_keep_their_order():
+    running, most, order = 0, 0, []
+
+    async def handler(payload):
+        nonlocal running, most
+        order.append(payload)
+        running += 1
+        most = max(most, running)
+        await asyncio.sleep(0.5)
+        running -= 1
+        return payload
+
+    items = list(range(3 * AT_A_TIME))
+    assert answers_of(items, handler) == items == order
+    assert most == AT_A_TIME
+
+
+def test_longest_batch_that_every_server_takes_runs_side_by_side():
+    assert AT_A_TIME >= 1000
+
+
+def test_batch_over_the_limit_of_items_is_refused_and_tells_the_limit():
+    async def handler(request):
+        return request.payload
+
+    with serve(handler, max_batch_items=1000) as run:
+        client = run.client("a")
+        assert client.ask("c", batch(*range(1000)))["payload"]["responses"] == list(range(1000))
+        refused = client.ask("c", batch(*range(1001)))
+        assert code_of(refused) == "invalid_message"
+        assert refused["payload"]["error"]["message"] == "the batch has 1001 items, the limit is 1000"
+
+
+def test_failures_of_a_batch_are_logged_a_few_times_and_counted(caplog):
+    async def handler(_request):
+        raise ValueError("broken")
+
+    with serve(handler) as run, caplog.at_level(logging.ERROR, "reference_server"):
+        client = run.client("a")
+        answers = client.ask("c", batch(*range(500)))["payload"]["responses"]
+        client.ask("c", batch(1))
+    assert len(answers) == 500
+    first, (count, last) = caplog.records[:LOGGED_FAILURES], caplog.records[LOGGED_FAILURES:]
+    assert [bool(record.exc_info) for record in first] == [True] * LOGGED_FAILURES
+    assert f"failed for {500 - LOGGED_FAILURES} more items" in count.message
+    assert last.exc_info
+
+
+def test_waiting_items_count_for_what_a_connection_may_have_in_handlers():
+    begun = []
+
+    async def handler(request):
+        begun.append(request.payload)
+        await asyncio.Event().wait()
+
+    with serve(handler, max_in_flight_bytes=100 * TASK_BYTES) as run:
+        client = run.client("a")
+        client.send(message("request", "c", batch(*range(200))))
+        while len(begun) < 200:
+            client.socket.settimeout(0.05)
+            with pytest.raises(TimeoutError):
+                client.socket.recv(1)
+        client.send(message("request", "c", "later"))
+        with pytest.raises(TimeoutError):
+            client.socket.recv(1)
+        assert begun == list(range(200))

@@ -72,7 +72,7 @@ def test_stated_length_reserves_no_memory():
     decoder = FrameDecoder(2**30)
     tracemalloc.start()
     try:
-        frames_of(decoder, (2**30).to_bytes(4, "big") + b"x")
+        frames_of(decoder, frame(b"") + (2**30).to_bytes(4, "big") + b"x")
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
