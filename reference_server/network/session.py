@@ -30,6 +30,10 @@ from reference_server.protocol.events import (
 from reference_server.protocol.limits import Limits
 from reference_server.protocol.states import State
 
+# Frames that a session reads in one turn of the event loop, which takes milliseconds: asyncio hands over up to 256 KiB
+# at a time, which may be tens of thousands of frames that are refused.
+FRAMES_A_TURN: Final = 256
+
 
 @dataclass
 class ServerState:
@@ -79,6 +83,7 @@ class Session(asyncio.Protocol):
         self._output_blocked = False
         self._reading_paused = False
         self._ending = False
+        self._ended_behind = False  # the client ended its stream while messages waited to be read
         self._lost = False
 
     # What asyncio calls
@@ -102,15 +107,17 @@ class Session(asyncio.Protocol):
             self._set_timer(self._limits.handshake_timeout, timed_out)
 
     def data_received(self, data: bytes) -> None:
-        """Handle every message that is complete now."""
-        connection = self._connection
-        connection.receive_data(data)
-        for event in connection.events():
-            _ACTIONS[type(event)](self, event)
+        """Handle every message that is complete now; those after the first ones in later turns of the event loop."""
+        self._connection.receive_data(data)
+        if not self._connection.is_behind:
+            self._read()
 
     def eof_received(self) -> bool:
         """Keep the transport open for what is still to be sent (LIM-011)."""
-        self._connection.receive_eof()
+        if self._connection.is_behind:
+            self._ended_behind = True
+        else:
+            self._connection.receive_eof()
         return True
 
     def pause_writing(self) -> None:
@@ -208,6 +215,19 @@ class Session(asyncio.Protocol):
 
     # Flow
 
+    def _read(self) -> None:
+        connection = self._connection
+        was_behind = connection.is_behind
+        for event in connection.events(FRAMES_A_TURN):
+            _ACTIONS[type(event)](self, event)
+        if connection.is_behind:
+            self._loop.call_soon(self._read)
+        elif self._ended_behind:
+            self._ended_behind = False
+            connection.receive_eof()
+        if connection.is_behind is not was_behind:
+            self._balance_reading()
+
     def _load_raised(self) -> None:
         if self._runner.load > self._limits.max_in_flight_bytes:
             self._balance_reading()
@@ -222,7 +242,7 @@ class Session(asyncio.Protocol):
         if self._connection.state not in _READING:
             return
         full = self._runner.load > self._limits.max_in_flight_bytes
-        self._reading_paused = full or self._output_blocked
+        self._reading_paused = full or self._output_blocked or self._connection.is_behind
         if self._reading_paused:
             self._transport.pause_reading()
         else:

@@ -6,6 +6,7 @@ Feed `receive_data` and `receive_eof`, handle every event of `events` before tak
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, Protocol
@@ -62,6 +63,7 @@ class Connection:
         app_id: Its application, or `system` while it has none (ERR-004).
         connection_id: Its name inside the application, empty before the handshake.
         owed: How many requests are not answered yet.
+        is_behind: Whether the last iteration over `events` ended before all whole frames were read.
     """
 
     def __init__(self, limits: Limits, watcher: Watcher, capabilities: Capabilities) -> None:
@@ -69,6 +71,7 @@ class Connection:
         self.app_id = SYSTEM
         self.connection_id = ""
         self.owed = 0
+        self.is_behind = False
         self._limits = limits
         self._capabilities = capabilities
         self._readers = capabilities.readers
@@ -117,13 +120,22 @@ class Connection:
             self.owed = 0
             self._end_when_all_answered()
 
-    def events(self) -> Iterator[Event]:
+    def events(self, most: int = sys.maxsize) -> Iterator[Event]:
         """Yield the events in the octets received so far.
 
         Every breach of a rule is answered on the way, and so is every request on the channel `system`. After a fatal
         error nothing is processed (ERR-007), before it everything (ERR-008).
+
+        Args:
+            most: How many frames are read, at most; if `is_behind` is true then, iterate again.
         """
+        self.is_behind = False
+        read = 0
         while self.state is State.OPEN or self.state is State.AWAITING_CONNECT:
+            if read == most:
+                self.is_behind = True
+                return
+            read += 1
             try:
                 frame = self._frames.next_frame()
                 if frame is None:

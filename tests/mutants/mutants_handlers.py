@@ -58,8 +58,8 @@ def waits_for_the_answer() -> None:
     """The next message of a connection is processed when the handler of the one before has answered."""
 
     @around(Connection, "events")
-    def events(original: Any, self: Connection) -> Any:
-        for event in () if self.owed else original(self):
+    def events(original: Any, self: Connection, *most: int) -> Any:
+        for event in () if self.owed else original(self, *most):
             yield event
             if self.owed:
                 return

@@ -68,8 +68,8 @@ def waits_for_the_rest() -> None:
     """The server waits for the rest of a frame and does nothing else meanwhile."""
 
     @around(Connection, "events")
-    def events(original: Any, self: Connection) -> Any:
-        yield from original(self)
+    def events(original: Any, self: Connection, *most: int) -> Any:
+        yield from original(self, *most)
         if self.state is State.OPEN and len(self._frames._buffer) > self._frames._start:
             time.sleep(10)
 

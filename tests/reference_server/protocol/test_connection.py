@@ -41,6 +41,25 @@ print(*openers & set(sys.modules))
     assert done.stdout.split() == []
 
 
+def test_events_end_after_as_many_frames_as_asked_for_and_go_on_later():
+    core = open_core()
+    core.connection.receive_data(frame(*[{}] * 3, message("notification", "c"), ping()))
+
+    assert (list(core.connection.events(2)), core.connection.is_behind, len(core.sent())) == ([], True, 2)
+    (event,) = core.connection.events(2)
+    assert (event.channel_id, core.connection.is_behind, len(core.sent())) == ("c", True, 1)
+    assert (list(core.connection.events(2)), core.connection.is_behind, len(core.sent())) == ([], False, 1)
+
+
+def test_connection_that_ends_is_no_longer_behind():
+    core = open_core()
+    core.connection.receive_data(frame(*[{}] * 3))
+
+    assert list(core.connection.events(2)) == []
+    core.connection.fail(ErrorCode.SESSION_REPLACED)
+    assert (list(core.connection.events(2)), core.connection.is_behind) == ([], False)
+
+
 # The vectors of the specification
 
 
