@@ -68,7 +68,7 @@ def finish(process: subprocess.Popen[str], seconds: float = LIMIT_SECONDS) -> tu
     except subprocess.TimeoutExpired:
         process.send_signal(signal.SIGABRT)
         out, err = process.communicate(timeout=GONE_SECONDS)
-        raise AssertionError(f"{process.args} did not end in {seconds:g} s:\n{out}\n{err}") from None
+        raise AssertionError(f"{process.args!r} did not end in {seconds:g} s:\n{out}\n{err}") from None
 
 
 def run_kit(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
