@@ -22,7 +22,7 @@ from reference_server.protocol.events import NotificationReceived, ProfileReques
 # What a task and its request take besides the octets of the payload, about.
 TASK_BYTES: Final = 4096
 
-# Failures of one batch that are logged with their traceback; the others are counted.
+# Failures of one request that are logged with their traceback; the others are counted.
 LOGGED_FAILURES: Final = 3
 
 _log = logging.getLogger("reference_server")
@@ -109,7 +109,7 @@ class HandlerRunner:
         finally:
             if (unlogged := next(failures) - 1 - LOGGED_FAILURES) > 0:
                 _log.error(
-                    "handler of channel %r in application %r failed for %d more items of a batch",
+                    "handler of channel %r in application %r failed %d more times for one request",
                     event.channel_id,
                     self._connection.app_id,
                     unlogged,

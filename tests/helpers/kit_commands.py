@@ -67,7 +67,10 @@ def finish(process: subprocess.Popen[str], seconds: float = LIMIT_SECONDS) -> tu
         return process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
         process.send_signal(signal.SIGABRT)
-        out, err = process.communicate(timeout=GONE_SECONDS)
+        try:
+            out, err = process.communicate(timeout=GONE_SECONDS)
+        except subprocess.TimeoutExpired as late:  # its children keep the pipes open
+            out, err = str(late.stdout), str(late.stderr)
         raise AssertionError(f"{process.args!r} did not end in {seconds:g} s:\n{out}\n{err}") from None
 
 

@@ -209,7 +209,7 @@ def test_failures_of_a_batch_are_logged_a_few_times_and_counted(caplog):
     assert len(answers) == 500
     first, (count, last) = caplog.records[:LOGGED_FAILURES], caplog.records[LOGGED_FAILURES:]
     assert [bool(record.exc_info) for record in first] == [True] * LOGGED_FAILURES
-    assert f"failed for {500 - LOGGED_FAILURES} more items" in count.message
+    assert f"failed {500 - LOGGED_FAILURES} more times for one request" in count.message
     assert last.exc_info
 
 

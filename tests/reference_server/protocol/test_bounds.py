@@ -4,7 +4,6 @@ import gc
 import json
 import re
 import sys
-import time
 import tracemalloc
 
 import pytest
@@ -102,22 +101,13 @@ def test_steps_of_decoding_do_not_grow_with_the_values(payload):
     assert calls_of(decode_message, frame(body(payload)), 128) <= 100 + numbers
 
 
-def fastest(function, *arguments):
-    def once():
-        began = time.perf_counter()
-        function(*arguments)
-        return time.perf_counter() - began
-
-    return min(once() for _ in range(3))
-
-
 @pytest.mark.parametrize(
     "payload", [repeated(b"1.5e300"), repeated(b"-1E+300"), repeated(b"0.1e-300")], ids=lambda payload: payload[1:9]
 )
-def test_numbers_that_are_hard_to_read_take_no_longer_than_values_that_take_long(payload):
-    plain = fastest(decode_message, frame(body(repeated(b'{"a":[{},[]]}'))), 128)
+def test_numbers_that_are_hard_to_read_are_not_left_to_msgspec(payload, monkeypatch):
+    monkeypatch.setattr(messages, "_decode_json", None)  # which takes a hundred times as long for them
 
-    assert fastest(decode_message, frame(body(payload)), 128) < 10 * plain  # msgspec alone: a hundred times
+    assert all(type(number) is float for number in decode_message(frame(body(payload)), 128)["payload"])
 
 
 def test_hard_numbers_keep_their_value_and_their_range():
