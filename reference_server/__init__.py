@@ -1,6 +1,13 @@
-"""A reference server for the IPC Framework Wire Protocol 1.0."""
+"""A reference server for the IPC Framework Wire Protocol 1.1."""
 
-from __future__ import annotations
+import sys
+
+if sys.version_info < (3, 11):  # noqa: UP036 - so that an old Python hears of itself, not of what it lacks
+    _WHY = f"the reference server needs Python 3.11 or newer, and this is Python {sys.version.split()[0]}"
+    if sys.argv[:1] != ["-m"]:
+        raise ImportError(_WHY)
+    sys.stderr.write(f"{_WHY}\n")
+    sys.exit(2)
 
 import importlib
 from typing import TYPE_CHECKING, Any

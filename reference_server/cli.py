@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
+import gc
 import importlib
 import logging
 import runpy
@@ -11,14 +13,14 @@ import signal
 import socket
 import ssl
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import IO, Any, NoReturn
 
 import click
 from click.core import ParameterSource
 
-from reference_server import logs, responder
+from reference_server import allocator, logs, precautions, responder
 from reference_server.network.tls import CertificateError, load_certificate
 from reference_server.network.unix_sockets import UnixSocketError
 from reference_server.profiles import registry
@@ -59,10 +61,16 @@ class UsageProblem(click.ClickException):
 
     exit_code = 2
 
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Print the message after what was logged before."""
+        logs.flush()
+        super().show(file)
+
 
 def _limit_option(flag: str, what: str) -> Callable[..., Any]:
     name = flag.removeprefix("--").replace("-", "_")
     default = getattr(_DEFAULTS, name)
+    kind = int if default is None else type(default)
 
     def check(_context: click.Context, _parameter: click.Parameter, value: Any) -> Any:
         try:
@@ -71,7 +79,7 @@ def _limit_option(flag: str, what: str) -> Callable[..., Any]:
             raise click.BadParameter(str(error)) from None
         return value
 
-    return click.option(flag, type=type(default), default=default, show_default=True, callback=check, help=what)
+    return click.option(flag, type=kind, default=default, show_default=True, callback=check, help=what)
 
 
 @click.command(epilog=EPILOG, context_settings={"max_content_width": 100})
@@ -108,7 +116,14 @@ def _limit_option(flag: str, what: str) -> Callable[..., Any]:
 @_limit_option("--max-depth", "Maximum nesting of a message, in levels.")
 @_limit_option("--max-outbound-bytes", "Maximum data buffered for a client that does not read, in octets.")
 @_limit_option("--max-connections", "Maximum number of connections at a time.")
+@_limit_option("--max-address-connections", "Maximum for one address; by default all but a tenth.")
+@_limit_option("--max-memory", "Maximum memory of the process, in octets.")
+@_limit_option("--frame-timeout", "Time for a long message to arrive once it has begun, in seconds.")
+@_limit_option("--max-address-handshakes", "Maximum number of connections of one address before their handshake.")
 @_limit_option("--max-batch-items", "Maximum number of items of a batch (--profile batch).")
+@_limit_option("--max-queue-jobs", "Maximum number of unfinished jobs (--profile queue).")
+@_limit_option("--max-queue-bytes", "Maximum size of all jobs, in octets (--profile queue).")
+@_limit_option("--max-wrong-tokens", "Wrong tokens of an address in a minute before it is slowed down.")
 @_limit_option("--handshake-timeout", "Deadline for a client's connect message, in seconds.")
 @_limit_option("--shutdown-grace", "Time for handlers to finish after SIGTERM, in seconds.")
 @click.option(
@@ -158,9 +173,16 @@ def main(
         responder.install(server)
     if handlers:
         _register(handlers, server)
+    allocator.keep_spare_blocks()
+    gc.freeze()  # what exists now stays; collections look at what clients cause
     _allow_open_files(server.limits.max_connections)
+    warnings = [
+        *precautions.unsafe_files({"token": token_file, "key": tls_key}),
+        *(() if unix else precautions.unsafe_transport(host, has_token=bool(token_file), has_tls=bool(tls_cert))),
+        *precautions.unsafe_user(),
+    ]
     with _explaining(host, port):
-        asyncio.run(_serve(server))
+        asyncio.run(_serve(server, warnings))
 
 
 def _is_given(*parameters: str) -> bool:
@@ -201,11 +223,14 @@ def _tls(certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:
         raise UsageProblem(str(error)) from None
 
 
-async def _serve(server: ReferenceServer) -> None:
+async def _serve(server: ReferenceServer, warnings: Iterable[str]) -> None:
     stop = asyncio.Event()
+    asyncio.get_running_loop().set_exception_handler(logs.report_loop_problem)
     with _on_signals(stop.set):
         async with server:
             _log.info("listening on %s", server.address)
+            for warning in warnings:
+                _log.warning("%s", warning)
             await stop.wait()
             _log.info("shutting down")
 
@@ -257,6 +282,16 @@ def _load_module(name: str) -> Any:
         raise UsageProblem(f"there is no handlers module {name}; the name of a file must end with .py") from None
 
 
+_OWN_ADDRESS = "give a name or an address of this machine with --host"
+_ADVICE = {
+    errno.EADDRINUSE: "stop the program that listens there, or choose another port with --port (0 for a free one)",
+    errno.EADDRNOTAVAIL: _OWN_ADDRESS,
+    errno.EAFNOSUPPORT: _OWN_ADDRESS,
+    errno.EINVAL: _OWN_ADDRESS,  # a link-local address without its interface
+}
+"""What to do about an error of the operating system."""
+
+
 @contextlib.contextmanager
 def _explaining(host: str, port: int) -> Iterator[None]:
     """Turn the operating system's error about an address into one line with advice."""
@@ -265,11 +300,11 @@ def _explaining(host: str, port: int) -> Iterator[None]:
     except (ProfileError, UnixSocketError) as error:
         raise UsageProblem(str(error)) from None
     except socket.gaierror:
-        _give_up(f"host {host!r} is unknown", "give a name or an address of this machine with --host")
+        _give_up(f"host {host!r} is unknown", _OWN_ADDRESS)
     except PermissionError:
         _give_up(f"no permission to listen on port {port}", "choose a port above 1023 with --port")
     except OSError as error:
-        advice = "stop the program that listens there, or choose another port with --port (0 for a free one)"
+        advice = _ADVICE.get(error.errno or 0, "choose another address with --host, or another port with --port")
         _give_up(f"cannot listen on {host}:{port}: {error.strerror}", advice)
 
 

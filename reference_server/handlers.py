@@ -65,7 +65,8 @@ class HandlerTable:
     """Finds the handler of a channel, one of the application before one of every application."""
 
     def __init__(self) -> None:
-        self._handlers: dict[tuple[Kind, str | None, str], Handler] = {}
+        # kind -> channel -> application, or None for all of them -> handler
+        self._handlers: dict[Kind, dict[str, dict[str | None, Handler]]] = {"request": {}, "notification": {}}
 
     def add(self, function: HandlerFunction, channel_id: str, kind: Kind, app_id: str | None) -> None:
         """Register a function.
@@ -78,15 +79,16 @@ class HandlerTable:
         check_name("channel_id", channel_id)
         if app_id is not None:
             check_name("app_id", app_id)
-        if (kind, app_id, channel_id) in self._handlers:
+        handlers = self._handlers[kind].setdefault(channel_id, {})
+        if app_id in handlers:
             raise ValueError(f"channel {channel_id!r} has a handler for {kind}s already")
         in_thread = not inspect.iscoroutinefunction(function) and not _is_async_callable(function)
-        self._handlers[kind, app_id, channel_id] = Handler(function, in_thread)
+        handlers[app_id] = Handler(function, in_thread)
 
     def find(self, kind: Kind, app_id: str, channel_id: str) -> Handler | None:
         """Return the handler for a message, None when there is none."""
-        handlers = self._handlers
-        return handlers.get((kind, app_id, channel_id)) or handlers.get((kind, None, channel_id))
+        handlers = self._handlers[kind].get(channel_id)
+        return (handlers.get(app_id) or handlers.get(None)) if handlers else None
 
 
 def _is_async_callable(function: HandlerFunction) -> bool:

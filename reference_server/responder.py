@@ -22,7 +22,7 @@ _BURST: Final = 64
 
 
 class RequestedFailure(Exception):
-    """What `conformance.fail` raises."""
+    """What `conformance.fail` and `conformance.fail_note` raise."""
 
 
 class WrongPayload(ValueError):
@@ -36,7 +36,8 @@ def install(server: ReferenceServer) -> None:
         server.handler(f"conformance.{name}", app=APPLICATION)(getattr(responder, name))
     if DiscoveryProfile.name in server.profiles:
         server.handler("conformance.services", app=APPLICATION)(responder.services)
-    server.handler("conformance.note", kind="notification", app=APPLICATION)(responder.note)
+    for name in ("note", "fail_note"):
+        server.handler(f"conformance.{name}", kind="notification", app=APPLICATION)(getattr(responder, name))
 
 
 class Responder:
@@ -52,9 +53,8 @@ class Responder:
 
     async def delay(self, request: Request) -> dict[str, Any]:
         """Answer with `value` after `delay_ms` milliseconds."""
-        answer = {"value": request.payload["value"]}
         await asyncio.sleep(_number(request.payload, "delay_ms") / 1000)
-        return answer
+        return {"value": request.payload["value"]}
 
     async def fail(self, request: Request) -> None:
         """Fail with `detail`, which the client must not see."""
@@ -78,6 +78,11 @@ class Responder:
     async def note(self, request: Request) -> None:
         """Remember the payload."""
         self._notes.append(request.payload)
+
+    async def fail_note(self, request: Request) -> None:
+        """Remember the payload, then fail."""
+        await self.note(request)
+        raise RequestedFailure("the notification was to fail")
 
     async def seen(self, request: Request) -> dict[str, list[Any]]:
         """Answer with the remembered payloads, oldest first."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import functools
 import ssl
 import threading
@@ -18,6 +19,7 @@ from reference_server.handlers import HandlerFunction, HandlerTable, Kind
 from reference_server.network.acceptor import Acceptor
 from reference_server.network.handler_threads import HandlerThreads
 from reference_server.network.listeners import TcpEndpoint
+from reference_server.network.loop_watch import LoopWatch
 from reference_server.network.session import ServerState, Session
 from reference_server.network.tls import TlsLayer
 from reference_server.network.unix_sockets import UnixEndpoint
@@ -38,7 +40,7 @@ _Function = TypeVar("_Function", bound=HandlerFunction)
 
 
 class ReferenceServer(ProfileAttributes):
-    """A server of the IPC Framework Wire Protocol 1.0.
+    """A server of the IPC Framework Wire Protocol 1.1.
 
     Example::
 
@@ -88,6 +90,9 @@ class ReferenceServer(ProfileAttributes):
         self.unix = None if unix is None else Path(unix)
         self._endpoint = TcpEndpoint(host, port) if self.unix is None else UnixEndpoint(self.unix)
         self.limits = limits or Limits()
+        if self.unix is not None:  # whose clients have no address
+            everywhere = self.limits.max_connections
+            self.limits = dataclasses.replace(self.limits, max_address_connections=everywhere)
         self._tls = tls
         self._running: ServerState | None = None
         self._broker = Broker(self.limits.max_frame_bytes)
@@ -107,6 +112,7 @@ class ReferenceServer(ProfileAttributes):
             self._handlers.add(function, channel_id, "request", None)
         self._was_started = False
         self._listeners: list[Acceptor] = []
+        self._watch: LoopWatch
         self._stopped: asyncio.Event
 
     # Before and while it runs
@@ -119,9 +125,9 @@ class ReferenceServer(ProfileAttributes):
         The function takes a `Request`. What a handler of requests returns becomes the payload of the response; when
         it raises, the client gets `handler_failed` and the log the traceback. What a handler of notifications returns
         is ignored. Handlers of one connection start in the order in which the messages arrived. An `async` function
-        runs in a task of the event loop, which it must not block; a plain one runs in a thread. A plain handler of
-        notifications is run to its end before the next handler of the connection starts, since threads would not keep
-        the order: make one that takes its time `async`.
+        runs in a task of the event loop, which it must not block (the log tells where one does for a second); a plain
+        one runs in a thread. A plain handler of notifications is run to its end before the next handler of the
+        connection starts, since threads would not keep the order: make one that takes its time `async`.
 
         Args:
             channel_id: The channel.
@@ -210,7 +216,7 @@ class ReferenceServer(ProfileAttributes):
             self._endpoint.remove()
             raise
         self._was_started = True
-        threads = HandlerThreads(self.limits.handler_threads)
+        threads = HandlerThreads()
         running = ServerState(
             self.limits,
             self._broker,
@@ -224,6 +230,7 @@ class ReferenceServer(ProfileAttributes):
         self._stopped = asyncio.Event()
         accept = functools.partial(self._accept, running)
         self._listeners = [Acceptor(listener, _BACKLOG, accept) for listener in sockets]
+        self._watch = LoopWatch()
 
     def _accept(self, running: ServerState) -> asyncio.Protocol:
         session = Session(running)
@@ -241,16 +248,17 @@ class ReferenceServer(ProfileAttributes):
         running = self._running
         if running is None:
             return
-        if running.stopping:
+        if running.places.stopping:
             await self._stopped.wait()
             return
-        running.stopping = True
+        running.places.stopping = True
         for listener in self._listeners:
             await listener.close()
         self._endpoint.remove()
         await _end_sessions(running)
         running.threads.close()
         await self._profiles.close()
+        self._watch.close()
         self._running = None
         self._stopped.set()
 
@@ -265,21 +273,21 @@ class ReferenceServer(ProfileAttributes):
 
 
 async def _end_sessions(running: ServerState) -> None:
-    for session in list(running.sessions):
+    for session in list(running.places.sessions):
         session.finish()
     await _wait_until_empty(running, running.limits.shutdown_grace)
-    for session in list(running.sessions):
+    for session in list(running.places.sessions):
         session.fail(ErrorCode.SHUTTING_DOWN)
     # Every session lingers for this time at most, unless its client does not even take the error.
     await _wait_until_empty(running, running.limits.linger + 1)
-    for session in list(running.sessions):
+    for session in list(running.places.sessions):
         session.abort()
-    await running.empty.wait()
+    await running.places.empty.wait()
 
 
 async def _wait_until_empty(running: ServerState, seconds: float) -> None:
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(running.empty.wait(), seconds)
+        await asyncio.wait_for(running.places.empty.wait(), seconds)
 
 
 def _settle(outcome: Future[Any], function: Callable[..., Any], *arguments: Any) -> None:

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import time
 import types
 from collections import deque
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextvars import Context, copy_context
-from typing import Any
+from typing import Any, Final
+
+from reference_server.network.turns import SLICE
+
+# The clock is looked at after so many coroutines.
+_LOOK: Final = 8
 
 _Waiting = set[asyncio.Task[None]]
 
@@ -21,11 +27,13 @@ class EagerTasks:
 
     Args:
         on_wait: Called with its task when a coroutine waits for the first time.
+        give_way: Awaited between two coroutines when those that were started took long enough.
     """
 
-    def __init__(self, on_wait: Callable[[asyncio.Task[None]], None]) -> None:
+    def __init__(self, on_wait: Callable[[asyncio.Task[None]], None], give_way: Callable[[], Awaitable[None]]) -> None:
         self._loop = asyncio.get_running_loop()
         self._on_wait = on_wait
+        self._give_way = give_way
         self._queue: deque[tuple[Coroutine[Any, Any, None], _Waiting]] = deque()
         self._runner: asyncio.Task[None] | None = None
 
@@ -44,8 +52,17 @@ class EagerTasks:
         task = self._runner
         assert task is not None  # noqa: S101 - for the type checker; it runs in just this task
         try:
-            while self._queue and self._runner is task and not task.cancelling():
-                coroutine, waiting = self._queue.popleft()
+            queue = self._queue
+            end = time.perf_counter() + SLICE if len(queue) > _LOOK else 0
+            look = _LOOK  # after so many coroutines, at the clock
+            while queue and self._runner is task and not task.cancelling():
+                if not look:
+                    look = _LOOK
+                    if time.perf_counter() > end:
+                        await self._give_way()
+                        end = time.perf_counter() + SLICE
+                look -= 1
+                coroutine, waiting = queue.popleft()
                 await self._drive(coroutine, copy_context(), task, waiting)
         finally:
             if self._runner is task:

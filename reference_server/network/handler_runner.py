@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import itertools
 import logging
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 import msgspec
@@ -15,6 +14,7 @@ import msgspec
 from reference_server.handlers import Handler, HandlerFailedError, Request
 from reference_server.network.eager_tasks import EagerTasks
 from reference_server.network.handler_threads import HandlerThreads
+from reference_server.network.turns import Turns
 from reference_server.protocol.connection import Connection
 from reference_server.protocol.errors import ErrorCode
 from reference_server.protocol.events import NotificationReceived, ProfileRequestReceived, RequestReceived
@@ -22,10 +22,21 @@ from reference_server.protocol.events import NotificationReceived, ProfileReques
 # What a task and its request take besides the octets of the payload, about.
 TASK_BYTES: Final = 4096
 
-# Failures of one request that are logged with their traceback; the others are counted.
-LOGGED_FAILURES: Final = 3
-
 _log = logging.getLogger("reference_server")
+
+
+class _Failures:
+    """The number of failures for one request, and the first of them."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.first: BaseException | None = None
+
+    def note(self, error: BaseException) -> None:
+        """Count a failure."""
+        if not self.count:
+            self.first = error
+        self.count += 1
 
 
 class HandlerRunner:
@@ -35,8 +46,14 @@ class HandlerRunner:
         load: Octets that the messages in handlers take, about.
     """
 
-    def __init__(
-        self, connection: Connection, session: int, threads: HandlerThreads, load_changed: Callable[[], None]
+    def __init__(  # noqa: PLR0917 - what every connection needs
+        self,
+        connection: Connection,
+        session: int,
+        threads: HandlerThreads,
+        turns: Turns,
+        load_changed: Callable[[], None],
+        threads_at_a_time: int,
     ) -> None:
         self.load = 0
         self._connection = connection
@@ -45,21 +62,25 @@ class HandlerRunner:
         self._load_changed = load_changed
         # Weak, as it would be a reference cycle; a handler that runs keeps this object alive.
         cancel_if_ended = weakref.WeakMethod(self._cancel_if_ended)
-        self._tasks = EagerTasks(lambda task: _call_if_alive(cancel_if_ended(), task))
+        self._tasks = EagerTasks(lambda task: _call_if_alive(cancel_if_ended(), task), turns.give_way)
         self._requests: set[asyncio.Task[None]] = set()  # that wait for something
         self._notifications: set[asyncio.Task[None]] = set()  # likewise
         self._waiting: set[asyncio.Task[None]] = set()  # those of both that wait for their turn to start
         self._turn = asyncio.Lock()
+        self._places = asyncio.Semaphore(threads_at_a_time)
         self._ended = False
 
     def start_request(self, handler: Handler, event: RequestReceived, drop: Callable[[], object]) -> None:
         """Start a handler after those started before (REQ-009)."""
-        self.load += _weight(event)
-        self._tasks.start(self._run_request(handler, event, drop), self._requests)
+        weight = event.size + TASK_BYTES
+        if type(event) is ProfileRequestReceived:
+            weight += TASK_BYTES * (event.at_a_time - 1)
+        self.load += weight
+        self._tasks.start(self._run_request(handler, event, drop, weight), self._requests)
 
     def start_notification(self, handler: Handler, event: NotificationReceived, drop: Callable[[], object]) -> None:
         """Start the handler of a notification after those started before (NTF-003)."""
-        self.load += _weight(event)
+        self.load += event.size + TASK_BYTES
         self._tasks.start(self._run_notification(handler, event, drop), self._notifications)
 
     def cancel_requests(self) -> None:
@@ -84,50 +105,55 @@ class HandlerRunner:
         if self._ended and task in self._requests and task not in self._waiting:
             task.cancel()
 
-    async def _run_request(self, handler: Handler, event: RequestReceived, drop: Callable[[], object]) -> None:
+    async def _run_request(
+        self, handler: Handler, event: RequestReceived, drop: Callable[[], object], weight: int
+    ) -> None:
         try:
-            self._connection.answer(event, await self._payload(handler, event, drop))
+            request = self._request(event, drop)
+            if type(event) is RequestReceived:
+                payload = await self._call(handler, request)
+            else:
+                payload = await self._payload_of_profile(handler, event, request)
+            self._connection.answer(event, payload)
         except asyncio.CancelledError:
             self._connection.refuse(event, ErrorCode.HANDLER_FAILED, "the handler was cancelled")
         except HandlerFailedError as failure:  # logged already
             self._connection.refuse(event, ErrorCode.HANDLER_FAILED, str(failure))
-        except (Exception, SystemExit):  # noqa: BLE001 - whatever a handler raises
-            self._log_failure(event)
+        except BaseException as error:
+            if _ends_more_than_the_handler(error):
+                raise
+            self._log_failure(event, error)
             # The client learns nothing of the reason (REQ-014).
             self._connection.refuse(event, ErrorCode.HANDLER_FAILED, str(HandlerFailedError(event.channel_id)))
         finally:
-            self._finish(event)
+            self._finish(weight)
 
-    async def _payload(self, handler: Handler, event: RequestReceived, drop: Callable[[], object]) -> Any:
-        request = self._request(event, drop)
-        if not isinstance(event, ProfileRequestReceived):
-            return await self._call(handler, request)
-        failures = itertools.count(1)
+    async def _payload_of_profile(self, handler: Handler, event: RequestReceived, request: Request) -> Any:
+        assert isinstance(event, ProfileRequestReceived)  # noqa: S101 - for the type checker; there is no third kind
+        failures = _Failures()
         try:
             run_handler = functools.partial(self._call_for_profile, handler, event, request, failures)
             return await event.answer(event.content, run_handler)
         finally:
-            if (unlogged := next(failures) - 1 - LOGGED_FAILURES) > 0:
-                _log.error(
-                    "handler of channel %r in application %r failed %d more times for one request",
-                    event.channel_id,
-                    self._connection.app_id,
-                    unlogged,
-                )
+            if failures.count:
+                self._log_failure(event, failures.first, failures.count)
+            # The exception refers to the failures through its traceback.
+            failures.first = None
 
     async def _call_for_profile(
-        self, handler: Handler, event: RequestReceived, request: Request, failures: Iterator[int], payload: Any
+        self, handler: Handler, event: RequestReceived, request: Request, failures: _Failures, payload: Any
     ) -> Any:
-        """Call a handler with a payload that a profile took from a request; `failures` counts those of the request.
+        """Call a handler with a payload that a profile took from a request.
 
         Raises:
             HandlerFailedError: The handler failed.
         """
         try:
             return await self._call(handler, msgspec.structs.replace(request, payload=payload))
-        except (Exception, SystemExit):  # noqa: BLE001 - whatever a handler raises
-            if next(failures) <= LOGGED_FAILURES:
-                self._log_failure(event)
+        except BaseException as error:
+            if _ends_more_than_the_handler(error):
+                raise
+            failures.note(error)
             raise HandlerFailedError(event.channel_id) from None
 
     async def _run_notification(
@@ -135,10 +161,12 @@ class HandlerRunner:
     ) -> None:
         try:
             await self._call(handler, self._request(event, drop), to_its_end=True)
-        except (Exception, SystemExit):  # noqa: BLE001 - whatever a handler raises
-            self._log_failure(event)
+        except BaseException as error:
+            if _ends_more_than_the_handler(error):
+                raise
+            self._log_failure(event, error)
         finally:
-            self._finish(event)
+            self._finish(event.size + TASK_BYTES)
 
     def _request(self, event: RequestReceived | NotificationReceived, drop: Callable[[], object]) -> Request:
         connection = self._connection
@@ -152,17 +180,26 @@ class HandlerRunner:
             drop,
         )
 
-    def _log_failure(self, event: RequestReceived | NotificationReceived) -> None:
-        _log.exception("handler of channel %r in application %r failed", event.channel_id, self._connection.app_id)
+    def _log_failure(
+        self, event: RequestReceived | NotificationReceived, error: BaseException | None, count: int = 1
+    ) -> None:
+        """Log one record for a message, whatever the number of its failures."""
+        place = (event.channel_id, self._connection.app_id)
+        if count == 1:
+            _log.error("handler of channel %r in application %r failed", *place, exc_info=error)
+        else:
+            text = "handler of channel %r in application %r failed %d times for one request"
+            _log.error(text, *place, count, exc_info=error)
 
-    def _finish(self, event: RequestReceived | NotificationReceived) -> None:
-        self.load -= _weight(event)
+    def _finish(self, weight: int) -> None:
+        self.load -= weight
         self._load_changed()
 
-    async def _call(self, handler: Handler, request: Request, *, to_its_end: bool = False) -> Any:
+    def _call(self, handler: Handler, request: Request, *, to_its_end: bool = False) -> Awaitable[Any]:
         if handler.in_thread or self._waiting:
-            return await self._call_in_turn(handler, request, to_its_end)
-        return await handler.function(request)
+            return self._call_in_turn(handler, request, to_its_end)
+        outcome: Awaitable[Any] = handler.function(request)
+        return outcome
 
     async def _call_in_turn(self, handler: Handler, request: Request, to_its_end: bool) -> Any:
         """Call a handler after earlier ones that still wait for a thread (REQ-009).
@@ -177,7 +214,7 @@ class HandlerRunner:
         try:
             async with self._turn:
                 if handler.in_thread:
-                    outcome = await self._threads.start(handler.function, request)
+                    outcome = await self._in_thread(handler, request)
                     if to_its_end:
                         await asyncio.wait([outcome])
         finally:
@@ -189,6 +226,22 @@ class HandlerRunner:
             # An exception refers to this frame through its traceback, and the outcome to the exception.
             outcome = None
 
+    async def _in_thread(self, handler: Handler, request: Request) -> asyncio.Future[Any]:
+        """Begin a call in a thread, as soon as the connection may have one more."""
+        await self._places.acquire()
+        try:
+            return await self._threads.start(handler.function, request, self._places.release)
+        except BaseException:  # it has not begun
+            self._places.release()
+            raise
+
+
+def _ends_more_than_the_handler(error: BaseException) -> bool:
+    """Return true if an exception is the business of the event loop: it was thrown into the handler, or is Ctrl-C."""
+    if isinstance(error, GeneratorExit):  # also thrown into coroutines that an ended loop has left behind
+        return asyncio._get_running_loop() is None
+    return isinstance(error, asyncio.CancelledError | KeyboardInterrupt)
+
 
 def _call_if_alive(method: Callable[[asyncio.Task[None]], None] | None, task: asyncio.Task[None]) -> None:
     if method is not None:
@@ -197,9 +250,3 @@ def _call_if_alive(method: Callable[[asyncio.Task[None]], None] | None, task: as
 
 def _nothing() -> None:
     pass
-
-
-def _weight(event: RequestReceived | NotificationReceived) -> int:
-    """Return what a message takes while it is in its handler, about, in octets."""
-    calls = event.at_a_time if type(event) is ProfileRequestReceived else 1
-    return event.size + TASK_BYTES * calls

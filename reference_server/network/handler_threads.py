@@ -8,33 +8,49 @@ import queue
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
+
+# Of all connections together. A thread whose connection has gone stays busy, so clients that come back again and again
+# must not get ever more of them. As many take less memory than one long message.
+MOST_THREADS: Final = 1000
+
+# Threads that are kept for the next calls; the others end (LIM-017).
+KEPT_THREADS: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
 class _Job:
     call: Callable[[], Any]
     outcome: asyncio.Future[Any]
+    on_end: Callable[[], object]
 
 
 class HandlerThreads:
-    """Runs functions in at most `count` threads, begun in the order in which they were given.
+    """Runs functions in threads, begun in the order in which they were given.
+
+    How many a connection may have is its own affair: those of one must not have to wait for those of another (REQ-010).
 
     The threads are daemons: a handler that never returns must not keep the process from ending, which is why this is
     not a `concurrent.futures.ThreadPoolExecutor`. Made and used in a running event loop.
     """
 
-    def __init__(self, count: int) -> None:
+    def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._slots = asyncio.Semaphore(count)
+        self._slots = asyncio.Semaphore(MOST_THREADS)
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._threads = 0
         self._idle = 0
 
-    async def start(self, function: Callable[[Any], Any], argument: object) -> asyncio.Future[Any]:
+    async def start(
+        self, function: Callable[[Any], Any], argument: object, on_end: Callable[[], object]
+    ) -> asyncio.Future[Any]:
         """Wait for a thread and begin the call in it; the future is its outcome.
 
-        Cancelling the future abandons the call, but no thread can be stopped: it stays busy until the call returns.
+        Cancelling the future abandons the call, but no thread can be stopped: it stays busy until the call returns, and
+        then `on_end` is called in the event loop.
+
+        Raises:
+            RuntimeError: The system has no more threads.
         """
         await self._slots.acquire()
         context = contextvars.copy_context()
@@ -42,9 +58,13 @@ class HandlerThreads:
         if self._idle:
             self._idle -= 1
         else:
+            try:
+                threading.Thread(target=self._work, name=f"handler-{self._threads + 1}", daemon=True).start()
+            except RuntimeError:
+                self._slots.release()
+                raise
             self._threads += 1
-            threading.Thread(target=self._work, name=f"handler-{self._threads}", daemon=True).start()
-        self._jobs.put(_Job(lambda: context.run(function, argument), outcome))
+        self._jobs.put(_Job(lambda: context.run(function, argument), outcome, on_end))
         return outcome
 
     def close(self) -> None:
@@ -56,15 +76,21 @@ class HandlerThreads:
         while (job := self._jobs.get()) is not None:
             result, error = _call(job.call)
             try:
-                self._loop.call_soon_threadsafe(self._finish, job.outcome, result, error)
+                self._loop.call_soon_threadsafe(self._finish, job, result, error)
             except RuntimeError:
                 return  # the loop was closed meanwhile; nobody waits any more
             # An idle thread keeps no request; and the traceback of an exception refers to this frame.
             del job, result, error
 
-    def _finish(self, outcome: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
-        self._idle += 1
+    def _finish(self, job: _Job, result: Any, error: BaseException | None) -> None:
+        if self._idle < KEPT_THREADS:
+            self._idle += 1
+        else:
+            self._threads -= 1
+            self._jobs.put(None)  # which this thread or another one takes
         self._slots.release()
+        job.on_end()
+        outcome = job.outcome
         if outcome.done():
             return
         if error is None:

@@ -31,7 +31,7 @@ class ActionReceived(msgspec.Struct, frozen=True):
 class RequestReceived(msgspec.Struct, frozen=True):
     """A request for a handler; answer it with `Connection.answer` or `Connection.refuse`, once.
 
-    `size` is the length of its frame in octets.
+    `size` is about how many octets it takes in memory.
     """
 
     channel_id: str
@@ -53,7 +53,7 @@ class ProfileRequestReceived(RequestReceived, frozen=True):
 
 
 class NotificationReceived(msgspec.Struct, frozen=True):
-    """A notification for a handler; nothing is answered. `size` is the length of its frame in octets."""
+    """A notification for a handler; nothing is answered. `size` is about how many octets it takes."""
 
     channel_id: str
     message_id: str

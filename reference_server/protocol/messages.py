@@ -14,7 +14,7 @@ import msgspec
 from reference_server.protocol.errors import MalformedFrameError, UnsendableError
 from reference_server.protocol.events import Message
 from reference_server.protocol.frames import encode_frame
-from reference_server.protocol.json_text import nesting, outside_strings
+from reference_server.protocol.json_text import nesting, occurrences, outside_strings
 
 _decode_json = msgspec.json.Decoder().decode
 _encode_json = msgspec.json.Encoder().encode
@@ -24,11 +24,18 @@ _MANY_DIGITS: Final = b"0" * 309
 _NUMBER_FORMS: Final = bytes.maketrans(b"123456789E", b"0" * 9 + b"e")
 _LONG_INTEGER: Final = re.compile(rb"(?<![0-9.eE])(?<![eE][+-])[0-9]{309,}+(?![.eE])")
 
-# Longer bodies are checked by functions written in C only; they cost more than a walk through a short one's values.
+# Of that many digits in a row, this many are seen where a text is looked at in steps of so many octets.
+_STEP: Final = 25
+_SEEN_DIGITS: Final = b"0" * (309 // _STEP)
+
+# Longer bodies with more commas, so with many values, are checked by functions written in C only; they cost more than
+# a walk through a few values.
 _LARGE: Final = 4096
+_FEW_COMMAS: Final = 64
 # msgspec parses most numbers in 30 ns, but 1e23 in 600 ns, and one from 1e290 on in 10 000 ns. These are the
-# forms of their exponents.
-_HARD_NUMBERS: Final = (b"e00", b"e+00", b"e-000")
+# forms of their exponents, without a plus sign. A few of them cost nothing.
+_HARD_NUMBERS: Final = (b"e00", b"e-000")
+_FEW_EXPONENTS: Final = 64
 
 
 class ServerMessage(msgspec.Struct, frozen=True, gc=False):
@@ -67,10 +74,10 @@ def decode_message(frame: bytes, max_depth: int) -> Message:
         MalformedFrameError: Stages 2 to 4 of the precedence list, and ENC-010 to ENC-013.
     """
     body = frame[4:]
-    is_large = len(body) > _LARGE
-    forms = body.translate(_NUMBER_FORMS) if len(body) > len(_MANY_DIGITS) else b""
+    length = len(body)
+    is_large = length > _LARGE and occurrences(body, b",") > _FEW_COMMAS
     try:
-        value = _decode_large(body, forms) if is_large else _decode_json(body)
+        value = _decode_large(body) if is_large else _decode_json(body)
     except UnicodeDecodeError:
         raise MalformedFrameError("the body is not well-formed UTF-8") from None
     except RecursionError:
@@ -84,12 +91,19 @@ def decode_message(frame: bytes, max_depth: int) -> Message:
         if nesting(body, max_depth) > max_depth:
             _refuse_depth(max_depth)
         _check_duplicates(value, body)
-    elif _count_members(value, max_depth, max_depth) != body.count(b":"):
+    elif _count_members(value, max_depth, max_depth) != (
+        body.count(b":") if length <= _LARGE else occurrences(body, b":")
+    ):
         # Every member has a colon of its own. More of them may also stand in strings, which takes a closer look.
         _check_duplicates(value, body)
-    if _MANY_DIGITS in forms:
+    if length > len(_MANY_DIGITS) and _has_many_digits(body):
         _check_range(body)
     return value
+
+
+def _has_many_digits(body: bytes) -> bool:
+    # Most bodies have no long rows of digits, which a few of their octets show.
+    return _SEEN_DIGITS in body[::_STEP].translate(_NUMBER_FORMS) and _MANY_DIGITS in body.translate(_NUMBER_FORMS)
 
 
 def _count_members(container: dict[str, Any] | list[Any], levels: int, max_depth: int) -> int:
@@ -108,9 +122,9 @@ def _count_members(container: dict[str, Any] | list[Any], levels: int, max_depth
     return count
 
 
-def _decode_large(body: bytes, forms: bytes) -> Any:
+def _decode_large(body: bytes) -> Any:
     """Decode a body that could hold enough values to keep the garbage collector or the number parser busy."""
-    decode = _decode_hard_numbers if any(hard in forms for hard in _HARD_NUMBERS) else _decode_json
+    decode = _decode_hard_numbers if _may_have_hard_numbers(body) else _decode_json
     if not gc.isenabled():
         return decode(body)
     # What a decoder makes has no cycles. Looking for some while it works multiplies its time by up to five.
@@ -119,6 +133,13 @@ def _decode_large(body: bytes, forms: bytes) -> Any:
         return decode(body)
     finally:
         gc.enable()
+
+
+def _may_have_hard_numbers(body: bytes) -> bool:
+    if occurrences(body, b"e") + occurrences(body, b"E") < _FEW_EXPONENTS:
+        return False
+    forms = body.translate(_NUMBER_FORMS, b"+")
+    return any(hard in forms for hard in _HARD_NUMBERS)
 
 
 def _refuse_depth(max_depth: int) -> NoReturn:
@@ -131,10 +152,12 @@ def _check_duplicates(value: Message, body: bytes) -> None:
     A member has one colon of its own. A body and the encoded form of its value have the same colons unless the value
     lacks a member, except that an escaped colon becomes a plain one.
     """
-    colons = body.count(b":")
+    colons = occurrences(body, b":")
     if b"\\u003" in body:
         escapes = body.replace(b"\\\\", b"")
         colons += escapes.count(b"\\u003a") + escapes.count(b"\\u003A")
+    if colons == len(value) + sum(len(member) for member in value.values() if type(member) is dict):
+        return  # the outermost objects have all of them, so there is nothing to encode
     if _encode_json(value).count(b":") != colons:
         raise MalformedFrameError("an object has a member name twice")
 

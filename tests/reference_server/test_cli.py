@@ -1,10 +1,12 @@
 """The command line, as a process where it starts anything."""
 
+import contextlib
 import json
 import os
 import re
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 
@@ -29,9 +31,10 @@ def start(*options: str) -> tuple[subprocess.Popen[str], int, str]:
 
 
 def wait_for(process: subprocess.Popen[str]) -> tuple[int, str]:
-    """Return the exit code of a process that was sent a signal, and what else it logged."""
+    """Return the exit code of a process that was sent a signal, and what else it logged, apart from the user."""
     _, errors = process.communicate(timeout=SECONDS)
-    return process.returncode, errors
+    lines = [line for line in errors.splitlines(keepends=True) if "running as root" not in line]
+    return process.returncode, "".join(lines)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals as on POSIX")
@@ -145,6 +148,14 @@ def test_port_in_use_is_said_with_advice():
     assert "--port" in line
 
 
+@pytest.mark.parametrize("host", ["203.0.113.7", "2001:db8::7", "fe80::7"])
+def test_address_of_another_machine_is_said_with_advice(host):
+    line = failed("--host", host, "--port", "0")
+
+    assert line.startswith(f"Error: cannot listen on {host}:0: ")
+    assert line.endswith("; give a name or an address of this machine with --host")
+
+
 def test_unknown_host_is_said_with_advice():
     line = failed("--host", "no-such-host.invalid", "--port", "0")
 
@@ -166,6 +177,14 @@ def test_state_file_that_cannot_be_used_is_said_in_one_line(tmp_path):
 
     assert failed(*queue) == f"Error: state file {state} is empty or cut off; put back a copy, or name another file"
     assert state.read_text() == "no jobs"
+    state.unlink()
+    open_file(state).close()
+    with contextlib.closing(sqlite3.connect(state, isolation_level=None)) as database:
+        database.execute("INSERT INTO tally VALUES ('demo', 'q', -1, 0)")
+    assert failed(*queue) == (
+        f"Error: state file {state} is damaged: a queue has counts that are out of range; "
+        "put back a copy, or name another file"
+    )
     state.unlink()
     open_file(state).close()
     kept = open_file(state)

@@ -1,11 +1,14 @@
 """The example handlers answer what the documentation of the first Node.js client sends, and refuse what is wrong."""
 
+import re
 import time
+from pathlib import Path
 
 import pytest
 from refserver_peer import code_of, message, running, subscribe
 
 from reference_server import examples
+from reference_server.examples import deployed
 from reference_server.examples.actions import arguments_of
 
 DEFAULT_TIMEOUT_OF_CLIENTS = 10
@@ -273,3 +276,56 @@ def test_two_servers_share_no_users():
     with running(examples.register) as one, running(examples.register) as other:
         ask(one.client("c"), "user_service", "create_user", user_data=NEW)
         assert len(ask(other.client("c"), "user_service", "get_all_users")) == 3
+
+
+# The example server of ipc-framework; tests/shipped_examples runs its clients
+
+
+def notified(run, app, channel):
+    """Return a client that has subscribed to a channel."""
+    client = run.client("subscriber", app)
+    client.send(subscribe(channel, "subscriber", app_id=app))
+    client.ask("no such channel")  # the subscription is in force
+    return client
+
+
+def test_a_chat_message_is_answered_and_told_to_the_room():
+    with running(deployed.register) as run:
+        listener, speaker = notified(run, deployed.CHAT, "general"), run.client("speaker", deployed.CHAT)
+        speaker.send(message("notification", "general", {"username": "ada"}, app_id=deployed.CHAT))
+        assert listener.receive()["payload"].items() >= {"type": "user_joined", "username": "ada"}.items()
+        assert speaker.ask("general", {"username": "ada", "text": "hello"})["payload"] == {"status": "sent"}
+        told = listener.receive()
+        assert told["message_type"] == "notification"
+        assert told["payload"].items() >= {"type": "chat_message", "username": "ada", "text": "hello"}.items()
+        speaker.ask("general", ["no object"])
+        assert listener.receive()["payload"].items() >= {"username": "Anonymous", "text": ""}.items()
+
+
+def test_an_upload_is_told_and_a_download_answered():
+    with running(deployed.register) as run:
+        listener = notified(run, deployed.FILES, "status")
+        client = run.client("c", deployed.FILES)
+        client.ask("upload", {"filename": "report.pdf", "size": 1})
+        assert listener.receive()["payload"]["filename"] == "report.pdf"
+        answer = client.ask("download", {"filename": "report.pdf"})["payload"]
+        assert answer["download_url"] == "http://example.com/files/report.pdf"
+
+
+def test_only_a_high_cpu_usage_is_an_alert():
+    with running(deployed.register) as run:
+        listener, client = notified(run, deployed.MONITORING, "alerts"), run.client("c", deployed.MONITORING)
+        for value in (None, "95", deployed.ALERT_FROM, 95):
+            report = {"metric": "cpu_usage", "value": value}
+            client.send(message("notification", "metrics", report, app_id=deployed.MONITORING))
+        client.send(message("notification", "metrics", 7, app_id=deployed.MONITORING))
+        assert listener.receive()["payload"]["value"] == 95
+        assert code_of(listener.ask("no such channel")) == "no_handler"  # nothing else was told
+
+
+def test_the_handler_in_the_guide_answers():
+    guide = (Path(__file__).parents[2] / "docs" / "moving-from-ipc-framework.md").read_text("utf-8")
+    code = re.search(r"```python\n(@server.*?)```", guide, re.S)[1]
+    with running(lambda server: exec(code, {"server": server})) as run:  # noqa: S102 - from our guide
+        answer = run.client("c", deployed.FILES).ask("download", {"filename": "a.txt"})
+    assert answer["payload"] == {"filename": "a.txt", "download_url": "http://example.com/files/a.txt"}

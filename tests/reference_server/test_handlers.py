@@ -6,11 +6,13 @@ import logging
 import queue
 import socket
 import threading
+import time
 
 import pytest
 from refserver_peer import SECONDS, code_of, frame, message, octets_until_blocked, ping, running, subscribe
 
 from reference_server import ReferenceServer
+from reference_server.network.handler_threads import KEPT_THREADS
 
 
 def serve(**handlers):
@@ -106,6 +108,10 @@ def test_object_with_an_async_call_runs_in_the_loop():
         assert run.client("c").ask("api", 1)["payload"] == ["object", 1]
 
 
+class OwnError(BaseException):
+    pass
+
+
 def raise_it(error):
     def plain(_request):
         raise error
@@ -123,7 +129,8 @@ FAILING = {
     **{f"cancelled {kind}": function for kind, function in raise_it(asyncio.CancelledError("secret")).items()},
     "plain stop": raise_it(StopIteration("secret"))["plain"],
     "plain interrupt": raise_it(KeyboardInterrupt("secret"))["plain"],
-    "plain generator exit": raise_it(GeneratorExit("secret"))["plain"],
+    **{f"generator exit {kind}": function for kind, function in raise_it(GeneratorExit("secret")).items()},
+    **{f"of its own {kind}": function for kind, function in raise_it(OwnError("secret")).items()},
     "unencodable": lambda _: {"secret": object()},
     "too long": lambda _: "secret" * 2**20,
 }
@@ -149,9 +156,10 @@ def test_failure_is_logged_with_its_traceback_and_without_payload(caplog):
     assert "the payload" not in caplog.text
 
 
-def test_failing_notification_handler_is_logged_and_not_answered(caplog):
+@pytest.mark.parametrize("kind", ["async", "exit async", "generator exit async", "of its own async"])
+def test_failing_notification_handler_is_logged_and_not_answered(kind, caplog):
     def register(server):
-        server.handler("fails", kind="notification")(FAILING["async"])
+        server.handler("fails", kind="notification")(FAILING[kind])
         server.handler("api")(echo)
 
     with running(register) as run:
@@ -194,6 +202,74 @@ def test_handlers_start_in_the_order_of_arrival_though_plain_ones_wait_for_a_thr
         assert started.empty()
         gate.set()
         assert begun(3) == {4, 5, 6}
+
+
+def test_plain_handlers_of_one_connection_do_not_delay_those_of_another():
+    gate, ended = threading.Event(), []
+
+    def plain(_request):
+        gate.wait(SECONDS)
+        ended.append(1)
+
+    def quick(_request):
+        return "at once"
+
+    with running(serve(plain=plain, quick=quick)) as run:
+        clients, other = [run.client(f"c{number}") for number in range(3)], run.client("other")
+        for client in clients:
+            client.send(*(message("request", "plain", number) for number in range(33)))
+            assert client.ping_barrier() == []
+        assert other.ask("quick")["payload"] == "at once"
+        assert not ended
+        gate.set()
+        for client in clients:
+            assert sorted(client.receive()["payload"] is None for _ in range(33)) == [True] * 33
+
+
+def threads_of(run):
+    return run.server._running.threads._threads
+
+
+def soon_has_threads(run, count):
+    deadline = time.monotonic() + SECONDS
+    while threads_of(run) != count and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return threads_of(run) == count
+
+
+def test_threads_of_a_crowd_end_but_for_some():
+    gate = threading.Event()
+
+    def plain(_request):
+        gate.wait(SECONDS)
+
+    with running(serve(plain=plain)) as run:
+        clients = [run.client(f"c{number}") for number in range(3)]
+        for client in clients:
+            client.send(*(message("request", "plain", number) for number in range(32)))
+            assert client.ping_barrier() == []
+        assert soon_has_threads(run, 3 * 32)
+        gate.set()
+        for client in clients:
+            for _ in range(32):
+                client.receive()
+        assert soon_has_threads(run, KEPT_THREADS)
+        assert clients[0].ask("plain")["payload"] is None
+
+
+def test_handler_for_which_the_system_has_no_thread_fails_alone(monkeypatch):
+    def plain(_request):
+        return "done"
+
+    def refuse(_self):
+        raise RuntimeError("can't start new thread")
+
+    with running(serve(plain=plain), handler_threads=1) as run:
+        client = run.client("c")
+        with monkeypatch.context() as patched:
+            patched.setattr(threading.Thread, "start", refuse)
+            assert client.ask("plain")["payload"]["error"]["code"] == "handler_failed"
+        assert client.ask("plain")["payload"] == "done"
 
 
 def test_plain_notifications_are_handled_in_order_and_before_a_later_request():

@@ -35,7 +35,7 @@ def test_responder_has_every_handler_of_the_specification():
     server = ReferenceServer(profiles=PROFILES)
     install(server)
 
-    assert len(rows) == 9
+    assert len(rows) == 10
     for channel, kind in rows:
         with pytest.raises(ValueError, match="already"):
             server.handler(channel, kind=kind, app=APP)(print)

@@ -7,30 +7,37 @@ group was written to the disk are the next group, so one synchronisation of the 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import enum
-import logging
-import time
-from collections.abc import Awaitable, Callable, Iterable
+import math
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import jsonschema_rs
 
 from reference_server.handlers import Request
+from reference_server.profiles.queue.clock import Clock
 from reference_server.profiles.queue.job_store import (
-    COMPLETED,
-    FAILED,
     JobConflictError,
     JobError,
     JobStore,
     JobTooLongError,
+    NoSpaceError,
     NotLeasedError,
     Operation,
     Result,
+    StateLostError,
+    Store,
+    TooManyJobsError,
+    TooManyOctetsError,
 )
-from reference_server.profiles.queue.state_file import open_file, open_memory
+from reference_server.profiles.queue.notices import Notices
+from reference_server.profiles.queue.tables import COMPLETED, FAILED
 from reference_server.protocol.errors import ErrorCode, error_payload
+from reference_server.protocol.limits import Limits
 from reference_server.protocol.schemas import explain, validator
 
 MANAGER: Final = "queue_manager"
@@ -39,8 +46,14 @@ EVENTS: Final = "queue:"
 LEASE_MS: Final = 30_000
 ENVELOPE_BYTES: Final = 4096  # what stands around the jobs of an answer, at most
 
+# Operations that are written to the disk together, at most: those that come meanwhile wait for all of them.
+GROUP: Final = 1000
 
-_log = logging.getLogger("reference_server")
+# How long to wait at most until the next look at the clocks and the state file.
+LOOK_SECONDS: Final = 1.0
+
+# Events and answers that go out in one turn of the event loop, after which other connections get theirs.
+SLICE: Final = 128
 
 
 class QueueErrorCode(enum.StrEnum):
@@ -54,6 +67,14 @@ _REASONS: Final = {
     JobConflictError: (QueueErrorCode.JOB_CONFLICT, "the id {!r} names a job of another queue"),
     JobTooLongError: (ErrorCode.INVALID_MESSAGE, "the job {!r} is too long to be handed out again"),
     NotLeasedError: (QueueErrorCode.NOT_LEASED, "the job {!r} is not leased to this connection"),
+    NoSpaceError: (ErrorCode.HANDLER_FAILED, "there is no room for the job {!r}"),
+    TooManyJobsError: (ErrorCode.HANDLER_FAILED, "there is no room for the job {!r}: there are too many"),
+    TooManyOctetsError: (ErrorCode.HANDLER_FAILED, "there is no room for the job {!r}: they are too long"),
+}
+
+_LIMITS: Final[dict[type[JobError], str]] = {
+    TooManyJobsError: "--max-queue-jobs",
+    TooManyOctetsError: "--max-queue-bytes",
 }
 
 
@@ -71,16 +92,30 @@ class QueueManager:
 
     Args:
         state: The file that keeps the jobs; None for jobs that end with the process.
+        open_store: Opens the jobs. The argument is the most octets that a job has.
         announce: Publishes a payload on a channel of an application.
-        max_frame_bytes: The longest message.
+        limits: The limits of the server.
+        clock: Tells the time.
     """
 
-    def __init__(self, state: Path | None, announce: Callable[[str, str, object], None], max_frame_bytes: int) -> None:
+    def __init__(
+        self,
+        state: Path | None,
+        open_store: Callable[[int], Store],
+        announce: Callable[[str, str, object], None],
+        limits: Limits,
+        clock: Clock | None = None,
+    ) -> None:
         self.state = state
+        self._open_store = open_store
         self._announce = announce
-        self._room = max_frame_bytes - ENVELOPE_BYTES
-        self._store: JobStore
+        self._clock = clock or Clock()
+        self._room = limits.max_frame_bytes - ENVELOPE_BYTES
+        self._refusals = Notices("new jobs are taken again")
+        self._store: Store
         self._thread: ThreadPoolExecutor
+        self._failures = Notices(f"the jobs of {state or 'memory'} can be changed again")
+        self._is_closing = False
         self._waiting: _Group = []
         self._worker: asyncio.Task[None] | None = None
         self._alarm: asyncio.TimerHandle | None = None
@@ -92,18 +127,22 @@ class QueueManager:
         Raises:
             StateFileError: It cannot be used.
         """
-        self._store = JobStore(open_file(self.state) if self.state else open_memory())
+        self._store = self._open_store(self._room)
         self._thread = ThreadPoolExecutor(1, "jobs")
-        self._submit(_nothing)  # delays may have ended meanwhile, or be about to
+        self._is_closing = False
+        self._look()
 
     async def close(self) -> None:
         """Finish what has begun, and close the state file."""
+        self._is_closing = True
         while self._worker:
             await self._worker
         if self._alarm:
             self._alarm.cancel()
-        self._thread.submit(self._store.close)
+        closed = self._thread.submit(self._store.close)
         self._thread.shutdown()
+        with contextlib.suppress(StateLostError, sqlite3.Error):  # the log has it
+            closed.result()
 
     async def handle(self, request: Request) -> Any:
         """Answer a request on `queue_manager`."""
@@ -112,8 +151,12 @@ class QueueManager:
             return await action(self, request, request.payload)
         except _RefusedError as refused:
             return error_payload(refused.code, str(refused))
+        except (sqlite3.Error, StateLostError):  # the log has it, and the client is told no internals (REQ-014)
+            return error_payload(ErrorCode.HANDLER_FAILED, "the jobs cannot be changed now")
         except JobError as error:
             code, reason = _REASONS[type(error)]
+            if type(error) in _LIMITS:
+                self._refusals.begin(f"new jobs are refused: {_LIMITS[type(error)]} is reached")
             return error_payload(code, reason.format(str(error)))
 
     def session_ended(self, session: int) -> None:
@@ -123,13 +166,18 @@ class QueueManager:
 
     def _release(self, session: int) -> None:
         self._leasing.discard(session)
-        self._submit(lambda store: store.release(session))
+        self._submit(lambda store: store.release(session)).add_done_callback(lambda done: self._released(session, done))
+
+    def _released(self, session: int, done: asyncio.Future[Any]) -> None:
+        if not done.cancelled() and done.exception() and not self._is_closing:  # or the lease would go on
+            asyncio.get_running_loop().call_later(LOOK_SECONDS, self._release, session)
 
     # Actions
 
     async def _enqueue(self, request: Request, payload: dict[str, Any]) -> dict[str, Any]:
         job, queue = payload["job"], (request.app_id, payload["queue"])
         await self._submit(lambda store: store.enqueue(queue, job, self._room))
+        self._refusals.end()
         return {"status": "ok", "job_id": job["id"]}
 
     async def _dequeue(self, request: Request, payload: dict[str, Any]) -> dict[str, Any]:
@@ -166,6 +214,10 @@ class QueueManager:
 
     # Groups
 
+    def _look(self) -> None:
+        """Let a group begin, for what every group begins with: delays may have ended, or be about to."""
+        self._submit(_nothing).add_done_callback(asyncio.Future.exception)
+
     def _submit(self, operation: Operation) -> asyncio.Future[Any]:
         """Let an operation be part of the next group, and return what will be its outcome."""
         outcome = asyncio.get_running_loop().create_future()
@@ -177,7 +229,7 @@ class QueueManager:
     async def _work(self) -> None:
         try:
             while self._waiting:
-                group, self._waiting = self._waiting, []
+                group, self._waiting = self._waiting[:GROUP], self._waiting[GROUP:]
                 await self._perform(group)
         finally:
             self._worker = None
@@ -185,37 +237,57 @@ class QueueManager:
     async def _perform(self, group: _Group) -> None:
         """Run operations together; where that fails, each by itself, so that none fails with another."""
         operations, outcomes = zip(*group, strict=True)
-        now = int(time.time() * 1000)
         loop = asyncio.get_running_loop()
+        began, moment = loop.time(), self._clock.read()
         try:
-            result = await loop.run_in_executor(self._thread, self._store.perform, operations, now)
+            result = await loop.run_in_executor(self._thread, self._store.perform, operations, *moment)
+            self._failures.end()
+        except StateLostError as lost:
+            result = Result(outcomes=[lost] * len(group))
         except Exception as error:  # noqa: BLE001 - a full disk, say; the handler fails with it
             if len(group) > 1:
                 for each in group:
                     await self._perform([each])
                 return
-            _log.error("the jobs of %s could not be changed: %s", self.state or "memory", error)
+            self._failures.begin(f"the jobs of {self.state or 'memory'} could not be changed: {error}")
             result = Result(outcomes=[error])
-        self._report(result, outcomes)
+        await self._report(result, outcomes)
+        if self.state or result.wake is not None:
+            self._wake_at(began + ((result.wake or math.inf) - moment.now) / 1000)
 
-    def _report(self, result: Result, outcomes: Iterable[asyncio.Future[Any]]) -> None:
-        for app_id, queue in sorted(result.due):
-            self._announce(app_id, EVENTS + queue, {"type": "job_available", "queue": queue})
-        for outcome, found in zip(outcomes, result.outcomes, strict=True):
-            if outcome.cancelled():
-                continue
-            if isinstance(found, Exception):
-                outcome.set_exception(found)
-            else:
-                outcome.set_result(found)
-        if result.wake is not None:
-            self._wake_at(result.wake)
+    async def _report(self, result: Result, outcomes: Iterable[asyncio.Future[Any]]) -> None:
+        """Publish the events of a group, and then let the requests be answered (QUE-026)."""
+        async for events in _in_turns(sorted(result.due)):
+            for app_id, queue in events:
+                self._announce(app_id, EVENTS + queue, {"type": "job_available", "queue": queue})
+        async for answers in _in_turns(list(zip(outcomes, result.outcomes, strict=True))):
+            for outcome, found in answers:
+                if outcome.cancelled():
+                    continue
+                if isinstance(found, Exception):
+                    outcome.set_exception(found)
+                else:
+                    outcome.set_result(found)
 
     def _wake_at(self, moment: float) -> None:
+        """Look again at a moment of the event loop's clock, or earlier."""
         if self._alarm:
             self._alarm.cancel()
-        seconds = max(0.0, moment / 1000 - time.time()) + 0.001  # after it, by a clock that counts milliseconds
-        self._alarm = asyncio.get_running_loop().call_later(seconds, self._submit, _nothing)
+        loop = asyncio.get_running_loop()
+        moment += 0.001  # after it, by a clock that counts milliseconds
+        # The clock of the event loop may stand still while the machine is suspended.
+        self._alarm = loop.call_at(min(moment, loop.time() + LOOK_SECONDS), self._look)
+
+
+_Item = TypeVar("_Item")
+
+
+async def _in_turns(items: list[_Item]) -> AsyncIterator[list[_Item]]:
+    """Yield slices of items, and let others have their turn between two of them."""
+    for start in range(0, len(items), SLICE):
+        if start:
+            await asyncio.sleep(0)
+        yield items[start : start + SLICE]
 
 
 def _nothing(_store: JobStore) -> None:

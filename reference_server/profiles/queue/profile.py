@@ -2,8 +2,24 @@
 
 from __future__ import annotations
 
+import functools
+from pathlib import Path
+
 from reference_server.profiles.profile import Profile, ProfileContext
+from reference_server.profiles.queue.file_store import FileStore
+from reference_server.profiles.queue.job_store import JobStore, Store
 from reference_server.profiles.queue.manager import EVENTS, MANAGER, QueueManager
+from reference_server.profiles.queue.state_file import open_memory
+from reference_server.protocol.limits import Limits
+
+
+def open_store(state: Path | None, limits: Limits, longest_job: int) -> Store:
+    """Open the jobs in a state file, or in memory.
+
+    Raises:
+        StateFileError: The file cannot be used.
+    """
+    return FileStore(state, limits, longest_job) if state else JobStore(open_memory(), limits)
 
 
 class QueueProfile(Profile):
@@ -16,7 +32,12 @@ class QueueProfile(Profile):
 
     def __init__(self, context: ProfileContext) -> None:
         super().__init__(context)
-        self._manager = QueueManager(context.state, context.announce, context.limits.max_frame_bytes)
+        self._manager = QueueManager(
+            context.state,
+            functools.partial(open_store, context.state, context.limits),
+            context.announce,
+            context.limits,
+        )
         self.handlers = {MANAGER: self._manager.handle}
         self.acknowledged = {"queue": {"durable": context.state is not None}}
 

@@ -4,6 +4,7 @@ import contextvars
 import pytest
 
 from reference_server.network.eager_tasks import EagerTasks
+from reference_server.network.turns import Turns
 
 variable = contextvars.ContextVar("variable", default=0)
 
@@ -14,7 +15,7 @@ class Stage:
     def __init__(self):
         self.waited = []
         self.waiting = set()
-        self.tasks = EagerTasks(self.waited.append)
+        self.tasks = EagerTasks(self.waited.append, Turns().give_way)
         self.done = []
 
     async def quick(self, name):

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives import serialization
 from refserver_peer import SECONDS, Client, code_of, connect, frame, message, running
 
 from reference_server import ReferenceServer
+from reference_server.network.memory import CONNECTION_BYTES, TLS_BYTES
 from reference_server.network.tls import CertificateError, load_certificate
 
 TOKEN = "s3cret-ö"  # noqa: S105 - of a server that lives for a second
@@ -107,6 +108,12 @@ def test_connection_over_the_limit_is_told_so_inside_of_tls(files, trusting):
         assert late.ends()
         for client in (*clients, late):
             client.close()
+
+
+def test_buffers_of_tls_are_counted(files):
+    with running(tls=load_certificate(files / "cert.pem", files / "key.pem")) as secured, running() as plain:
+        counted = [run.server._running.memory._connection_bytes for run in (plain, secured)]
+    assert counted == [CONNECTION_BYTES, CONNECTION_BYTES + TLS_BYTES]
 
 
 def test_shutdown_is_said_inside_of_tls(files, trusting):

@@ -2,8 +2,10 @@
 
 import importlib.resources
 import json
+import struct
 import subprocess
 import sys
+import tracemalloc
 
 import pytest
 from refserver_peer import Core, code_of, connect, frame, message, messages_in, open_core, ping, publish, subscribe
@@ -411,3 +413,18 @@ def test_output_up_to_the_limit_is_held_and_one_octet_more_is_a_slow_consumer():
     assert code_of(answer) == "slow_consumer"
     assert core.connection.state is State.CLOSING
     assert core.connection.data_to_send(2**20) == b""
+
+
+def test_a_connection_that_reads_no_more_keeps_nothing_of_an_unfinished_frame():
+    core = open_core()
+    core.connection.receive_data(frame(message("request", "slow")) + struct.pack(">I", 8 * 2**20))
+    list(core.connection.events())
+    tracemalloc.start()
+    core.connection.receive_data(b"x" * 4 * 2**20)
+    list(core.connection.events())
+    held, _ = tracemalloc.get_traced_memory()
+    core.connection.receive_eof()
+    left, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert core.connection.state is State.DRAINING
+    assert held > 4 * 2**20 > 2**20 > left

@@ -80,6 +80,14 @@ def test_stated_length_reserves_no_memory():
     assert peak < 10_000
 
 
+def test_frame_that_arrives_alone_is_not_copied():
+    decoder, data = FrameDecoder(LIMIT), frame(b"x" * 500)
+    decoder.receive_data(data)
+
+    assert decoder.next_frame() is data
+    assert not decoder.ready
+
+
 def test_decoding_takes_linear_time():
     body = frame(b"x" * 2**20)
     small = frame(b"x" * 20) * 20_000

@@ -5,15 +5,15 @@ import sqlite3
 
 import msgspec
 import pytest
+from queue_memory import open_memory
 
 from reference_server.profiles.queue.job_store import (
-    COMPLETED,
     KEPT_FINISHED,
     JobConflictError,
     JobStore,
     NotLeasedError,
 )
-from reference_server.profiles.queue.state_file import open_memory
+from reference_server.profiles.queue.tables import COMPLETED
 
 NOW = 1_700_000_000_000
 QUEUE = ("demo", "q")

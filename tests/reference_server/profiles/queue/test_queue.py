@@ -79,10 +79,10 @@ def test_handler_in_a_queue_of_handlers_gives_its_jobs_back():
 def test_disk_that_fails_fails_the_request_and_not_the_server(monkeypatch, caplog):
     perform = JobStore.perform
 
-    def full(self, operations, now):
+    def full(self, operations, *moment):
         if any("enqueue" in operation.__code__.co_names for operation in operations):
             raise sqlite3.OperationalError("database or disk is full")
-        return perform(self, operations, now)
+        return perform(self, operations, *moment)
 
     with serving() as run, caplog.at_level(logging.ERROR):
         client = run.client("a")
@@ -98,10 +98,10 @@ def test_disk_that_fails_fails_the_request_and_not_the_server(monkeypatch, caplo
 def test_request_that_fails_does_not_fail_those_beside_it(monkeypatch):
     perform, enqueue, groups = JobStore.perform, JobStore.enqueue, []
 
-    def slow(self, operations, now):
+    def slow(self, operations, *moment):
         groups.append(len(operations))
         time.sleep(0.1)
-        return perform(self, operations, now)
+        return perform(self, operations, *moment)
 
     def fail_one(self, queue, job, room):
         if job["id"] == "bad":

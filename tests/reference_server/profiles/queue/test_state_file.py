@@ -71,7 +71,7 @@ DAMAGES = {
     "shorter": (cut, "is cut off: "),
     "text": (lambda path: path.write_text("jobs " * 100), "is not a state file"),
     "other database": (lambda path: damage(path, 68, b"\x00\x00\x00\x01"), "is not a state file"),
-    "newer version": (lambda path: damage(path, 60, b"\x00\x00\x00\x02"), "has version 2, this server needs 1"),
+    "newer version": (lambda path: damage(path, 60, b"\x00\x00\x00\x03"), "has version 3, this server needs 2"),
     "read-only": (lambda path: path.chmod(0o444), "is read-only"),
     "damaged page": (lambda path: damage(path, 4096, b"\xff" * 4096), "is damaged"),
     "directory": (lambda path: (path.unlink(), path.mkdir()), "cannot read"),
