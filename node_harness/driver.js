@@ -9,7 +9,7 @@ const { loadPackage } = require('./driver/load');
 const { normalizeError } = require('./driver/normalize');
 const { ClientUnderTest, Skipped } = require('./driver/client-under-test');
 
-const PROTOCOL = '1.0';
+const PROTOCOL = '1.1';
 const WRONG_USE = 2;
 const CRASHED = 70; // EX_SOFTWARE of sysexits.h
 
@@ -42,6 +42,7 @@ const COMMANDS = {
   disconnect: async () => void (await client.call('disconnect')),
   send_request: (members) => client.sendRequest(members),
   subscribe: (members) => client.subscribe(members),
+  react: ({ action: { command, ...members }, ...where }) => client.react(where, () => outcomeOf(command, members)),
   unsubscribe: (members) => client.unsubscribe(members),
   publish: async ({ channel, payload }) => void (await client.call('publish', channel, payload)),
   notify: async ({ channel, payload }) => void (await client.call('notify', channel, payload)),
@@ -60,16 +61,31 @@ function emit(line, written) {
 
 /** @param {string} line */
 async function execute(line) {
-  let id = null;
+  /** @type {any} */
+  let told;
   try {
-    const { id: given, command, ...members } = JSON.parse(line) ?? {};
-    if (!Number.isSafeInteger(given)) throw new TypeError('a command needs an integer id');
-    id = given;
-    if (!Object.hasOwn(COMMANDS, command)) throw new Error(`unknown command ${JSON.stringify(command)}`);
-    emit({ id, result: (await COMMANDS[command](members)) ?? {} });
+    told = JSON.parse(line) ?? {};
+    if (!Number.isSafeInteger(told.id)) throw new TypeError('a command needs an integer id');
   } catch (error) {
-    if (error instanceof Skipped) emit({ id, skipped: error.message });
-    else emit({ id, error: normalizeError(error) });
+    emit({ id: null, error: normalizeError(error) });
+    return;
+  }
+  const { id, command, ...members } = told;
+  emit({ id, ...(await outcomeOf(command, members)) });
+}
+
+/**
+ * Obey a command, the beginning of it before this returns.
+ * @param {string} command
+ * @param {any} members
+ * @returns {Promise<object>} its result, its error or why it was skipped
+ */
+async function outcomeOf(command, members) {
+  try {
+    if (!Object.hasOwn(COMMANDS, command)) throw new Error(`unknown command ${JSON.stringify(command)}`);
+    return { result: (await COMMANDS[command](members)) ?? {} };
+  } catch (error) {
+    return error instanceof Skipped ? { skipped: error.message } : { error: normalizeError(error) };
   }
 }
 

@@ -3,7 +3,7 @@
 const { randomUUID } = require('crypto');
 const { name, version } = require('../package.json');
 
-const PROTOCOL = '1.0';
+const PROTOCOL = '1.1';
 const SYSTEM_CHANNEL = 'system';
 
 /**
@@ -113,7 +113,16 @@ function isAcknowledgement(message) {
 function errorOf(message) {
   if (message.message_type !== 'response' || message.payload?.status !== 'error') return null;
   const error = message.payload.error;
-  return { code: String(error?.code ?? 'unknown'), message: String(error?.message ?? 'no explanation') };
+  return { code: textOf(error?.code, 'unknown'), message: textOf(error?.message, 'no explanation') };
+}
+
+/**
+ * Return a value of a server as a text, if it is one that has one.
+ * @param {unknown} value
+ * @param {string} absent
+ */
+function textOf(value, absent) {
+  return typeof value === 'object' || value === undefined ? absent : String(value);
 }
 
 module.exports = {

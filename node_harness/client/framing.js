@@ -4,6 +4,13 @@ const { IPCError } = require('./errors');
 
 const HEADER_BYTES = 4;
 
+/** So many segments in a row are joined if they are short: each has a cost of its own of some hundred octets. */
+const JOINED_SEGMENTS = 1024;
+const SHORT_SEGMENT_BYTES = 256;
+
+/** The largest limit that a server may announce, in octets (FRM-008). */
+const MAX_FRAME_BYTES = 1024 * 1024 * 1024;
+
 /** The limit while a server has announced none, in octets (LIM-003). */
 const CUSTOMARY_MAX_FRAME_BYTES = 16 * 1024 * 1024;
 
@@ -26,6 +33,14 @@ function encodeFrame(body, maxFrameBytes) {
 }
 
 /**
+ * @param {Buffer} frame one that `encodeFrame` made
+ * @returns {Buffer}
+ */
+function bodyOf(frame) {
+  return frame.subarray(HEADER_BYTES);
+}
+
+/**
  * Finds the frames in a stream, however the network cut it (FRM-005, FRM-006).
  *
  * Feed it with `push`, then call `next` until it returns null. `maxFrameBytes` may be changed between two calls of
@@ -35,6 +50,8 @@ class FrameDecoder {
   /** @type {Buffer[]} */
   #chunks = [];
   #buffered = 0;
+  /** How many of the first chunks need no joining. */
+  #joined = 0;
   /** @type {number | null} length of the body whose header was read */
   #bodyLength = null;
 
@@ -47,6 +64,16 @@ class FrameDecoder {
   push(chunk) {
     this.#chunks.push(chunk);
     this.#buffered += chunk.length;
+    if (this.#chunks.length - this.#joined >= JOINED_SEGMENTS) this.#joinSegments();
+  }
+
+  #joinSegments() {
+    const segments = this.#chunks.slice(this.#joined);
+    const length = segments.reduce((sum, segment) => sum + segment.length, 0);
+    if (length < segments.length * SHORT_SEGMENT_BYTES) {
+      this.#chunks.splice(this.#joined, segments.length, Buffer.concat(segments, length));
+    }
+    this.#joined = this.#chunks.length;
   }
 
   /**
@@ -91,9 +118,10 @@ class FrameDecoder {
     let length = 0;
     while (length < size) length += this.#chunks[count++].length;
     const joined = Buffer.concat(this.#chunks.splice(0, count), length);
+    this.#joined = Math.max(0, this.#joined - count);
     if (length > size) this.#chunks.unshift(joined.subarray(size));
     return joined.subarray(0, size);
   }
 }
 
-module.exports = { CUSTOMARY_MAX_FRAME_BYTES, FrameDecoder, encodeFrame };
+module.exports = { CUSTOMARY_MAX_FRAME_BYTES, FrameDecoder, MAX_FRAME_BYTES, bodyOf, encodeFrame };

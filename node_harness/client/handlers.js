@@ -4,27 +4,48 @@ const { asError } = require('./errors');
 
 /** The functions that a user registered for one event. One that fails is reported and does not stop the others. */
 class Handlers {
-  /** @type {Set<Function>} */
-  #handlers = new Set();
+  /** @type {Map<Function, boolean>} with whether it is called once only */
+  #handlers = new Map();
   #onFailure;
+  #invoke;
 
-  /** @param {(error: Error) => void} onFailure gets what a handler throws, or rejects its promise with */
-  constructor(onFailure) {
+  /**
+   * @param {(error: Error) => void} onFailure gets what a handler throws, or rejects its promise with
+   * @param {(handler: Function, values: unknown[]) => any} [invoke] calls a handler
+   */
+  constructor(onFailure, invoke = (handler, values) => handler(...values)) {
     this.#onFailure = onFailure;
+    this.#invoke = invoke;
   }
 
   get size() {
     return this.#handlers.size;
   }
 
-  /** @param {Function} handler adding it again has no effect */
-  add(handler) {
-    this.#handlers.add(handler);
+  /**
+   * @param {Function} handler adding it again has no effect
+   * @param {boolean} [isOnce] it is removed when it is called
+   */
+  add(handler, isOnce = false) {
+    if (!this.#handlers.has(handler)) this.#handlers.set(handler, isOnce);
+  }
+
+  /**
+   * @param {Function} handler
+   * @returns {boolean} whether it was there
+   */
+  delete(handler) {
+    return this.#handlers.delete(handler);
   }
 
   /** @param {Function} handler */
-  delete(handler) {
-    this.#handlers.delete(handler);
+  has(handler) {
+    return this.#handlers.has(handler);
+  }
+
+  /** In the order of registration. */
+  get all() {
+    return [...this.#handlers.keys()];
   }
 
   /**
@@ -32,7 +53,10 @@ class Handlers {
    * @param {...unknown} values handed to each of them
    */
   call(...values) {
-    for (const handler of [...this.#handlers]) this.#callOne(handler, values);
+    for (const [handler, isOnce] of [...this.#handlers]) {
+      if (isOnce) this.#handlers.delete(handler);
+      this.#callOne(handler, values);
+    }
   }
 
   /**
@@ -41,7 +65,7 @@ class Handlers {
    */
   #callOne(handler, values) {
     try {
-      const result = handler(...values);
+      const result = this.#invoke(handler, values);
       if (typeof result?.then === 'function') {
         Promise.resolve(result).catch((error) => this.#onFailure(asError(error)));
       }

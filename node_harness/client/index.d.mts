@@ -5,8 +5,13 @@ export type {
   Acknowledgement,
   ClientOptions,
   ConnectionInfo,
+  EventArguments,
   Message,
   MessageHandler,
+  RequestOptions,
+  ServerAddress,
+  Signal,
+  StreamOptions,
   TlsOptions,
 } from './index.js';
 export default client;

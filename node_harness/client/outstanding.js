@@ -1,5 +1,6 @@
 'use strict';
 
+const { Deadline } = require('./deadline');
 const { IPCError } = require('./errors');
 
 /** How many one-way messages are remembered: plenty for one round trip, little memory. */
@@ -7,8 +8,14 @@ const MAX_REMEMBERED = 1024;
 
 /** The requests in flight, by message id. */
 class PendingRequests {
-  /** @type {Map<string, {resolve: Function, reject: Function, timer: NodeJS.Timeout}>} */
+  /** @type {Map<string, {resolve: Function, reject: Function, deadline: Deadline}>} */
   #requests = new Map();
+  #progress;
+
+  /** @param {() => unknown} progress returns another value after octets have been read */
+  constructor(progress) {
+    this.#progress = progress;
+  }
 
   get size() {
     return this.#requests.size;
@@ -22,12 +29,12 @@ class PendingRequests {
    */
   add(request, timeout) {
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => {
+      const deadline = new Deadline(timeout, this.#progress, () => {
         this.#requests.delete(request.message_id);
         const what = `request timeout: no response on channel '${request.channel_id}' within ${timeout} ms`;
         reject(new IPCError('timeout', `${what}. A slow handler needs a longer timeout, the third argument.`));
-      }, timeout);
-      this.#requests.set(request.message_id, { resolve, reject, timer });
+      });
+      this.#requests.set(request.message_id, { resolve, reject, deadline });
     });
   }
 
@@ -38,20 +45,38 @@ class PendingRequests {
    * @returns {boolean} false if no request waits for it (REQ-017)
    */
   resolve(messageId, response) {
+    const request = this.#take(messageId);
+    request?.resolve(response);
+    return request !== undefined;
+  }
+
+  /**
+   * Reject a request and forget it; a response that comes later is ignored (REQ-017).
+   * @param {string} messageId of the request
+   * @param {Error} error
+   * @returns {boolean} false if no request waits for it
+   */
+  reject(messageId, error) {
+    const request = this.#take(messageId);
+    request?.reject(error);
+    return request !== undefined;
+  }
+
+  /** @param {string} messageId */
+  #take(messageId) {
     const request = this.#requests.get(messageId);
-    if (!request) return false;
+    if (!request) return undefined;
     this.#requests.delete(messageId);
-    clearTimeout(request.timer);
-    request.resolve(response);
-    return true;
+    request.deadline.clear();
+    return request;
   }
 
   /** @param {Error} error what every request in flight is rejected with (REQ-018) */
   rejectAll(error) {
     const requests = [...this.#requests.values()];
     this.#requests.clear();
-    for (const { reject, timer } of requests) {
-      clearTimeout(timer);
+    for (const { reject, deadline } of requests) {
+      deadline.clear();
       reject(error);
     }
   }

@@ -1,67 +1,134 @@
 'use strict';
 
-/** After a loss, tries to connect again: a number of times, with a delay before each. */
+const { performance } = require('perf_hooks');
+const { MAX_MILLISECONDS } = require('./arguments');
+
+/** A connection that was open for less, and on which nothing arrived, counts as a failed attempt; in milliseconds. */
+const LEAST_OPEN_MS = 1000;
+
+/** By how much a wait may be longer, at random: clients that lost the same server do not come back at one moment. */
+const JITTER = 0.5;
+
+/** Far more doublings than any delay can have. */
+const MAX_DOUBLINGS = 40;
+
+/**
+ * @typedef {object} ReconnectorEvents
+ * @property {(attempt: number, delay: number) => void} onScheduled told of each attempt, and how long it waits, in ms
+ * @property {(attempts: number) => void} onExhausted called when the last attempt has failed
+ */
+
+/**
+ * After a loss, tries to connect again: a number of times, with a growing delay before each.
+ *
+ * Attempts are counted until a connection has proved to work, so that a server which accepts a connection and ends it
+ * at once does not keep the client busy for ever.
+ */
 class Reconnector {
-  #attempts;
-  #delay;
+  #options;
   #connect;
-  #onExhausted;
+  #events;
+  /** Attempts since a connection has worked. */
+  #attempts = 0;
+  #openedAt = 0;
+  #hasWorked = false;
   /** @type {{timer?: NodeJS.Timeout} | null} the series of attempts under way */
   #series = null;
 
   /**
-   * @param {{reconnectAttempts: number, reconnectDelay: number}} options the delay is in milliseconds
+   * @param {{reconnectAttempts: number, reconnectDelay: number, maxReconnectDelay: number}} options delays are in
+   *   milliseconds
    * @param {() => Promise<boolean>} connect makes one attempt; never rejects
-   * @param {(attempts: number) => void} onExhausted called when the last attempt of a series has failed
+   * @param {ReconnectorEvents} events
    */
-  constructor({ reconnectAttempts, reconnectDelay }, connect, onExhausted) {
-    this.#attempts = reconnectAttempts;
-    this.#delay = reconnectDelay;
+  constructor(options, connect, events) {
+    this.#options = options;
     this.#connect = connect;
-    this.#onExhausted = onExhausted;
+    this.#events = events;
   }
 
   get isActive() {
     return this.#series !== null;
   }
 
-  /** Begin a new series. */
+  /** A connection is open. */
+  opened() {
+    this.#openedAt = performance.now();
+    this.#hasWorked = false;
+  }
+
+  /** The server has sent something on the connection. */
+  worked() {
+    this.#hasWorked = true;
+  }
+
+  /** An open connection was lost: begin a series, or go on with the one that led to this connection. */
   start() {
-    this.stop();
-    if (this.#attempts === 0) return;
-    this.#series = {};
-    this.#schedule(this.#series, this.#attempts);
+    const { reconnectAttempts, reconnectDelay } = this.#options;
+    const lasted = performance.now() - this.#openedAt;
+    if (this.#hasWorked || lasted >= Math.max(reconnectDelay, LEAST_OPEN_MS)) this.#attempts = 0;
+    this.#series = null;
+    if (reconnectAttempts > 0) this.#next({});
   }
 
   /** Make no further attempt. An attempt that is being made goes on. */
   stop() {
     clearTimeout(this.#series?.timer);
     this.#series = null;
+    this.#attempts = 0;
+  }
+
+  /** @param {{timer?: NodeJS.Timeout}} series */
+  #next(series) {
+    this.#series = series;
+    // The loss is told first.
+    if (this.#attempts >= this.#options.reconnectAttempts) queueMicrotask(() => this.#exhaust(series));
+    else this.#schedule(series, delayBefore(this.#attempts, this.#options, Math.random));
+  }
+
+  /** @param {{timer?: NodeJS.Timeout}} series */
+  #exhaust(series) {
+    if (series !== this.#series) return;
+    const made = this.#attempts;
+    this.stop();
+    this.#events.onExhausted(made);
   }
 
   /**
    * @param {{timer?: NodeJS.Timeout}} series
-   * @param {number} attemptsLeft
+   * @param {number} delay in milliseconds
    */
-  #schedule(series, attemptsLeft) {
-    series.timer = setTimeout(() => this.#attempt(series, attemptsLeft), this.#delay);
+  #schedule(series, delay) {
+    this.#attempts += 1;
+    const attempt = this.#attempts;
+    series.timer = setTimeout(() => this.#attempt(series), delay);
+    // The loss is told first.
+    queueMicrotask(() => series === this.#series && this.#events.onScheduled(attempt, delay));
   }
 
-  /**
-   * @param {{timer?: NodeJS.Timeout}} series
-   * @param {number} attemptsLeft
-   */
-  async #attempt(series, attemptsLeft) {
+  /** @param {{timer?: NodeJS.Timeout}} series */
+  async #attempt(series) {
     const connected = await this.#connect();
     // Meanwhile this series may have been stopped, or the connection lost again and another series begun.
     if (series !== this.#series) return;
-    if (!connected && attemptsLeft > 1) {
-      this.#schedule(series, attemptsLeft - 1);
-      return;
-    }
-    this.#series = null;
-    if (!connected) this.#onExhausted(this.#attempts);
+    if (connected) this.#series = null;
+    else this.#next(series);
   }
 }
 
-module.exports = { Reconnector };
+/**
+ * Return how long to wait before an attempt: `reconnectDelay` before the first, twice as long before each further one,
+ * and up to a half more at random; never more than `maxReconnectDelay`, unless `reconnectDelay` is longer.
+ * @param {number} failed attempts before this one
+ * @param {{reconnectDelay: number, maxReconnectDelay: number}} options in milliseconds
+ * @param {() => number} random
+ * @returns {number} in milliseconds
+ */
+function delayBefore(failed, { reconnectDelay, maxReconnectDelay }, random) {
+  const most = Math.max(reconnectDelay, maxReconnectDelay / (1 + JITTER));
+  const least = Math.min(reconnectDelay * 2 ** Math.min(failed, MAX_DOUBLINGS), most);
+  const longest = reconnectDelay > maxReconnectDelay ? MAX_MILLISECONDS : maxReconnectDelay;
+  return Math.round(least + Math.min(least * JITTER, longest - least) * random());
+}
+
+module.exports = { Reconnector, delayBefore };

@@ -10,7 +10,7 @@ const LOCAL_NAME = 'localhost';
 /**
  * Begin to connect. The socket emits `connect`, and a TLS socket `secureConnect` once the server's certificate has
  * been verified.
- * @param {import('./address').Address} address
+ * @param {import('./candidates').Candidate} address
  * @param {import('tls').ConnectionOptions | null} tlsOptions null for plaintext
  * @returns {net.Socket}
  */
@@ -28,13 +28,14 @@ function openSocket(address, tlsOptions) {
 }
 
 /**
- * @param {import('./address').Address} address
+ * @param {import('./candidates').Candidate} address
  * @returns {net.NetConnectOpts}
  */
-function targetOf({ host, port, path }) {
+function targetOf({ host, port, path, family }) {
   if (path !== null) return { path };
-  // Some versions of Node would else try only the first address of a name, and localhost often has two.
-  return { host, port, autoSelectFamily: true };
+  // Some versions of Node would else try only the first address of a name, and localhost often has two. Earlier ones do
+  // not know the option; for them `family` says which to try.
+  return family === undefined ? { host, port, autoSelectFamily: true } : { host, port, family };
 }
 
 module.exports = { openSocket };

@@ -74,13 +74,38 @@ class ClientUnderTest {
   }
 
   /** @param {any} members of the command */
-  async subscribe({ channel, handler = 'default', fails = false }) {
+  subscribe({ channel, handler = 'default', fails = false }) {
+    return this.#addHandler(channel, handler, () => {
+      if (fails) throw new Error(`handler '${handler}' failed, as it was told to`);
+    });
+  }
+
+  /**
+   * Add a handler that does something at its first call, before it returns; if that takes time, the handler does, too.
+   * @param {any} members of the command
+   * @param {() => Promise<object>} act returns the outcome
+   */
+  react({ channel, handler = 'default' }, act) {
+    let hasActed = false;
+    return this.#addHandler(channel, handler, async () => {
+      if (hasActed) return;
+      hasActed = true;
+      this.#emit({ event: 'reacted', channel, handler, ...(await act()) });
+    });
+  }
+
+  /**
+   * @param {string} channel
+   * @param {string} handler
+   * @param {() => unknown} then what the handler does when it has reported a message
+   */
+  async #addHandler(channel, handler, then) {
     const named = this.#handlers.get(channel) ?? new Map();
     if (named.has(handler)) throw new Error(`channel '${channel}' has a handler '${handler}' already`);
     const report = (/** @type {unknown} */ message) => {
       if (isObject(message)) this.#emit({ event: 'message', channel, handler, message });
       else this.#emit({ event: 'error', error: { message: `handler '${handler}' was given ${inspect(message)}` } });
-      if (fails) throw new Error(`handler '${handler}' failed, as it was told to`);
+      return then();
     };
     const subscribed = this.call('subscribe', channel, report);
     this.#handlers.set(channel, named.set(handler, report));

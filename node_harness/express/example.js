@@ -8,15 +8,15 @@ const path = require('path');
 const { IPCExpressService, usersRouter } = require('.');
 
 const SERVICES = ['api', 'user_service', 'processor', 'data_service'];
+const READS = ['api/get_users', 'user_service/get_user', 'user_service/get_all_users'];
 const CHANNELS = ['notifications', 'events', 'status'];
 
 async function main() {
-  const service = new IPCExpressService({ services: SERVICES, channels: CHANNELS });
+  const service = new IPCExpressService({ services: SERVICES, reads: READS, channels: CHANNELS });
   service.app.use('/api/users', usersRouter());
   service.app.get('/', (req, res) => res.sendFile(path.join(__dirname, 'example.html')));
   for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => service.stop());
-  // This machine only: the example has no login.
-  await service.start(Number(process.env.PORT || 3000), '127.0.0.1');
+  await service.start(Number(process.env.PORT || 3000));
   service.client.onError((error) => console.error(error.message));
   service.client.onConnected(() => console.log('connected again'));
   console.log(`open http://localhost:${service.port}/`);

@@ -3,6 +3,7 @@ import integration from './index.js';
 export {
   IPCExpressService,
   health,
+  hostGuard,
   ipcErrors,
   ipcMiddleware,
   ipcProxy,
@@ -11,5 +12,5 @@ export {
   status,
   usersRouter,
 } from './index.js';
-export type { EventsHandler, EventsOptions, ProxyOptions, ServiceOptions, UsersOptions } from './index.js';
+export type { EventsHandler, EventsOptions, HostOptions, ProxyOptions, ServiceOptions, UsersOptions } from './index.js';
 export default integration;

@@ -12,7 +12,14 @@ declare global {
   }
 }
 
+export interface HostOptions {
+  /** Further names of this host, without a port; default: those of the loopback interface, and its addresses. */
+  hosts?: string[] | undefined;
+}
+
 export interface UsersOptions {
+  /** Pages that may ask besides our own, such as 'https://example.com'; default: none. */
+  origins?: string[] | undefined;
   /** The channel of the service; default 'user_service'. */
   service?: string | undefined;
   /** For each answer of a handler, in milliseconds; default 30000. */
@@ -24,6 +31,10 @@ export interface UsersOptions {
 export interface ProxyOptions {
   /** The channels that requests may be sent to; default: all that are not reserved. */
   services?: string[] | undefined;
+  /** Actions that GET may request too, because they change nothing, as 'service/action'; default: none. */
+  reads?: string[] | undefined;
+  /** Pages that may ask besides our own, such as 'https://example.com'; default: none. */
+  origins?: string[] | undefined;
   /** For each answer of a handler, in milliseconds; default 30000. */
   timeout?: number | undefined;
   /** The longest body of a request, in octets or as '1mb'; default '100kb'. */
@@ -37,6 +48,14 @@ export interface EventsOptions {
   channels?: string[] | undefined;
   /** Between comments that keep the connection in use, in milliseconds; default 15000. */
   heartbeatInterval?: number | undefined;
+  /** How long events are kept for browsers that come back after the last one has left, in milliseconds; default 10000. */
+  resumeTime?: number | undefined;
+  /** Pages that may listen besides our own, such as 'https://example.com'; default: none. */
+  origins?: string[] | undefined;
+  /** Streams at a time; default 512. */
+  maxStreams?: number | undefined;
+  /** Of these, from one address; default 64. */
+  maxStreamsPerAddress?: number | undefined;
 }
 
 export interface EventsHandler extends RequestHandler<any> {
@@ -44,7 +63,13 @@ export interface EventsHandler extends RequestHandler<any> {
   close(): void;
 }
 
-export interface ServiceOptions extends ProxyOptions {
+export interface ServiceOptions extends ProxyOptions, HostOptions {
+  /** A middleware in front of all routes that answers requests of strangers itself. */
+  authenticate?: RequestHandler | undefined;
+  /** Event streams at a time; default 512. */
+  maxStreams?: number | undefined;
+  /** Of these, from one address; default 64. */
+  maxStreamsPerAddress?: number | undefined;
   /** Default 'express-service'. */
   appId?: string | undefined;
   /** By default, without `path`, the environment variables IPC_HOST and IPC_PORT, and attempts to connect again without end. */
@@ -55,6 +80,9 @@ export interface ServiceOptions extends ProxyOptions {
 
 /** Give each request the client, as `req.ipc`, and `req.ipcReady`. */
 export function ipcMiddleware(client: IPCClient): RequestHandler;
+
+/** Answers 421 to requests for a host that is not ours: against DNS rebinding. */
+export function hostGuard(options?: HostOptions): RequestHandler;
 
 /** Answers 503 while the client is not connected. */
 export const requireIpc: RequestHandler;
@@ -89,7 +117,7 @@ export class IPCExpressService {
   readonly port: number | null;
   /** Connect to the IPC server. Rejects when that fails. */
   initialize(): Promise<this>;
-  /** Connect, then listen; port 0 takes a free one. Rejects when either fails, with nothing left running. */
+  /** Connect, then listen, by default on 127.0.0.1; port 0 takes a free one. Rejects when either fails, with nothing left running. */
   start(port?: number, host?: string): Promise<this>;
   /** End the streams, answer what is in flight, close the listener, disconnect. */
   stop(): Promise<void>;

@@ -2,6 +2,7 @@
 
 const { ipcErrors } = require('./errors');
 const { serverSentEvents } = require('./events');
+const { hostGuard } = require('./origin');
 const { ipcMiddleware, requireIpc } = require('./middleware');
 const { ipcProxy, usersRouter } = require('./routers');
 const { IPCExpressService } = require('./service');
@@ -10,6 +11,7 @@ const { health, status } = require('./state');
 module.exports = {
   IPCExpressService,
   health,
+  hostGuard,
   ipcErrors,
   ipcMiddleware,
   ipcProxy,

@@ -3,6 +3,7 @@ import integration from './index.js';
 export const {
   IPCExpressService,
   health,
+  hostGuard,
   ipcErrors,
   ipcMiddleware,
   ipcProxy,

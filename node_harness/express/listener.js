@@ -10,6 +10,20 @@ const ADVICE = new Map([
   ['ENOTFOUND', 'the host is unknown'],
 ]);
 
+/** Times in milliseconds: for the head of a request, for all of it, and for the next one on a connection. */
+const TIMES = {
+  headersTimeout: 10000,
+  requestTimeout: 30000,
+  keepAliveTimeout: 5000,
+  connectionsCheckingInterval: 5000,
+};
+
+/** For the head of a request; as Node has it. */
+const MAX_HEADER_BYTES = 16384;
+
+/** Event streams, requests in flight, and connections that browsers keep; more are closed at once. */
+const MAX_CONNECTIONS = 1024;
+
 /** An HTTP server that says why it cannot listen, and that ends in order. */
 class Listener {
   #server;
@@ -18,11 +32,12 @@ class Listener {
 
   /** @param {http.RequestListener} app */
   constructor(app) {
-    this.#server = http.createServer((req, res) => {
+    this.#server = http.createServer({ ...TIMES, maxHeaderSize: MAX_HEADER_BYTES }, (req, res) => {
       this.#responses.add(res);
       res.on('close', () => this.#responses.delete(res));
       app(req, res);
     });
+    this.#server.maxConnections = MAX_CONNECTIONS;
   }
 
   /** The port it listens on; null while it does not. */
@@ -33,7 +48,7 @@ class Listener {
 
   /**
    * @param {number} port 0 for a free one
-   * @param {string} [host] default: all addresses of this machine
+   * @param {string} host
    * @returns {Promise<void>} rejected with an Error that says what to do
    */
   listen(port, host) {
@@ -69,12 +84,11 @@ class Listener {
 /**
  * @param {NodeJS.ErrnoException} error
  * @param {number} port
- * @param {string} [host]
+ * @param {string} host
  */
 function explained(error, port, host) {
-  const where = host === undefined ? `port ${port}` : `${host}, port ${port}`;
   const why = ADVICE.get(error.code ?? '') ?? error.message;
-  return new Error(`cannot listen on ${where}: ${why}`, { cause: error });
+  return new Error(`cannot listen on ${host}, port ${port}: ${why}`, { cause: error });
 }
 
 module.exports = { Listener };

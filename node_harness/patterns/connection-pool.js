@@ -6,6 +6,7 @@ const { asError } = require('../client/errors');
 const { Handlers } = require('../client/handlers');
 const { Connector } = require('./connector');
 const { checkOptions, integerOption, millisecondsOption } = require('./options');
+const { makeQuiet } = require('./quiet');
 const { WaitingLine } = require('./waiting-line');
 
 /** @typedef {import('../client').IPCClient} IPCClient */
@@ -244,5 +245,7 @@ class IPCConnectionPool {
     return new IPCError('pool_closed', `connection pool ${this.#poolName} was shut down`);
   }
 }
+
+makeQuiet(IPCConnectionPool, 'getConnection', 'executeRequest');
 
 module.exports = { IPCConnectionPool };

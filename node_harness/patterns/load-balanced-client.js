@@ -7,6 +7,7 @@ const { requireSuccess } = require('./answers');
 const { Connector } = require('./connector');
 const { DEFAULT_APP_ID, Directory, instancesOf } = require('./directory');
 const { checkOptions } = require('./options');
+const { makeQuiet } = require('./quiet');
 const { Retrier, retryPolicy } = require('./retry');
 
 /** @typedef {import('../client/envelope').Message} Message */
@@ -174,5 +175,7 @@ class LoadBalancedClient {
     }
   }
 }
+
+makeQuiet(LoadBalancedClient, 'makeRequest');
 
 module.exports = { LoadBalancedClient };

@@ -7,6 +7,7 @@ const { Connector } = require('./connector');
 const { checkOptions, integerOption, millisecondsOption } = require('./options');
 const { QueueManager } = require('./queue-manager');
 const { QueueWorker } = require('./queue-worker');
+const { makeQuiet } = require('./quiet');
 
 const MAX_QUEUE_NAME = 249;
 const LEASE_TIMES = { least: 100, most: 86400000 };
@@ -180,5 +181,7 @@ function checkQueueName(name) {
 function checkJobType(jobType) {
   if (typeof jobType !== 'string' || jobType === '') refuse('jobType', 'a name', jobType);
 }
+
+makeQuiet(MessageQueue, 'enqueue', 'getQueueStats');
 
 module.exports = { MessageQueue };

@@ -5,6 +5,7 @@ const { checkHandler, checkInteger, refuse } = require('../client/arguments');
 const { Connector } = require('./connector');
 const { DEFAULT_APP_ID, Directory, SERVICES } = require('./directory');
 const { checkOptions } = require('./options');
+const { makeQuiet } = require('./quiet');
 
 const EVENTS_CHANNEL = 'events';
 
@@ -138,5 +139,7 @@ function portOfEnvironment() {
   checkInteger(`environment variable IPC_PORT (${text})`, Number(text), 1, 65535);
   return Number(text);
 }
+
+makeQuiet(MicroserviceClient, 'callService', 'broadcastEvent');
 
 module.exports = { MicroserviceClient };

@@ -9,6 +9,7 @@ const { wasNotSent } = require('./answers');
 const { Batcher } = require('./batcher');
 const { ResponseCache } = require('./cache');
 const { checkOptions, integerOption, millisecondsOption } = require('./options');
+const { makeQuiet } = require('./quiet');
 const { requestKey } = require('./request-key');
 const { SharedRequests } = require('./shared-requests');
 
@@ -84,7 +85,7 @@ class PerformantIPCClient {
    *   long a request waits for one, default 10000; in milliseconds
    * @returns {Promise<Message>} as `IPCClient.sendRequest`
    */
-  async cachedRequest(channel, payload, { cacheTtl = this.#cacheTimeout, timeout } = {}) {
+  async cachedRequest(channel, payload, { cacheTtl = this.#cacheTimeout, timeout = DEFAULT_TIMEOUT } = {}) {
     checkMilliseconds('cacheTtl', cacheTtl, 0);
     const key = requestKey(channel, payload);
     const cached = this.#cache.get(key, cacheTtl);
@@ -95,8 +96,8 @@ class PerformantIPCClient {
     this.#counts.cacheMisses += 1;
     // If clearCache() replaced the cache meanwhile, the old one takes the response; it is never read.
     const cache = this.#cache;
-    return this.#fetches.run(key, async () => {
-      const response = await this.#send(channel, payload, timeout);
+    return this.#fetches.run(key, timeout, async (limit, signal) => {
+      const response = await this.#send(channel, payload, limit, signal);
       if (!errorOf(response)) cache.set(key, response);
       return response;
     });
@@ -125,11 +126,12 @@ class PerformantIPCClient {
    * Join the same request that is under way, or make it.
    * @param {string} channel
    * @param {unknown} payload
-   * @param {{timeout?: number}} [options] of a request that is made, in milliseconds; default 10000
+   * @param {{timeout?: number}} [options] how long this caller waits, in milliseconds; default 10000
    * @returns {Promise<Message>} as `IPCClient.sendRequest`
    */
-  async deduplicatedRequest(channel, payload, { timeout } = {}) {
-    return this.#shared.run(requestKey(channel, payload), () => this.#send(channel, payload, timeout));
+  async deduplicatedRequest(channel, payload, { timeout = DEFAULT_TIMEOUT } = {}) {
+    const key = requestKey(channel, payload);
+    return this.#shared.run(key, timeout, (limit, signal) => this.#send(channel, payload, limit, signal));
   }
 
   /**
@@ -156,10 +158,11 @@ class PerformantIPCClient {
   /**
    * @param {string} channel
    * @param {unknown} payload
-   * @param {number} [timeout]
+   * @param {number} timeout
+   * @param {AbortSignal} signal
    */
-  #send(channel, payload, timeout) {
-    return this.#measure(() => this.#client.sendRequest(channel, payload, timeout));
+  #send(channel, payload, timeout, signal) {
+    return this.#measure(() => this.#client.sendRequest(channel, payload, timeout, { signal }));
   }
 
   /** @param {() => Promise<Message>} request */
@@ -212,5 +215,7 @@ class PerformantIPCClient {
     }
   }
 }
+
+makeQuiet(PerformantIPCClient, 'cachedRequest', 'batchedRequest', 'deduplicatedRequest');
 
 module.exports = { PerformantIPCClient };

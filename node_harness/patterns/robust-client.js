@@ -5,6 +5,7 @@ const { asError } = require('../client/errors');
 const { requireSuccess } = require('./answers');
 const { CircuitBreaker } = require('./circuit-breaker');
 const { checkOptions, integerOption, millisecondsOption } = require('./options');
+const { makeQuiet } = require('./quiet');
 const { Retrier, isTransient, retryPolicy } = require('./retry');
 
 /** More patient than the client's own defaults. */
@@ -184,5 +185,7 @@ class RobustIPCClient {
     }
   }
 }
+
+makeQuiet(RobustIPCClient, 'makeRequest', 'makeRequestWithRetry', 'safeRequest');
 
 module.exports = { RobustIPCClient };

@@ -10,8 +10,9 @@ const BAD_OPTIONS = {
   host: ['', 5, {}, 'a b', ...URLS],
   port: [0, 65536, 1.5, NaN, '', '0', '65536', ' 8888', '88.5', '0x22b8', 'http', [8888]],
   connectionTimeout: [0, -1, Infinity, NaN, '1', 2 ** 31],
-  reconnectAttempts: [-1, 1.5, Infinity],
+  reconnectAttempts: [-1, 1.5, NaN],
   reconnectDelay: [-1, NaN, 2 ** 31],
+  maxReconnectDelay: [-1, NaN, 2 ** 31],
   heartbeatInterval: [-1, Infinity],
 };
 
@@ -121,7 +122,8 @@ test('every method refuses a bad channel with a TypeError', async () => {
 
 test('every method that takes a handler refuses what is no function', () => {
   const client = new IPCClient('a');
-  for (const register of ['onConnected', 'onDisconnected', 'onError']) {
+  const registers = ['onConnected', 'onDisconnected', 'onError', 'onDrain', 'onReconnecting', 'onReconnectFailed'];
+  for (const register of registers) {
     assert.throws(() => client[register]('no'), { name: 'TypeError', message: /^handler must be a function/ });
   }
   assert.throws(() => client.subscribe('c'), TypeError);

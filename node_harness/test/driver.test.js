@@ -30,9 +30,9 @@ async function connectedDriver(t) {
 
 test('driver names its commands', async (t) => {
   const { result } = await startDriver(t).command('capabilities');
-  assert.deepEqual([result.language, result.protocol], ['node', '1.0']);
+  assert.deepEqual([result.language, result.protocol], ['node', '1.1']);
   assert.ok(result.commands.includes('send_request'));
-  assert.equal(result.commands.length, 12);
+  assert.equal(result.commands.length, 13);
 });
 
 test('driver creates and connects the client, and tells its connection id', async (t) => {
@@ -139,6 +139,27 @@ test('driver reports messages by channel and handler, and removes one handler or
   assert.equal((await driver.event('message')).handler, 'default');
   await driver.command('unsubscribe', { channel: 'c' });
   assert.equal((await peer.receive()).message_type, 'unsubscribe');
+});
+
+test('driver has a handler obey a command at its first call, inside the call, and reports the outcome', async (t) => {
+  const { driver, peer } = await connectedDriver(t);
+  const react = (channel, action) => driver.command('react', { channel, action });
+  assert.deepEqual((await react('a', { command: 'unsubscribe', channel: 'a', handler: 'default' })).result, {});
+  assert.deepEqual((await react('b', { command: 'send_request', channel: 'c', payload: 1 })).result, {});
+  assert.deepEqual((await react('d', { command: 'unsubscribe', channel: '' })).result, {});
+  assert.match((await react('d', { command: 'disconnect' })).error.message, /has a handler 'default' already/);
+  for (let count = 0; count < 3; count += 1) await peer.receive();
+  for (const channel of ['a', 'b', 'd', 'b']) peer.send(message('publish', channel, 1));
+  const both = [await driver.event('reacted'), await driver.event('reacted')]; // in any order
+  const [a, d] = both.sort((one, other) => one.channel.localeCompare(other.channel));
+  assert.deepEqual(a, { event: 'reacted', channel: 'a', handler: 'default', result: {} });
+  assert.match(d.error.message, /^channel must be/);
+  assert.equal((await peer.receive()).message_type, 'unsubscribe');
+  const answer = response(await peer.receive(), 'done');
+  peer.send(answer);
+  assert.deepEqual((await driver.event('reacted')).result, { response: answer });
+  peer.send(message('publish', 'b', 2));
+  for (const channel of ['a', 'b', 'd', 'b', 'b']) assert.equal((await driver.event('message')).channel, channel);
 });
 
 test('driver reports the loss of a connection and the next one', async (t) => {

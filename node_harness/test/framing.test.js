@@ -1,6 +1,8 @@
 'use strict';
 
 const assert = require('node:assert/strict');
+const { setFlagsFromString } = require('node:v8');
+const { runInNewContext } = require('node:vm');
 const { FrameDecoder, encodeFrame } = require('../client/framing');
 const { frame } = require('./helper');
 const { test } = require('./runner');
@@ -89,4 +91,24 @@ test('encoder writes the length in octets, most significant first, then the body
 test('encoder refuses a body over the limit, counted in octets', () => {
   assert.equal(encodeFrame('é', 2).length, 6);
   assert.throws(() => encodeFrame('éé', 3), { code: 'frame_too_large', message: /4 octets exceeds the limit of 3/ });
+});
+
+/** Return what is in use, in octets, without what is garbage. */
+function memoryInUse() {
+  setFlagsFromString('--expose-gc');
+  runInNewContext('gc')();
+  return process.memoryUsage().heapUsed;
+}
+
+test('frame in segments of one octet does not take a buffer for each', () => {
+  const length = 200000;
+  const decoder = new FrameDecoder(length);
+  decoder.push(frame('x'.repeat(length)).subarray(0, 4));
+  assert.equal(decoder.next(), null);
+  const before = memoryInUse();
+  for (let count = 1; count < length; count += 1) decoder.push(Buffer.from('x'));
+  const taken = memoryInUse() - before;
+  decoder.push(Buffer.from('y'));
+  assert.equal(decoder.next().toString(), `${'x'.repeat(length - 1)}y`);
+  assert.ok(taken < 5 * length, `${taken} octets for ${length}`);
 });

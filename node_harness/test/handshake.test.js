@@ -36,7 +36,7 @@ test('client sends the connect message and nothing else, octet for octet', async
     payload: {
       action: 'connect',
       connection_id: client.connectionId,
-      protocol: '1.0',
+      protocol: '1.1',
       client: { name: 'ipc-conformance-node-harness', version },
     },
     timestamp: hello.timestamp,

@@ -27,7 +27,7 @@ function message(type, channel, payload, members = {}) {
 }
 
 function acknowledgement(payload = {}) {
-  return message('response', 'system', { status: 'connected', connection_id: 'c', ...payload });
+  return message('response', 'system', { status: 'connected', connection_id: 'c', protocol: '1.0', ...payload });
 }
 
 function errorAnswer(code, members = {}) {

@@ -28,19 +28,22 @@ function adapted(source, port) {
 test('packed package has what users need and nothing else, works by require and by import', async (t) => {
   const folder = makeFolder(t);
   const files = await install(folder);
-  const parts = ['address', 'advice', 'arguments', 'client', 'connection', 'encoding', 'envelope', 'errors'];
-  const more = ['framing', 'handlers', 'heartbeat', 'link', 'outstanding', 'reconnector', 'security', 'socket'];
-  const modules = [...parts, ...more, 'subscriptions', 'index'].map((name) => `client/${name}.js`);
+  const parts = ['address', 'advice', 'arguments', 'candidates', 'client', 'connection', 'deadline', 'diagnostics'];
+  const further = ['encoding', 'events', 'handler-runs', 'message-stream', 'messenger', 'similar-options'];
+  const more = ['envelope', 'errors', 'framing', 'handlers', 'heartbeat', 'identity', 'linger', 'link', 'nesting'];
+  const others = ['outstanding', 'reconnector', 'security', 'socket', 'subscriptions', 'index'];
+  const modules = [...parts, ...further, ...more, ...others].map((name) => `client/${name}.js`);
   const entry = ['client/index.mjs', 'client/index.d.ts', 'client/index.d.mts'];
   const driver = ['driver.js', 'driver/load.js', 'driver/normalize.js', 'driver/client-under-test.js'];
   const inExpress = ['arguments.js', 'channels.js', 'errors.js', 'events.js', 'listener.js', 'middleware.js'];
-  const furtherInExpress = ['routers.js', 'service.js', 'state.js', 'index.js'];
-  const othersInExpress = ['index.mjs', 'index.d.ts', 'index.d.mts', 'example.js', 'example.html', 'README.md'];
+  const furtherInExpress = ['answers.js', 'origin.js', 'routers.js', 'service.js', 'state.js', 'index.js'];
+  const page = ['example.js', 'example.html', 'README.md'];
+  const othersInExpress = ['history.js', 'index.mjs', 'index.d.ts', 'index.d.mts', ...page];
   const express = [...inExpress, ...furtherInExpress, ...othersInExpress].map((name) => `express/${name}`);
   const inPatterns = [
     'answers', 'batcher', 'cache', 'circuit-breaker', 'connection-pool', 'connector', 'data-processor',
     'directory', 'load-balanced-client', 'message-queue', 'microservice-client', 'options',
-    'performant-client', 'queue-manager', 'queue-worker', 'request-key', 'retry', 'robust-client',
+    'performant-client', 'queue-manager', 'quiet', 'queue-worker', 'request-key', 'retry', 'robust-client',
     'shared-requests', 'waiting-line',
   ].map((name) => `${name}.js`);
   const atTheirDoor = ['index.js', 'index.mjs', 'index.d.ts', 'index.d.mts', 'README.md'];

@@ -60,9 +60,10 @@ test('client makes reconnectAttempts attempts and says that it gives up', async 
 });
 
 test('each loss has the full number of attempts', async (t) => {
-  const { server, peer, events, nextConnected } = await connectedPair(t, { reconnectAttempts: 1 });
+  const { client, server, peer, events, nextConnected } = await connectedPair(t, { reconnectAttempts: 1 });
   let current = peer;
   for (let loss = 0; loss < 3; loss += 1) {
+    await barrier(client, current);
     current.reset();
     current = (await acceptAgain(server)).peer;
     await nextConnected();

@@ -3,6 +3,7 @@
 const assert = require('node:assert/strict');
 const {
   acceptAgain,
+  acknowledgement,
   barrier,
   connectedPair,
   errorAnswer,
@@ -170,4 +171,44 @@ test('handlers of connection events that fail are reported, those of onError as 
   await new Promise(setImmediate);
   assert.deepEqual(events, ['connected', 'error in onConnected', 'disconnected', 'error in onDisconnected']);
   assert.deepEqual(warnings, ['in onError', 'in onError']);
+});
+
+/** A client that subscribed to channels before it connects to a server whose limit is too small for some of them. */
+async function limited(t, channels) {
+  const server = await scriptedServer(t);
+  const recorded = recordedClient(t, server.port, { reconnectAttempts: 0 }, 'a'.repeat(200));
+  for (const channel of channels) recorded.client.subscribe(channel, () => {});
+  const connect = async () => {
+    const opened = recorded.client.connect();
+    const peer = await server.accept();
+    await peer.receive();
+    peer.send(acknowledgement({ limits: { max_frame_bytes: 1024 } }));
+    await opened;
+    return peer;
+  };
+  return { connect, ...recorded };
+}
+
+const TOO_LONG = ['€'.repeat(255), '™'.repeat(255)];
+
+test('a subscription that an error handler ends while they are renewed is not renewed', async (t) => {
+  const { client, connect, events } = await limited(t, [TOO_LONG[0], 'a', 'b']);
+  client.onError(() => client.unsubscribe('b'));
+  const peer = await connect();
+  const sent = [];
+  client.publish('end', 1);
+  do sent.push(await peer.receive());
+  while (sent.at(-1).channel_id !== 'end');
+  const told = sent.map(({ message_type: type, channel_id: channel }) => `${type} ${channel}`);
+  assert.deepEqual(told, ['unsubscribe b', 'subscribe a', 'publish end']);
+  assert.deepEqual(events, ['error frame_too_large', 'connected']);
+});
+
+test('an error handler that disconnects while subscriptions are renewed ends both', async (t) => {
+  const { client, connect, events } = await limited(t, [...TOO_LONG, 'a']);
+  client.onError(() => client.disconnect());
+  const peer = await connect();
+  await peer.gone();
+  assert.equal(peer.unread, 0);
+  assert.deepEqual(events, ['error frame_too_large', 'disconnected']);
 });

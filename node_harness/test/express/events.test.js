@@ -98,7 +98,7 @@ test('a channel is subscribed to once, and unsubscribed from when its last brows
   assert.equal(await opened, true);
   const { url } = await serveApp(t, ipc.port, (app) => {
     app.use(recordCloses(closed));
-    app.get('/:channel', serverSentEvents(client));
+    app.get('/:channel', serverSentEvents(client, { resumeTime: 0 }));
   });
   const streams = [];
   for (let count = 0; count < 3; count += 1) streams.push(await openStream(t, `${url}/news`));
@@ -163,7 +163,7 @@ test('a browser that does not read is dropped, and delays nobody', async (t) => 
 test('an idle stream has comments, and the timer ends with the last stream', async (t) => {
   const streams = [];
   const { client, url } = await serveApp(t, server.port, (app, ipc) => {
-    app.get('/events', serverSentEvents(ipc, { channel: 'news', heartbeatInterval: 20 }));
+    app.get('/events', serverSentEvents(ipc, { channel: 'news', heartbeatInterval: 20, resumeTime: 0 }));
   });
   await client.connect();
   for (let count = 0; count < 2; count += 1) {

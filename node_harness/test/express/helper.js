@@ -12,6 +12,7 @@ const { IPCClient } = require('../../client');
 const { IPCExpressService } = require('../../express');
 const { withDeadline } = require('../helper');
 const { startServer } = require('../reference');
+const { replace } = require('../runner');
 
 /** Longer than anything takes that works. */
 const DEADLINE_MS = 10000;
@@ -85,7 +86,10 @@ function parse(block) {
     const [, name, value] = /^([a-z]*): ?(.*)$/s.exec(line);
     event[name || 'comment'] = value;
   }
-  return event.data === undefined ? event : { ...event, data: JSON.parse(event.data) };
+  const { id, ...rest } = event;
+  const parsed = rest.data === undefined ? rest : { ...rest, data: JSON.parse(rest.data) };
+  // Ids begin at random; those who compare events do not see them.
+  return Object.defineProperty(parsed, 'id', { value: id, enumerable: false });
 }
 
 /** An event stream as a browser has it; `next` waits for the next event that is not `ipc` unless told otherwise. */
@@ -137,8 +141,8 @@ class Stream {
 }
 
 /** Open an event stream; its first event has been read. */
-async function openStream(t, url) {
-  const request = http.get(url);
+async function openStream(t, url, headers = {}) {
+  const request = http.get(url, { headers });
   t.after(() => request.destroy());
   const [response] = await withDeadline(once(request, 'response'), 'the answer');
   if (response.statusCode !== 200) throw new Error(`status ${response.statusCode}`);
@@ -147,4 +151,15 @@ async function openStream(t, url) {
   return stream;
 }
 
-module.exports = { APP, ask, connectClient, openStream, serveApp, startExamples, startService, until };
+/** Return a list that has every HTTP server which is created from now on, for the time of a test. */
+function createdServers(t) {
+  const created = [];
+  const original = http.createServer;
+  replace(t, http, 'createServer', (...parameters) => {
+    created.push(original(...parameters));
+    return created.at(-1);
+  });
+  return created;
+}
+
+module.exports = { APP, ask, connectClient, createdServers, openStream, serveApp, startExamples, startService, until };

@@ -36,7 +36,7 @@ test('Express part is there by require and by import, and uses the same client',
      console.log(Object.keys(required).join());
      console.log(new IPCExpressService().client instanceof IPCClient, typeof serverSentEvents);`,
   );
-  const handlers = 'health,ipcErrors,ipcMiddleware,ipcProxy,requireIpc,serverSentEvents,status,usersRouter';
+  const handlers = 'health,hostGuard,ipcErrors,ipcMiddleware,ipcProxy,requireIpc,serverSentEvents,status,usersRouter';
   assert.equal(problems, '');
   assert.equal(output, `true true\nIPCExpressService,${handlers}\ntrue function\n`);
 });

@@ -1,10 +1,9 @@
 'use strict';
 
-const { APP, ask, connectClient, openStream, startExamples, startService, until } = require('./helper');
+const { APP, ask, connectClient, createdServers, openStream, startExamples, startService, until } = require('./helper');
 const assert = require('node:assert/strict');
 const { spawn } = require('node:child_process');
 const { once } = require('node:events');
-const http = require('node:http');
 const net = require('node:net');
 const path = require('node:path');
 const { after, before } = require('node:test');
@@ -12,7 +11,7 @@ const { IPCExpressService, ipcMiddleware, ipcProxy, serverSentEvents, usersRoute
 const { makeFolder } = require('../folder');
 const { acceptAgain, scriptedServer, withDeadline } = require('../helper');
 const { freePort } = require('../reference');
-const { replace, test } = require('../runner');
+const { test } = require('../runner');
 
 const EXAMPLE = path.join(__dirname, '..', '..', 'express', 'example.js');
 
@@ -38,6 +37,7 @@ test('service says its state, and not what would let others take its connection 
     status: 'connected',
     subscribedChannels: [],
     pendingRequests: 0,
+    answersPings: true,
   };
   assert.deepEqual(ipc, { connected: true, healthy: true, connection });
   assert.equal(JSON.stringify(body).includes(service.client.connectionId), false);
@@ -52,11 +52,11 @@ test('service says when the IPC server is gone, and serves again when it is back
   assert.deepEqual([health.status, health.body.status], [503, 'unhealthy']);
   const { ipc } = (await ask(`${url}/status`)).body;
   assert.deepEqual([ipc.connected, ipc.healthy, ipc.connection.status], [false, false, 'reconnecting']);
-  assert.equal((await ask(`${url}/api/api/get_users`)).status, 503);
+  assert.equal((await ask(`${url}/api/api/get_users`, { json: {} })).status, 503);
   const again = await startExamples({ port: mortal.port });
   t.after(() => again.stop());
   await until(async () => (await ask(`${url}/health`)).status === 200, 'the health');
-  assert.equal((await ask(`${url}/api/api/get_users`)).status, 200);
+  assert.equal((await ask(`${url}/api/api/get_users`, { json: {} })).status, 200);
 });
 
 test('start without an IPC server is rejected with the reason, and leaves nothing running', async () => {
@@ -95,12 +95,7 @@ test('start on a host or port that cannot be is rejected with the reason', async
 });
 
 test('failure to accept a connection is a warning, and the service goes on', async (t) => {
-  const created = [];
-  const original = http.createServer;
-  replace(t, http, 'createServer', (...parameters) => {
-    created.push(original(...parameters));
-    return created[0];
-  });
+  const created = createdServers(t);
   const { url } = await startService(t, server.port);
   for (const text of ['accept EMFILE', 'accept EMFILE, again']) {
     const warned = once(process, 'warning');
@@ -137,7 +132,7 @@ test('stop does not wait longer than its grace for a handler or a browser', asyn
   t.after(() => lazy.destroy());
   lazy.on('error', () => {});
   lazy.write('POST /api/api/get_users HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n');
-  const silent = assert.rejects(ask(`${url}/api/conformance.silent/x`));
+  const silent = assert.rejects(ask(`${url}/api/conformance.silent/x`, { json: {} }));
   await until(() => service.client.getConnectionInfo().pendingRequests === 1, 'the request');
   await withDeadline(service.stop(), 'the end of the service').catch(() => service.stop());
   await silent;
@@ -247,7 +242,7 @@ test('example program serves users, events and a page, and ends on a signal with
   const stream = await openStream(t, `${url}/events/notifications`);
   const { body } = await ask(`${url}/api/users`, { json: { name: 'Ada', email: 'example@example.com' } });
   assert.deepEqual(await stream.next(), { data: { type: 'user_created', user: body.user } });
-  assert.equal((await ask(`${url}/api/cache-service/get`)).status, 403);
+  assert.equal((await ask(`${url}/api/cache-service/get`, { json: {} })).status, 403);
   program.child.kill('SIGTERM');
   assert.deepEqual(await stream.next(), { ended: true });
   assert.equal(await withDeadline(program.ended, 'the end of the program'), 0);

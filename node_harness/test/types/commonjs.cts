@@ -27,11 +27,29 @@ async function use(): Promise<void> {
   client.onDisconnected(() => {});
   client.onDisconnected((reason) => console.log(reason?.message));
   client.onError((error) => console.error(error instanceof IPCError ? error.code : error.message));
+  const user: Message<{ name: string }> = await client.sendRequest<{ name: string }>('api', { action: 'get_user' });
+  client.subscribe<{ id: number }>('typed', ({ payload }) => payload.id.toFixed() + user.payload.name);
+  for await (const message of client.messages<string>('text', { maxWaiting: 5 })) message.payload.trim();
+  if (!client.publish('events', 1)) await client.drained();
+  client.once('reconnecting', ({ attempt, delay }) => attempt + delay).on('error', (error) => error.message);
+  client.off('disconnected', (reason) => reason?.message).off('drain');
+  const id: string = client.sendRequestAsync('api', {}, (response) => response.payload, 5) + client.request('api', {});
+  const { lostBytes } = await client.disconnect({ timeout: 100 });
+  console.log(id, lostBytes.toFixed(), await client.flush(), await client.ping(), info.answersPings, client.isConnected());
   if (client.connected) console.log(client.connectionId.length);
   client.disconnect();
 }
 
+new IPCClient('my_app', { servers: ['a.example:8888', { host: 'b.example', port: 8888 }, { path: '/run/ipc.sock' }] });
+new IPCClient('my_app', { connectionId: 'worker-1', reconnectAttempts: Infinity, maxReconnectDelay: 60000 });
+
 function misuse(): void {
+  // @ts-expect-error there is no such event
+  client.on('open', () => {});
+  // @ts-expect-error the payload is said to be text
+  client.subscribe<string>('text', ({ payload }) => payload.toFixed());
+  // @ts-expect-error a server is at an address or a path
+  new IPCClient('my_app', { servers: [{ path: '/run/ipc.sock', port: 1 }] });
   // @ts-expect-error the application is missing
   new IPCClient();
   // @ts-expect-error a port is a number, or digits
