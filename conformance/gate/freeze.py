@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from conformance.gate.inputs.against import released, resolve
+from conformance.core.files import write_whole
+from conformance.gate.inputs.against import read_release, released, resolve
+from conformance.gate.inputs.contradictions import refuse_contradictions, refuse_stale_list
+from conformance.gate.inputs.release_history import changed_releases
 from conformance.gate.inputs.working_tree import Tree
 from conformance.gate.judge import judge
 from conformance.gate.model.judgement import Waiver
 from conformance.gate.model.release import FOLDER, ReleaseError
 from conformance.gate.model.version import Version
-from conformance.protocol.requirements import LOCK_NAME, to_json
 
 
 def freeze(root: Path, version: str, waived: Sequence[Waiver], progress: Callable[[str], None]) -> Path:
@@ -24,8 +26,8 @@ def freeze(root: Path, version: str, waived: Sequence[Waiver], progress: Callabl
         progress: called with a description of each step.
 
     Raises:
-        ReleaseError: the tree has another version or is not ready: it was released already, the gate refuses it, the
-            changelog does not describe it, or the list of requirements is stale.
+        ReleaseError: the tree has another version or is not ready: it was released already, it contradicts itself, the
+            gate refuses it, the changelog does not describe it, or the list of requirements is stale.
     """
     tree = Tree.read(root)
     release = tree.release
@@ -35,33 +37,23 @@ def freeze(root: Path, version: str, waived: Sequence[Waiver], progress: Callabl
         raise ReleaseError(str(error)) from None
     if wanted != release.version:
         raise ReleaseError(f"{root}: this is version {release.version} (spec/README.md), not {wanted}")
+    refuse_contradictions(tree)
     _refuse_unready(root, tree, waived, progress)
     path = root / "spec" / FOLDER / f"{release.version}.json"
     if path.exists():
+        read_release(path)  # raises if a merge broke it
         raise ReleaseError(f"{path}: {release.version} was released already; a release is never edited")
     try:
-        _write_whole(path, release.to_json())
+        path.parent.mkdir(exist_ok=True)
+        write_whole(path, release.to_json())  # a partial release could not be replaced
     except OSError as error:
         raise ReleaseError(f"{path}: cannot be written ({error})") from None
     return path
 
 
-def _write_whole(path: Path, text: str) -> None:
-    """Write a file completely or not at all, since a partial release could not be replaced."""
-    path.parent.mkdir(exist_ok=True)
-    part = path.with_suffix(".part")
-    try:
-        part.write_text(text, "utf-8", newline="\n")
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
 def _refuse_unready(root: Path, tree: Tree, waived: Sequence[Waiver], progress: Callable[[str], None]) -> None:
     version = tree.release.version
-    lock = root / "spec" / LOCK_NAME
-    if not lock.is_file() or lock.read_text("utf-8") != to_json(tree.release.requirements.values()):
-        raise ReleaseError(f"{lock}: stale; run ipc-conformance spec extract")
+    refuse_stale_list(root)
     if not tree.changes.get(version):
         raise ReleaseError(
             f"{root / 'CHANGELOG.md'}: the section 'Protocol {version}' is missing or empty; describe the version there"
@@ -69,7 +61,7 @@ def _refuse_unready(root: Path, tree: Tree, waived: Sequence[Waiver], progress: 
     if version in released(root) or not released(root):
         return
     old, name = resolve(None, root)
-    judgement = judge(old, tree, waived, progress=progress)
+    judgement = judge(old, tree, waived, progress=progress, edited_releases=changed_releases(root))
     if not judgement.is_accepted:
         count = len(judgement.refused) + len(judgement.problems)
         raise ReleaseError(

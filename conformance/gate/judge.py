@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 from conformance.gate import rules
+from conformance.gate.inputs.against import released
 from conformance.gate.inputs.working_tree import Tree
 from conformance.gate.model.findings import Finding
 from conformance.gate.model.judgement import Judgement, Waiver
 from conformance.gate.model.release import Release
-from conformance.gate.model.version import Step
 from conformance.gate.rules import versions
 from conformance.gate.rules.comparison import Comparison
 
@@ -20,7 +21,9 @@ def judge(
     tree: Tree,
     waived: Sequence[Waiver] = (),
     today: datetime.date | None = None,
+    *,
     progress: Callable[[str], None] = lambda _: None,
+    edited_releases: Mapping[str, str] = MappingProxyType({}),
 ) -> Judgement:
     """Compare a tree with a version.
 
@@ -30,21 +33,22 @@ def judge(
         waived: waivers.
         today: the day on which waivers must be valid; the current day if None.
         progress: called with a description of each step that may take a while.
+        edited_releases: what happened to releases that were edited or deleted, by version.
 
     Raises:
         ReleaseError: a schema is missing that a table names or another schema refers to.
     """
     comparison = Comparison(old, tree.release)
     findings = list(rules.differences(comparison, progress))
-    findings += versions.check(comparison, findings, tree.changes)
+    findings += versions.check(comparison, findings, tree.changes, released(tree.root))
+    findings += versions.edited(edited_releases)
     new = tree.release.version
     judgement = Judgement(old.version, new)
-    step = old.version.step_to(new) if new >= old.version else Step.NONE
     today = today or datetime.date.today()
     current = [each for each in waived if not each.has_ended(today)]
     for finding in findings:
         waiver = next((each for each in current if each.covers(finding)), None)
-        if finding.needs <= step:
+        if finding.needs <= judgement.step:
             judgement.accepted.append(finding)
         elif waiver:
             judgement.waived.append((finding, waiver))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import datetime
 import json
-import tomllib
 from pathlib import Path
 from typing import Any
 
 from conformance.gate.model.judgement import Waiver
 from conformance.gate.rules import rule_named
 from conformance.protocol import schemas
+from conformance.protocol.files import parse_toml
 
 
 def read_waivers(path: Path) -> list[Waiver]:
@@ -35,10 +35,10 @@ def read_waivers(path: Path) -> list[Waiver]:
 def _content(path: Path) -> dict[str, Any]:
     """Return the content of a file, with dates as text."""
     try:
-        content: dict[str, Any] = json.loads(json.dumps(tomllib.loads(path.read_text("utf-8")), default=str))
+        content: dict[str, Any] = json.loads(json.dumps(parse_toml(path), default=str))
     except FileNotFoundError:
         raise ValueError(f"{path}: no such waivers file") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ValueError(f"{path}: cannot be read ({error})") from None
     return content
 

@@ -141,6 +141,14 @@ def _mark_problems(spec: Spec) -> Iterator[Problem]:
                 yield _at(chapter, block, attempt.start(), what, remedy)
 
 
+def _readme_problems(spec: Spec) -> Iterator[Problem]:
+    for block in _of_kind(spec.readme, Kind.PARAGRAPH):
+        if MARK.match(block.text):
+            yield _at(
+                spec.readme, block, 0, "a requirement in the README, which nothing checks", "move it to a chapter"
+            )
+
+
 def _stray_key_word_problems(spec: Spec) -> Iterator[Problem]:
     bound = {id(statement.paragraph) for statement in spec.statements}
     for chapter in spec.chapters:
@@ -194,4 +202,5 @@ _TEXT_CHECKS: tuple[Callable[[Spec], Iterator[Problem]], ...] = (
     _note_problems,
     _stray_note_problems,
     _reference_problems,
+    _readme_problems,
 )

@@ -6,12 +6,12 @@ The environment passes the choice on to the worker processes of a run.
 from __future__ import annotations
 
 import importlib.util
-import json
 import os
 from pathlib import Path
-from typing import Any
 
+from conformance.core.versions import version_key
 from conformance.protocol import requirements, schemas, vectors
+from conformance.protocol.files import parse_json
 from conformance.protocol.vectors import Vector
 from conformance.specification.markdown import SpecError, chapter_files, read_chapter
 from conformance.specification.statements import requirement, statements
@@ -28,6 +28,19 @@ def choose(name: str, path: Path) -> None:
     os.environ[name] = str(path.resolve())
 
 
+def chosen_version() -> str:
+    """Return the version of the chosen draft, which is the newest of its requirements; empty if none was chosen."""
+    if not os.environ.get(DRAFT):
+        return ""
+    return max((each.since for each in requirements.load().values()), key=version_key)
+
+
+def chosen_options() -> list[str]:
+    """Return the options of ``ipc-conformance run`` that make the same choice."""
+    chosen = {"--draft": os.environ.get(DRAFT), "--release": os.environ.get(RELEASE)}
+    return [word for option, path in chosen.items() if path for word in (option, path)]
+
+
 def apply() -> list[Vector]:
     """Apply the chosen draft or release to the published protocol, and return the golden vectors of the run.
 
@@ -38,12 +51,12 @@ def apply() -> list[Vector]:
         if release:
             return _apply_release(Path(release))
         return [*vectors.load(), *_apply_draft(Path(draft))] if draft else vectors.load()
-    except (OSError, ValueError, KeyError, SpecError) as error:
+    except (OSError, ValueError, TypeError, KeyError, SpecError) as error:
         raise DraftError(f"{release or draft}: cannot be used ({error})") from None
 
 
 def _apply_release(file: Path) -> list[Vector]:
-    content = json.loads(file.read_text("utf-8"))
+    content = parse_json(file)
     schemas.use(content["schemas"])
     return vectors.of_entries(content["vectors"])
 
@@ -53,16 +66,12 @@ def _apply_draft(folder: Path) -> list[Vector]:
     added = [requirement(found) for chapter in chapters for found in statements(chapter)]
     requirements.load().update({each.id: each for each in added})
     changed = {
-        path.name.removesuffix(schemas.SUFFIX): _json(path) for path in folder.glob(f"schemas/*{schemas.SUFFIX}")
+        path.name.removesuffix(schemas.SUFFIX): parse_json(path) for path in folder.glob(f"schemas/*{schemas.SUFFIX}")
     }
     schemas.use(changed)
     _import(folder / "cases.py")
     files = sorted(folder.glob("schemas/vectors/*.json"))
-    return [vector for path in files for vector in vectors.of_entries(_json(path)["vectors"])]
-
-
-def _json(path: Path) -> Any:
-    return json.loads(path.read_text("utf-8"))
+    return [vector for path in files for vector in vectors.of_entries(parse_json(path)["vectors"])]
 
 
 def _import(path: Path) -> None:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from conformance.core.files import write_whole
+from conformance.protocol.files import read_text
 from conformance.protocol.requirements import LOCK_NAME, Requirement, from_json, to_json
 from conformance.specification.checks import Problem
 from conformance.specification.markdown import SpecError
@@ -33,7 +35,7 @@ class Lock:
         if not path.exists():
             return cls(path, None, {})
         try:
-            text = path.read_text(encoding="utf-8")
+            text = read_text(path)
             return cls(path, text, from_json(text))
         except (OSError, ValueError) as error:
             raise SpecError(f"{path}: cannot be read ({error}); restore it, or delete it and {_EXTRACT}") from error
@@ -55,7 +57,7 @@ class Lock:
     def write(self, fresh: list[Requirement]) -> None:
         """Write the file. Raises SpecError if it cannot be written."""
         try:
-            self.path.write_text(to_json(fresh), encoding="utf-8", newline="\n")
+            write_whole(self.path, to_json(fresh))
         except OSError as error:
             raise SpecError(f"{self.path}: cannot be written ({error})") from error
 

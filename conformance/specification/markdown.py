@@ -9,7 +9,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import lru_cache
 from pathlib import Path
+
+from conformance.protocol.files import read_text
 
 _CHAPTERS = "[0-9][0-9]-*.md"
 _FENCE = re.compile(r"\s*(`{3,}|~{3,})")
@@ -52,7 +55,7 @@ class Block:
     @property
     def prose(self) -> str:
         """The lines with spaces in place of code spans; offsets are the same as in ``text``."""
-        return _CODE_SPAN.sub(lambda span: re.sub(r"[^\n]", " ", span[0]), self.text)
+        return _without_code_spans(self.text)
 
     @property
     def anchor(self) -> str:
@@ -63,6 +66,11 @@ class Block:
     def line_at(self, offset: int) -> int:
         """Return the line of the character at an offset of ``text``."""
         return self.line + self.text.count("\n", 0, offset)
+
+
+@lru_cache(maxsize=4096)  # more than a spec has blocks; every check asks again
+def _without_code_spans(text: str) -> str:
+    return _CODE_SPAN.sub(lambda span: re.sub(r"[^\n]", " ", span[0]), text) if "`" in text else text
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +84,11 @@ class Chapter:
     def name(self) -> str:
         """The file's name without its suffix, as in a requirement's section."""
         return self.path.stem
+
+    @property
+    def is_readme(self) -> bool:
+        """True for the README, which may have comments and tables of other tools."""
+        return self.name == "README"
 
     @property
     def family(self) -> str | None:
@@ -104,18 +117,23 @@ def chapter_files(folder: Path) -> list[Path]:
 def read_chapter(path: Path) -> Chapter:
     """Read one Markdown file. Raises SpecError if it cannot be read, or has a comment across paragraphs."""
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_text(path)
+    except (OSError, ValueError) as error:
         raise SpecError(f"{path}: cannot be read ({error})") from error
     if text.startswith("\ufeff"):
         raise SpecError(f"{path}:1: begins with a byte order mark; save it without")
-    chapter = Chapter(path, list(blocks(text)))
+    chapter = Chapter(path, list(_blocks_of(text)))
     for block in chapter.blocks:
         if block.kind is not Kind.FENCE and block.prose.count("<!--") != block.prose.count("-->"):
             raise SpecError(
                 f"{path}:{block.line}: a comment must end in its paragraph; the kit would still read its content"
             )
     return chapter
+
+
+@lru_cache(maxsize=64)  # most chapters of two trees are equal; nothing changes a block once it is whole
+def _blocks_of(text: str) -> tuple[Block, ...]:
+    return tuple(blocks(text))
 
 
 def blocks(markdown: str) -> Iterator[Block]:

@@ -13,10 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+from conformance.core.versions import FIRST_VERSION
 from conformance.protocol.requirements import Level, Requirement, Target
 from conformance.specification.markdown import Block, Chapter, Kind, read_chapter, read_chapters
-
-FIRST_VERSION = "1.0"
 
 MARK = re.compile(r"\*\*\[([A-Z]{3}-\d{3})\]\*\*\s")
 KEY_WORD = re.compile(r"\b(?:(?:MUST|SHALL|SHOULD)(?:\s+NOT)?|(?:NOT\s+)?RECOMMENDED|MAY|REQUIRED|OPTIONAL)\b")
@@ -115,13 +114,14 @@ def statements(chapter: Chapter) -> Iterator[Statement]:
 
 def requirement(statement: Statement) -> Requirement:
     """Return the list entry of a statement without problems (see ``text_problems``)."""
+    text = statement.text
     return Requirement(
         id=statement.id,
         level=LEVELS[statement.key_words[0]],
         target=TARGETS[statement.subject],
         section=f"{statement.chapter.name}#{statement.heading.anchor}",
-        text=statement.text,
-        sha256=hashlib.sha256(statement.text.encode()).hexdigest(),
+        text=text,
+        sha256=hashlib.sha256(text.encode()).hexdigest(),
         **_noted(statement.note_values()),
     )
 
@@ -140,7 +140,7 @@ def _noted(notes: dict[str, str]) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """The text of a spec folder. The README explains the mark-up, so the checks of statements skip it."""
+    """The text of a spec folder. The README explains the mark-up, so it has no statements."""
 
     folder: Path
     readme: Chapter

@@ -81,6 +81,15 @@ def moved(name: str, other: str) -> Edit:
     return edit
 
 
+def renamed_chapter(name: str, other: str) -> Edit:
+    """Give a chapter's file another name."""
+
+    def edit(workshop: Workshop) -> None:
+        (workshop.root / "spec" / name).rename(workshop.root / "spec" / other)
+
+    return edit
+
+
 def reserve(kind: str, name: str, place: str = "") -> Edit:
     """Reserve a name."""
     mark = "<!-- reserved -->\n| kind | name | place | since |\n|---|---|---|---|\n"
@@ -165,7 +174,7 @@ PRESENCE = (
     text(
         "12-profiles.md",
         "| `queue` | [Queue]",
-        "| `presence` | [Presence](20-presence.md) | the channel `presence` | |\n| `queue` | [Queue]",
+        "| `presence` | [Presence](20-presence.md) | | |\n| `queue` | [Queue]",
     ),
     lambda workshop: workshop.add(
         "spec/20-presence.md",

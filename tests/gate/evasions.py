@@ -299,14 +299,6 @@ EVASIONS = [
         {"vectors/batch/spaced": [vectors(lambda v: v.append(spaced(v[0])))]},
     ),
     *hits(
-        "vector-verdict-flipped",
-        {
-            "vectors/{}": [
-                vectors(lambda v: v[0]["expect"].update(fatal=0)),
-            ]
-        },
-    ),
-    *hits(
         "requirement-changed",
         {
             "requirements/SUB-009": [

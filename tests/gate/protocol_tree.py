@@ -7,15 +7,21 @@ The files are those of protocol 1.0, packed into an archive, so that edits of th
 from __future__ import annotations
 
 import datetime
+import json
 import zipfile
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
+from conformance.gate.inputs.vector_checks import vector_problems
 from conformance.gate.inputs.working_tree import Tree
 from conformance.gate.judge import judge
 from conformance.gate.model.judgement import Judgement, Waiver
 from conformance.gate.model.release import Release
+from conformance.protocol.requirements import to_json
+from conformance.specification.markdown import SpecError
+from conformance.specification.statements import Spec
 
 ROOT = Path(__file__).parents[2]
 ARCHIVE = Path(__file__).with_name("protocol-1.0.zip")
@@ -57,6 +63,13 @@ def _before(root: Path, vectors: tuple[str, ...] | None) -> Release:
     return _RELEASES[vectors]
 
 
+@cache
+def _packed() -> dict[str, bytes]:
+    """The content of the archive's files by their names."""
+    with zipfile.ZipFile(ARCHIVE) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
 def _is_wanted(name: str, vectors: Sequence[str] | None) -> bool:
     path = Path(name)
     return path.parent.name != "vectors" or vectors is None or path.stem in vectors
@@ -72,8 +85,11 @@ class Workshop:
 
     def __init__(self, root: Path, vectors: Sequence[str] | None = None) -> None:
         self.root = root
-        with zipfile.ZipFile(ARCHIVE) as archive:
-            archive.extractall(root, [name for name in archive.namelist() if _is_wanted(name, vectors)])
+        for name, content in _packed().items():
+            if _is_wanted(name, vectors):
+                path = root / name
+                path.parent.mkdir(exist_ok=True, parents=True)
+                path.write_bytes(content)
         self.before = _before(root, None if vectors is None else tuple(vectors))
 
     def replace(self, file: str, old: str, new: str) -> None:
@@ -103,6 +119,25 @@ class Workshop:
         """Give the protocol a version, and say in the changelog what is new."""
         self.replace("spec/README.md", "Protocol 1.0\n", f"Protocol {version}\n")
         self.replace("CHANGELOG.md", "### Protocol 1.0\n", f"### Protocol {version}\n\n{changes}\n\n### Protocol 1.0\n")
+
+    def extract(self) -> None:
+        """Write the list of requirements, if the chapters can be read."""
+        with suppress(SpecError, LookupError):
+            found = Spec.read(self.root / "spec").requirements()
+            (self.root / "spec" / "requirements.json").write_text(to_json(found), "utf-8")
+
+    def renumber(self, major: str) -> None:
+        """Give every schema the $id of another major version."""
+        for path in (self.root / "schemas").glob("*.schema.json"):
+            path.write_text(path.read_text("utf-8").replace("/schemas/1/", f"/schemas/{major}/", 1), "utf-8")
+
+    def drop_contradicted_vectors(self) -> None:
+        """Delete the vectors that another major version contradicts, such as those of the handshake."""
+        wrong = {id_ for id_, _ in vector_problems(Tree.read(self.root).release)}
+        for path in (self.root / "schemas" / "vectors").glob("*.json"):
+            document = json.loads(path.read_text("utf-8"))
+            document["vectors"] = [each for each in document["vectors"] if each["id"] not in wrong]
+            path.write_text(json.dumps(document), "utf-8")
 
     def judge(self, waivers: Sequence[Waiver] = (), before: Release | None = None) -> Judgement:
         """Let the gate judge it."""

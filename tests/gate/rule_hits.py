@@ -22,6 +22,7 @@ from edits import (
     new_schema,
     no_batch,
     other_channel,
+    renamed_chapter,
     requirement,
     reserve,
     row,
@@ -370,6 +371,21 @@ HITS = [
     ),
     Hit(
         "limit-changed",
+        [text("10-limits.md", "outbound data held, when the server announced no bound", "outbound data held")],
+        "tables/limits/outbound data held, when the server announced no bound/at most",
+    ),
+    Hit(
+        "limit-changed",
+        [text("10-limits.md", "| reading after a fatal error |", "| writing after a fatal error |")],
+        "tables/limits/reading after a fatal error/at least",
+    ),
+    Hit(
+        "limit-changed",
+        [text("10-limits.md", "| items of a batch |", "| batches of an item |")],
+        "tables/limits/items of a batch/at least",
+    ),
+    Hit(
+        "limit-changed",
         [text("10-limits.md", "| 64 | levels |", "| 64 | objects |")],
         "tables/limits/nesting that is accepted/at least",
     ),
@@ -466,6 +482,22 @@ HITS = [
         NOBODY,
     ),
     Hit(
+        "term-changed",
+        [text("04-handshake.md", "in the state `open` or `draining`.", "in the state `open`.")],
+        "tables/terms/live",
+    ),
+    Hit("term-changed", [text("04-handshake.md", "<!-- term: live -->\n\n", "")], "tables/terms/live"),
+    Hit(
+        "description-changed",
+        [text("17-queue.md", "| `createdAt` | number, 0 or more |", "| `createdAt` | number of seconds, 0 or more |")],
+        "tables/members/job/createdAt",
+    ),
+    Hit(
+        "description-changed",
+        [text("17-queue.md", "<!-- actions: queue-request -->\n", "")],
+        "tables/members/queue-request#/$defs/enqueue/queue",
+    ),
+    Hit(
         "table-reworded",
         [text("09-errors.md", "the channel has no such action", "The channel has no such action")],
         "tables/error-codes/unknown_action",
@@ -528,6 +560,37 @@ HITS = [
         "requirements/SYS-008",
         NOBODY,
     ),
+    *(
+        Hit("duty-added", [requirement(sentence)], "requirements/SYS-008")
+        for sentence in (
+            "A server that states `protocol` 1.0 or later MUST answer a `ping` within a second.",
+            "A server that states `protocol` 1.1 MUST answer a `ping` within a second.",
+            "A server that does not state `protocol` 1.1 or later MUST answer a `ping` within a second.",
+            "A server MUST answer a `ping` of a client that states `protocol` 1.1 or later within a second.",
+        )
+    ),
+    Hit(
+        "duty-added",
+        [
+            requirement(
+                "A server that states `protocol` 1.1 or later MUST end a connection after 10 seconds of silence."
+            )
+        ],
+        "requirements/SYS-008",
+        SENDERS,
+    ),
+    Hit(
+        "requirement-added",
+        [requirement("A server that states `protocol` 1.1 or later MUST answer a `ping` within a second.")],
+        "requirements/SYS-008",
+        NOBODY,
+    ),
+    Hit(
+        "requirement-added",
+        [requirement("A server that states version 1.1 or newer MUST answer a `ping` within a second.")],
+        "requirements/SYS-008",
+        NOBODY,
+    ),
     Hit(
         "requirement-added",
         [
@@ -557,8 +620,8 @@ HITS = [
     ),
     Hit(
         "requirement-moved",
-        [text("10-limits.md", "## Sizes\n", "## Sizes of frames\n")],
-        "requirements/LIM-001",
+        [renamed_chapter("06-notifications.md", "06-events.md")],
+        "requirements/NTF-001",
         NOBODY,
     ),
     Hit(

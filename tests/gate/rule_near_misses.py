@@ -90,6 +90,8 @@ MISSES = [
         "unexplained",
         [schema("services", lambda d: d["$defs"]["service"]["properties"].update(title={"type": "string"}))],
     ),
+    Miss("shape-rewritten", [schema("envelope", lambda d: d["required"].reverse())]),
+    Miss("shape-rewritten", [schema("common", lambda d: d["$defs"]["message_type"]["enum"].reverse())]),
     Miss("unexplained", [schema("queue-request", lambda d: d["$defs"]["retry_job"].update(deprecated=True))]),
     Miss(
         "payload-swapped",
@@ -108,7 +110,7 @@ MISSES = [
             text(
                 "12-profiles.md",
                 "| `batch` | [Batch](15-batch.md) | | |\n",
-                "| `batch` | [Batch](15-batch.md) | | |\n| `seen` | [Seen](20-seen.md) | `seen` | `get_seen` |\n",
+                "| `batch` | [Batch](15-batch.md) | | |\n| `seen` | [Seen](20-seen.md) | | `get_seen` |\n",
             )
         ],
     ),
@@ -218,6 +220,8 @@ MISSES = [
     Miss("limit-tightened", [text("10-limits.md", "| at least | 1048576 |", "| at least | 65536 |")]),
     Miss("limit-loosened", [text("10-limits.md", "| at least | 1048576 |", "| at least | 4194304 |")]),
     Miss("limit-changed", [text("10-limits.md", "| server | receiver | LIM-008 |", "| server | receiver | LIM-009 |")]),
+    Miss("limit-changed", [text("10-limits.md", "| items of a batch |", "| items in a batch |")]),
+    Miss("limit-changed", [text("10-limits.md", "| items of a batch |", "| items per batch |")]),
     Miss("limit-added", [text("10-limits.md", "| at least | 1048576 |", "| at least | 65536 |")]),
     Miss("error-code-deleted", [text("09-errors.md", "| `handler_failed` | no |", "| `handler_failed` | yes |")]),
     Miss("error-code-added", PRESENCE),
@@ -247,6 +251,8 @@ MISSES = [
     Miss(
         "responder-extended", [text("13-responder.md", "| answers with the payload |", "| answers with the message |")]
     ),
+    Miss("term-changed", [text("04-handshake.md", "is *live* while it is", "is *live*, while it is")]),
+    Miss("description-changed", [text("04-handshake.md", "chosen by the client |", "which the client chooses |")]),
     Miss(
         "table-reworded", [text("09-errors.md", "the channel has no such action", "the channel knows no such action")]
     ),
@@ -270,7 +276,7 @@ MISSES = [
     Miss("requirement-withdrawn", [DEPRECATED_TIME]),
     Miss("requirement-deprecated", [text("11-system.md", 'is `"pong"`.\n', 'is `"pong"`.\n\n*Withdrawn: 2.0.*\n')]),
     Miss("since-wrong", [requirement("A server SHOULD answer a `ping` within a second.")]),
-    Miss("requirement-moved", [text("10-limits.md", "## The numbers", "## Numbers")]),
+    Miss("requirement-moved", [text("10-limits.md", "## Sizes\n", "## Sizes of frames\n")]),
     Miss(
         "verification-changed", [text("11-system.md", 'is `"pong"`.\n', 'is `"pong"`.\n\n*Excluded: nobody looks.*\n')]
     ),

@@ -18,6 +18,7 @@ from click.testing import CliRunner, Result
 from protocol_tree import ROOT, Workshop
 
 from conformance.cli.gate import gate
+from conformance.gate.inputs.table_columns import KEYS
 from conformance.gate.inputs.working_tree import Tree
 from conformance.gate.judge import judge
 from conformance.gate.waivers import read_waivers
@@ -29,7 +30,7 @@ NARROWED = (
     '"token": {\n      "type": "string"\n',
     '"token": {\n      "type": "string",\n      "minLength": 8\n',
 )
-REWORDED = ("spec/07-publish-subscribe.md", "as having no further effect", "as having no additional effect")
+REWORDED = ("spec/07-publish-subscribe.md", "as having no further effect", "as having no extra effect")
 
 
 @pytest.fixture
@@ -42,6 +43,7 @@ def workshop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workshop:
 
 
 def invoke(workshop: Workshop, *arguments: str) -> Result:
+    workshop.extract()
     command = [*arguments, "--tree", str(workshop.root)]
     return CliRunner().invoke(gate, command)
 
@@ -49,12 +51,23 @@ def invoke(workshop: Workshop, *arguments: str) -> Result:
 def narrowed(workshop: Workshop, version: str = "1.1") -> Workshop:
     workshop.replace(*NARROWED)
     workshop.call_it(version, "- Tokens have at least eight characters.")
+    if not version.startswith("1."):
+        workshop.renumber(version.partition(".")[0])
     return workshop
 
 
 def test_tree_without_a_difference_is_accepted(workshop: Workshop) -> None:
     result = invoke(workshop)
     assert (result.exit_code, result.output) == (0, "accepted: 1.0 against release 1.0 (1.0): nothing differs\n")
+
+
+def test_tree_without_a_difference_loads_no_library_that_only_searches_need(workshop: Workshop) -> None:
+    code = (
+        "import sys; from conformance.cli.gate import gate; gate(sys.argv[1:], standalone_mode=False); "
+        "print(*{'hypothesis', 'jsonschema', 'rich'} & sys.modules.keys())"
+    )
+    command = [sys.executable, "-c", code, "--tree", str(workshop.root)]
+    assert subprocess.check_output(command, text=True).splitlines()[1:] == [""]
 
 
 def test_refusal_says_rule_place_direction_witness_and_remedy(workshop: Workshop) -> None:
@@ -64,7 +77,7 @@ def test_refusal_says_rule_place_direction_witness_and_remedy(workshop: Workshop
     assert lines[0] == "refused  senders-broken  schemas/connect.schema.json:20"
     labels = [line.split()[0] for line in lines[2:-2]]
     assert labels[:3] == ["breaks", "needs", "witness"]
-    assert lines[2].split(maxsplit=1)[1] == "senders of 1.0"
+    assert lines[2].split(maxsplit=1)[1] == "clients of 1.0"
     assert lines[3].split(maxsplit=1)[1] == "version 2.0"
     assert "a sender of 1.0 may send this, a receiver of 1.1 refuses it" in lines[4]
     message = json.loads(lines[5])
@@ -92,6 +105,7 @@ def test_json_says_the_same(workshop: Workshop) -> None:
     assert (content["accepted"], content["needs"], content["old"], content["new"]) == (False, "major", "1.0", "1.1")
     (finding,) = content["findings"]
     assert (finding["rule"], finding["verdict"], finding["breaks"]) == ("senders-broken", "refused", ["senders"])
+    assert finding["who"] == ["client"]
     assert (finding["file"], finding["line"]) == ("schemas/connect.schema.json", 20)
     assert finding["witness"]["refused_by"] == "1.1"
 
@@ -115,9 +129,9 @@ def test_annotations_stand_at_the_line_and_are_escaped(workshop: Workshop) -> No
 
 def test_annotations_tell_what_is_accepted_only_when_asked(workshop: Workshop) -> None:
     narrowed(workshop, "2.0")
-    verdict = "::notice::accepted: 2.0 against release 1.0 (1.0): 0 refused, 1 accepted, 0 waived"
-    assert invoke(workshop, "--format", "github").output.splitlines() == [verdict]
-    line, last = invoke(workshop, "--format", "github", "-v").output.splitlines()
+    (verdict,) = invoke(workshop, "--format", "github").output.splitlines()
+    assert verdict.startswith("::notice::accepted: 2.0 against release 1.0 (1.0): 0 refused, ")
+    line, *_, last = invoke(workshop, "--format", "github", "-v").output.splitlines()
     assert line.startswith("::notice file=schemas/connect.schema.json,line=20,title=senders-broken::connect")
     assert last == verdict
 
@@ -131,7 +145,9 @@ def test_annotations_tell_why_something_is_waived_and_which_waiver_is_wrong(work
     assert waived.endswith("title=requirement-changed::waived: SUB-005 says something else: " + REASON)
     waive(workshop, pointer="requirements/SUB-006")
     problem = invoke(workshop, "--format", "github").output.splitlines()[1]
-    assert problem.startswith(f"::error::{workshop.root}/spec/waivers.toml: the waiver of requirement-changed at ")
+    place = "file=spec/waivers.toml,line=1"
+    said = f"{workshop.root}/spec/waivers.toml: the waiver of requirement-changed at "
+    assert problem.startswith(f"::error {place}::{said}")
 
 
 def test_annotation_says_what_cannot_be_read_too(workshop: Workshop) -> None:
@@ -158,11 +174,11 @@ def test_files_are_named_as_seen_from_where_one_stands(workshop: Workshop, monke
 @pytest.mark.parametrize("form", ["text", "github"])
 def test_nothing_from_a_tree_begins_a_line_or_moves_the_cursor(workshop: Workshop, form: str) -> None:
     odd = '"\\n::error::\\u001b[2J\\u2028": {'
-    workshop.replace(NARROWED[0], '"token": {', odd)
+    workshop.replace(NARROWED[0], '"version": {', odd)
     workshop.remove("spec/releases/1.0.json")
     assert invoke(workshop, "freeze", "1.0").exit_code == 0
-    workshop.replace(NARROWED[0], odd, '"token": {')
-    workshop.call_it("1.1", "- The token has a name again.")
+    workshop.replace(NARROWED[0], odd, '"version": {')
+    workshop.call_it("1.1", "- The version has a name again.")
     result = invoke(workshop, "--format", form)
     assert "\\n::error::\\x1b[2J\\u2028 of connect is now " in result.output
     assert not [line for line in result.output.split("\n")[:-2] if line.startswith("::error::")]
@@ -189,7 +205,7 @@ def test_older_results_do_not_stay_where_nothing_was_judged(workshop: Workshop) 
     assert not any(file.stat().st_size for file in files)
 
 
-REASON = "'further' became 'additional', which says the same."
+REASON = "'further' became 'extra', which says the same."
 
 
 def waive(workshop: Workshop, **changes: str) -> None:
@@ -252,7 +268,7 @@ def test_ended_waiver_fails_the_case_of_its_finding(workshop: Workshop) -> None:
 
 WAIVER = """rule = "requirement-changed"
 pointer = "requirements/SUB-005"
-reason = "'further' became 'additional', which says the same."
+reason = "'further' became 'extra', which says the same."
 expires = 2999-12-31"""
 
 
@@ -499,3 +515,144 @@ def test_what_no_version_allows_says_so(workshop: Workshop) -> None:
     workshop.replace(*REWORDED)
     workshop.call_it("1.1", "- SUB-005 reads better.")
     assert "  needs    no version allows it" in invoke(workshop).output.splitlines()
+
+
+def wrong_vector(workshop: Workshop) -> None:
+    """Let a vector expect an error that nothing gives."""
+    document = json.loads((workshop.root / "schemas/vectors/batch.json").read_text("utf-8"))
+    vector = document["vectors"][0] | {"id": "batch/wrong"}
+    vector["body"] = {"text": vector["body"]["text"].replace('"vector"', '"other"')}
+    vector["expect"] = vector["expect"] | {"outcome": "error", "code": "forbidden", "fatal": False}
+    workshop.add("schemas/vectors/wrong.json", json.dumps({"vectors": [vector]}, indent=1))
+
+
+def test_wrong_vector_is_neither_judged_nor_released(workshop: Workshop) -> None:
+    wrong_vector(workshop)
+    workshop.call_it("1.0.1", "- A vector.")
+    said = f"{workshop.root}/schemas/vectors/wrong.json:4: the vector batch/wrong expects the error forbidden, but "
+    for result in (invoke(workshop, "--json", "gate.json"), invoke(workshop, "freeze", "1.0.1")):
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert result.stderr.startswith(said)
+        assert len(result.stderr.splitlines()) == 1
+    assert not (workshop.root / "gate.json").stat().st_size
+
+
+def test_refusals_are_shown_beside_a_wrong_vector(workshop: Workshop) -> None:
+    wrong_vector(workshop)
+    result = invoke(narrowed(workshop))
+    assert result.exit_code == 2
+    assert "refused  senders-broken  schemas/connect.schema.json:20" in result.stdout
+    assert "the vector batch/wrong expects the error forbidden" in result.stderr
+
+
+def test_stale_list_of_requirements_is_not_judged(workshop: Workshop) -> None:
+    workshop.replace(*REWORDED)
+    result = CliRunner().invoke(gate, ["--tree", str(workshop.root)])
+    said = f"{workshop.root}/spec/requirements.json:1: stale; run ipc-conformance spec extract\n"
+    assert (result.exit_code, result.stdout, result.stderr) == (2, "", said)
+    workshop.remove("spec/requirements.json")
+    assert CliRunner().invoke(gate, ["--tree", str(workshop.root)]).exit_code == 1
+
+
+def test_release_that_both_branches_froze_is_told(workshop: Workshop) -> None:
+    path = workshop.root / "spec/releases/1.0.json"
+    path.write_text(f"<<<<<<< HEAD\n{path.read_text('utf-8')}>>>>>>> topic\n", "utf-8")
+    for arguments in ([], ["freeze", "1.0"]):
+        result = invoke(workshop, *arguments)
+        assert result.exit_code == 2
+        assert "a merge conflict: both branches released 1.0; delete the file and freeze 1.0 again" in result.stderr
+
+
+def without_rows(path: Path, mark: str) -> None:
+    """Delete the rows of each marked table of that name in a chapter."""
+    lines = path.read_text("utf-8").split("\n")
+    while mark in lines:
+        at = lines.index(mark)
+        end = next(number for number in range(at + 1, len(lines)) if not lines[number].startswith("|"))
+        lines[at:end] = [f"{mark} ", *lines[at + 1 : at + 3]]
+    path.write_text("\n".join(line.rstrip() for line in lines), "utf-8")
+
+
+def test_tables_may_be_empty(workshop: Workshop) -> None:
+    """Freeze a tree whose tables have no rows, and compare it, and one with rows, with the release."""
+    full = {path: path.read_text("utf-8") for path in (workshop.root / "spec").glob("[0-9]*.md")}
+    workshop.remove("schemas/vectors/batch.json")
+    for path in full:
+        for table in KEYS:
+            without_rows(path, f"<!-- {table} -->")
+    workshop.remove("spec/releases/1.0.json")
+    assert invoke(workshop, "freeze", "1.0").stderr == ""
+    assert invoke(workshop).output == "accepted: 1.0 against release 1.0 (1.0): nothing differs\n"
+    for path, text in full.items():
+        path.write_text(text, "utf-8")
+    result = invoke(workshop)
+    assert (result.exit_code, result.stderr) == (1, "")
+
+
+@pytest.mark.parametrize("table", KEYS)
+def test_table_that_lost_its_rows_is_judged(workshop: Workshop, table: str) -> None:
+    for path in (workshop.root / "spec").glob("[0-9]*.md"):
+        without_rows(path, f"<!-- {table} -->")
+    result = invoke(workshop)
+    assert "the gate itself failed" not in result.stderr
+    assert result.exit_code in ((0,) if table == "reserved" else (1, 2))
+
+
+@pytest.mark.parametrize("command", [[], ["freeze", "1.0"]], ids=["gate", "freeze"])
+def test_bug_is_a_line_and_no_refusal(workshop: Workshop, monkeypatch: pytest.MonkeyPatch, command: list[str]) -> None:
+    def broken(*_: Any) -> None:
+        raise KeyError("x\ny")
+
+    monkeypatch.setattr(Tree, "read", broken)
+    result = CliRunner().invoke(gate, [*command, "--tree", str(workshop.root)])
+    assert (result.exit_code, result.stdout) == (2, "")
+    said = r"the gate itself failed, please report this: KeyError: .* \(at test_command\.py:\d+\)\n"
+    assert re.fullmatch(said, result.stderr)
+
+
+def test_annotation_of_what_cannot_be_read_has_its_line(workshop: Workshop) -> None:
+    wrong_vector(workshop)
+    workshop.call_it("1.0.1", "- A vector.")
+    (line,) = invoke(workshop, "--format", "github").stdout.splitlines()
+    assert line.startswith("::error file=schemas/vectors/wrong.json,line=4::")
+
+
+def test_witness_that_is_long_is_shortened_in_text_and_whole_in_json(workshop: Workshop) -> None:
+    schema = json.loads((workshop.root / "schemas/batch-request.schema.json").read_text("utf-8"))
+    schema["properties"]["requests"]["maxItems"] = 1000
+    (workshop.root / "schemas/batch-request.schema.json").write_text(json.dumps(schema), "utf-8")
+    workshop.call_it("1.1", "- Batches have at most 1000 items.")
+    result = invoke(workshop, "--json", "gate.json")
+    assert ": 1001 items, maximum 1000 (at requests)" in result.output
+    assert '"... 999 more items"' in result.output
+    assert max(map(len, result.output.splitlines())) < 600
+    (finding,) = json.loads((workshop.root / "gate.json").read_text("utf-8"))["findings"]
+    assert len(finding["witness"]["message"]["payload"]["requests"]) == 1001
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "line"),
+    [
+        ("schemas/connect.schema.json", '"title": "Connect payload"', '"title": "The payload"', 4),
+        ("schemas/job.schema.json", "Unix time in milliseconds.", "Unix time, in milliseconds.", 52),
+    ],
+)
+def test_text_that_changed_has_its_line(workshop: Workshop, file: str, old: str, new: str, line: int) -> None:
+    workshop.replace(file, old, new)
+    assert f"refused  schema-text-changed  {file}:{line}\n" in invoke(workshop).output
+
+
+def test_missing_entry_of_the_changelog_is_at_its_section(workshop: Workshop) -> None:
+    workshop.replace("spec/11-system.md", "with a payload whose `status`", "with payload whose `status`")
+    workshop.call_it("1.0.1", "- Something.")
+    (workshop.root / "CHANGELOG.md").write_text("# Changelog\n\nText.\n\n### Protocol 1.0.1\n\n- Something.\n", "utf-8")
+    result = invoke(workshop)
+    assert "refused  changelog-missing  CHANGELOG.md:5\n" in result.output
+    assert result.output.endswith("1 refused, 1 accepted, 0 waived\n"), "no larger version helps"
+
+
+def test_addition_is_told_to_raise_the_version(workshop: Workshop) -> None:
+    workshop.replace("schemas/connect.schema.json", '"token": {', '"locale": {"type": "string"},\n    "token": {')
+    output = invoke(workshop).output
+    assert "  do       Raise the minor version.\n" in output
+    assert "a message differs in a way that old peers ignore or never use" in output

@@ -9,36 +9,60 @@ from typing import Any
 import pytest
 from protocol_tree import Workshop
 
+from conformance.gate.inputs.contradictions import contradictions
+from conformance.gate.inputs.working_tree import Tree
+from conformance.gate.model.findings import Finding
 from conformance.gate.model.judgement import Judgement
+from conformance.gate.model.release import ReleaseError
 from conformance.gate.model.version import Step
 
 FILES = sorted((Path(__file__).parent / "corpus").glob("*.toml"))
 EDITS: list[dict[str, Any]] = [edit for file in FILES for edit in tomllib.loads(file.read_text("utf-8"))["edit"]]
-MOST_UNNECESSARY = 0.05
+TOO_SMALL = [(edit, version) for edit in EDITS for version in edit.get("too_small", [])]
+MOST_UNNECESSARY = 0.03
+OF_EVERY_MAJOR = ("id-moved", "vector-deleted")
+"""Rules about what every new major version does."""
 
 
-def judged(edit: dict[str, Any], folder: Path) -> Judgement:
-    """Make the edit and judge it."""
+def at_version(edit: dict[str, Any], version: str) -> dict[str, Any]:
+    """Return the edit under a version, which its texts may name."""
+    short = ".".join(version.split(".")[:2])
+    changes = [{**each, "new": each["new"].replace("@VERSION@", short)} for each in edit.get("replace", [])]
+    return {**edit, "version": version, "replace": changes}
+
+
+def made(edit: dict[str, Any], folder: Path) -> Workshop:
+    """Make the edit, and what every major version does besides."""
+    edit = at_version(edit, edit["version"])
     workshop = Workshop(folder)
-    workshop.call_it(edit["version"], edit["changelog"])
+    if edit["version"] != "1.0":
+        workshop.call_it(edit["version"], edit["changelog"])
     for each in edit.get("replace", []):
         workshop.replace(each["file"], each["old"], each["new"])
     for each in edit.get("add", []):
         workshop.add(each["file"], each["text"])
     for each in edit.get("remove", []):
         workshop.remove(each["file"])
-    return workshop.judge()
+    if edit["needs"] != "none" and not edit["version"].startswith("1.") and not edit.get("keeps_identifiers"):
+        workshop.renumber(edit["version"].partition(".")[0])
+    if not edit["version"].startswith("1.") and not edit.get("unreadable"):
+        workshop.drop_contradicted_vectors()
+    return workshop
 
 
-def direction(judgement: Judgement) -> set[str]:
-    """Return whom the differences break that need a major version or are allowed in none."""
-    found = (*judgement.refused, *judgement.accepted)
-    return {name for each in found if each.needs >= Step.MAJOR for name in each.directions}
+def breaking(judgement: Judgement) -> list[Finding]:
+    """Return the differences that need a major version or are allowed in none."""
+    found = (each for each in (*judgement.refused, *judgement.accepted) if each.rule.id not in OF_EVERY_MAJOR)
+    return [each for each in found if each.needs >= Step.MAJOR]
 
 
 @pytest.mark.parametrize("edit", EDITS, ids=[edit["id"] for edit in EDITS])
 def test_breaking_edit_is_never_called_safe(edit: dict[str, Any], tmp_path: Path) -> None:
-    judgement = judged(edit, tmp_path)
+    workshop = made(edit, tmp_path)
+    if edit.get("unreadable"):
+        assert edit["unreadable"] in unreadable(workshop)
+        return
+    judgement = workshop.judge()
     rules = sorted({each.rule.id for each in judgement.refused})
     if not edit["accept"]:
         assert not judgement.is_accepted, f"accepted, and it is not: {edit['story']}"
@@ -46,10 +70,28 @@ def test_breaking_edit_is_never_called_safe(edit: dict[str, Any], tmp_path: Path
         assert not judgement.is_accepted, "the gate has learnt to accept this; say so in the corpus"
     else:
         assert judgement.is_accepted, f"refused by {rules}: {[each.what for each in judgement.refused]}"
+        assert not contradictions(Tree.read(tmp_path))
     if edit["breaks"]:
-        assert set(edit["breaks"]) <= direction(judgement), f"{rules} do not name them all"
+        directions = {name for each in breaking(judgement) for name in each.directions}
+        assert set(edit["breaks"]) <= directions, f"{rules} do not name them all"
+    if "who" in edit:
+        assert set(edit["who"]) <= {role for each in breaking(judgement) for role in each.who}
     for each in judgement.refused:
         assert each.witness or each.rule.id not in ("senders-broken", "receivers-broken")
+
+
+@pytest.mark.parametrize(("edit", "version"), TOO_SMALL, ids=[f"{edit['id']}-{version}" for edit, version in TOO_SMALL])
+def test_too_small_number_is_refused(edit: dict[str, Any], version: str, tmp_path: Path) -> None:
+    workshop = made(at_version(edit, version), tmp_path)
+    assert unreadable(workshop) or not workshop.judge().is_accepted
+
+
+def unreadable(workshop: Workshop) -> str:
+    """Return why the tree cannot be judged, all reasons together."""
+    try:
+        return "\n".join(contradictions(Tree.read(workshop.root)))
+    except ReleaseError as error:
+        return str(error)
 
 
 def test_the_gate_refuses_little_that_it_need_not() -> None:
@@ -60,5 +102,6 @@ def test_the_gate_refuses_little_that_it_need_not() -> None:
 
 def test_half_of_the_edits_break_somebody() -> None:
     assert len(EDITS) >= 60
-    breaking = [edit for edit in EDITS if edit["needs"] in ("major", "never")]
-    assert 0.4 <= len(breaking) / len(EDITS) <= 0.6
+    judged = [edit for edit in EDITS if not edit.get("unreadable")]
+    breaks = [edit for edit in judged if edit["needs"] in ("major", "never")]
+    assert 0.4 <= len(breaks) / len(judged) <= 0.6

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import datetime
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import jsonschema_rs
 import pytest
-from protocol_tree import TODAY, Workshop
+from protocol_tree import TODAY, Workshop, published
 
 from conformance.gate.inputs.spec_tables import key_of
 from conformance.gate.inputs.working_tree import Tree
 from conformance.gate.model.judgement import Waiver
 from conformance.gate.model.release import ReleaseError
 from conformance.gate.model.version import Step, Version
-from conformance.gate.rules.wording import is_only_wording
+from conformance.gate.rules.core_duties import contradicted_duty, harms_older_peers
+from conformance.gate.rules.wording import describes_the_same, has_same_quantities, is_only_wording
 from conformance.gate.schemas.containment import contains
 from conformance.gate.schemas.json_pointer import join_pointer, line_of, split_pointer
+from conformance.gate.schemas.plain_patterns import plain_pattern
 from conformance.gate.schemas.views import Views, closed
 
 
@@ -44,12 +47,69 @@ from conformance.gate.schemas.views import Views, closed
         ("the member `a`", "the member `the`", False),
         ("may go", "MAY go", False),
         ("send before close", "close before send", False),
-        ("further effect", "additional effect", False),
+        ("further effect", "additional effect", True),
+        ("a client recognises it", "a client recognizes it", True),
+        ("a client advises it", "a client advises it", True),
+        ("it raises", "it razes", False),
     ],
 )
 def test_wording_is_what_no_duty_hangs_on(before: str, after: str, is_same: bool) -> None:
     assert is_only_wording(before, after) == is_same
     assert is_only_wording(after, before) == is_same
+
+
+@pytest.mark.parametrize(
+    "added",
+    [
+        "It is mandatory.", "Clients have to know it.", "The sender needs to set it.", "Everybody shall know it.",
+        "It is forbidden to be null.", "It could be empty.", "Nobody sets it.", "It doesn't count.", "It is denied.",
+        "Duplicates are discarded.", "It usually comes first.", "Provided that it is known.", "It ends afterwards.",
+        "Otherwise it is lost.", "At most ten.", "It is twice as long.", "Up to a dozen.", "In MiB.", "In ms.",
+        "The name of a job.", "All subscribers have it.", "It exceeds the maximum.",
+    ],
+)  # fmt: skip
+def test_description_that_says_more_has_another_meaning(added: str) -> None:
+    text = "What the other side knows."
+    assert not has_same_quantities(text, f"{text} {added}")
+    assert not has_same_quantities(f"{text} {added}", text)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "is_same"),
+    [
+        ("an object that may have `a`", "an object with `a`", True),
+        ("an object with `a` and `b`", "an object with `a`", True),
+        ("an object with `a`", "`a` is in the object `a`", True),
+        ("an object with `a`", "an object with `b`", False),
+        ("an object with `a`", "an object that must have `a`", False),
+        ("an object that may have `a`", "an object that must have `a`", False),
+        ("an object that may have `a`", "an object that has to have `a`", False),
+        ("at least 5", "at most 5", False),
+    ],
+)
+def test_description_may_omit_names_and_verbs_but_add_none(before: str, after: str, is_same: bool) -> None:
+    assert describes_the_same(before, after) == is_same
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "is_same"),
+    [
+        ("[0-9]{4}-", "[0-9][0-9][0-9][0-9]-", True),
+        ("a|b{2}", "bb|a", True),
+        ("ab{2}", "abab", False),
+        ("a{2}?", "aa?", False),
+        ("(a|b)c", "(b|a)c", False),
+        (r"\d{2}", r"\dd", False),
+        ("[a{2}]", "[aa]", False),
+        ("[^]b|A]", "A]|[^]b", False),
+        (r"[\x00-\x1f]", r"[\u0000-\u001F]", True),
+        (r"\\x1f", r"\\u001f", False),
+        (r"\\\x1f", r"\\\u001f", True),
+        (r"[\x00-\x1f]", r"[\x00-\x1e]", False),
+    ],
+)
+def test_patterns_are_equal_at_first_sight(one: str, other: str, is_same: bool) -> None:
+    assert (plain_pattern(one) == plain_pattern(other)) == is_same
 
 
 def test_versions_have_an_order_and_steps() -> None:
@@ -143,7 +203,7 @@ def test_sender_view_has_what_is_named_and_nothing_else(name: str) -> None:
 
 
 def test_views_say_what_is_missing(tmp_path: Path) -> None:
-    views = Views(Workshop(tmp_path, vectors=("batch",)).before)
+    views = Views.of(Workshop(tmp_path, vectors=("batch",)).before)
     for name, said in {
         "nothing": "version 1.0 has no schemas/nothing.schema.json",
         "job#/$defs/nothing": "schemas/job.schema.json: a reference leads nowhere: ",
@@ -168,6 +228,8 @@ def test_containment_is_proved() -> None:
     [
         (NUMBERS, NUMBERS | {"maximum": 10}, 10),
         (NUMBERS, {"type": ["integer", "null"]}, None),
+        ({"const": 1}, {"const": True}, True),
+        ({"enum": [[False]]}, {"enum": [[0]]}, [0]),
         ({"type": "string", "maxLength": 3}, {"type": "string", "maxLength": 4}, "xxxx"),
         ({"items": {"minimum": 1}}, {"type": "array", "items": {"type": "number"}}, [0]),
         ({"type": "array", "uniqueItems": True}, {"type": "array", "items": {"type": "string"}}, ["x", "x"]),
@@ -254,7 +316,7 @@ def test_broken_table_is_said_with_its_line(tmp_path: Path, old: str, new: str, 
 @pytest.mark.parametrize(
     ("pointer", "place"),
     [
-        ("changelog", "CHANGELOG.md:1"),
+        ("changelog", "CHANGELOG.md:3"),
         ("version", "spec/README.md:1"),
         ("requirements/SYS-999", "spec/11-system.md:"),
         ("tables/limits/no such limit", "spec/10-limits.md:"),
@@ -330,5 +392,50 @@ def test_waiver_of_what_the_version_allows_is_stale(tmp_path: Path) -> None:
     assert [problem for problem in workshop.judge([late]).problems if "expired on 2029-12-31" in problem]
     workshop.replace("spec/README.md", "Protocol 1.1", "Protocol 2.0")
     workshop.replace("CHANGELOG.md", "Protocol 1.1", "Protocol 2.0")
+    workshop.renumber("2")
     assert workshop.judge().is_accepted
     assert [problem for problem in workshop.judge([waiver]).problems if "is stale" in problem]
+
+
+@pytest.mark.parametrize(
+    ("sentence", "is_harm"),
+    [
+        ("MAY refuse requests without `reply_to`.", True),
+        ("MAY close a connection that is silent for ten seconds.", True),
+        ("MUST NOT process a request whose `timestamp` is older than a minute.", True),
+        ("MUST ignore a `publish` without `x`.", True),
+        ("MUST answer a request with a null payload with `invalid_message`.", True),
+        ("MUST send a last message and close the connection.", True),
+        ("MUST publish each takeover on `system`.", True),
+        ("MUST send a `notification` when memory is short.", True),
+        ("MUST deliver a `publish` twice.", True),
+        ("MAY leave a ping without an answer.", True),
+        ("MUST delay a response by a second.", True),
+        ("MUST wait for a `get_time` before it answers a `ping`.", True),
+        ("MUST treat a silent connection as lost.", True),
+        ("MUST treat `no_handler` as fatal.", True),
+        ("MUST silently drop a `publish` without `x`.", True),
+        ("MAY also decline requests without `reply_to`.", True),
+        ("MUST then shut the connection down.", True),
+        ("MUST never answer a request with a null payload.", True),
+        ("MUST NOT reply to a request with a null payload.", True),
+        ("MAY throttle a client that sends much.", True),
+        ("MUST inform each client of a takeover.", True),
+        ("MUST defer a response by a second.", True),
+        ("MUST reply to a `ping` within a second.", False),
+        ("MUST always keep subscriptions.", False),
+        ("MUST keep subscriptions until the end of a connection.", False),
+        ("MUST answer a `ping` within the error margin of a second.", False),
+        ("MUST NOT announce a `max_outbound_bytes` that is smaller than its `max_frame_bytes`.", False),
+    ],
+)
+def test_duty_of_a_version_that_harms_older_peers(sentence: str, is_harm: bool) -> None:
+    protocol = published()
+    first = protocol.requirements["SYS-003"]
+    rule = replace(first, text=f"A server that states `protocol` 1.1 or later {sentence}")
+    assert harms_older_peers(protocol, rule) is is_harm
+
+
+def test_no_requirement_of_the_protocol_contradicts_another() -> None:
+    protocol = published()
+    assert not {id_ for id_, rule in protocol.requirements.items() if contradicted_duty(protocol, rule)}

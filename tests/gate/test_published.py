@@ -34,7 +34,7 @@ def test_release_is_whole_and_in_canonical_form(file: Path) -> None:
 
 
 def test_every_schema_of_the_table_of_messages_is_there_and_every_message_schema_in_it() -> None:
-    tables, views = published().tables, Views(published())
+    tables, views = published().tables, Views.of(published())
     named = {row[column] for row in tables["messages"].values() for column in ("payload", "answer") if row[column]}
     named |= {row["schema"] for row in tables["envelopes"].values()}
     for name in named:

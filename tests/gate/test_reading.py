@@ -52,6 +52,7 @@ def test_json_that_parsers_read_differently(workshop: Workshop, content: bytes, 
     [
         ({"type": "strng"}, "not valid under any of the given schemas|strng"),
         ({"required": 3}, r"/required"),
+        ({"$schema": {}}, r"is no name of a dialect \(at /\$schema\)"),
         ({"properties": []}, r"/properties"),
         ({"properties": {"a": {"$ref": 5}}}, r"/properties/a/\$ref"),
         ({"properties": {"a": {"pattern": "("}}}, r"/properties/a"),
@@ -102,6 +103,15 @@ def test_schema_that_refers_to_itself(workshop: Workshop) -> None:
     refused(workshop, r"pong\.schema\.json: refers to itself")
 
 
+def test_schemas_that_refer_to_each_other(workshop: Workshop) -> None:
+    workshop.replace(PONG, '"properties": {', '"properties": {"a": {"$ref": "time.schema.json#/properties/b"},')
+    path = workshop.root / "schemas" / "time.schema.json"
+    document = json.loads(path.read_text("utf-8"))
+    document["properties"]["b"] = {"allOf": [{"$ref": "pong.schema.json"}]}
+    path.write_text(json.dumps(document), "utf-8")
+    refused(workshop, r"schemas/(pong|time)\.schema\.json: refers to itself")
+
+
 def change_vector(change: Callable[[Any], Any]) -> Callable[[Any], Any]:
     def changed(document: Any) -> Any:
         change(document["vectors"][0])
@@ -122,6 +132,11 @@ def change_vector(change: Callable[[Any], Any]) -> Callable[[Any], Any]:
         change_vector(lambda v: v.update(body={"hex": "zz"})),
         change_vector(lambda v: v.update(body={"text": "x", "hex": "78"})),
         change_vector(lambda v: v.update(expect="accepted")),
+        change_vector(lambda v: v["expect"].update(fatal={})),
+        change_vector(lambda v: v["expect"].update(fatal=0)),
+        change_vector(lambda v: v["expect"].update(code=[])),
+        change_vector(lambda v: v["expect"].update(reply_to=1)),
+        change_vector(lambda v: v["expect"].pop("outcome")),
     ],
 )
 def test_vectors_of_another_form(workshop: Workshop, change: Callable[[Any], Any]) -> None:
@@ -154,6 +169,13 @@ def test_row_without_its_first_mark(workshop: Workshop) -> None:
 def test_table_that_looks_like_a_marked_one(workshop: Workshop) -> None:
     workshop.append("spec/11-system.md", "\n| code | fatal | sent when |\n|---|---|---|\n| `again` | yes | twice |\n")
     refused(workshop, r"11-system\.md:\d+: a table without a mark has the columns of a marked one")
+
+
+def test_readme_may_have_comments_of_other_tools(workshop: Workshop) -> None:
+    table = "| code | fatal | sent when |\n|---|---|---|\n| `again` | yes | twice |\n"
+    before = Tree.read(workshop.root).release
+    workshop.append("spec/README.md", f"\n<!-- toc -->\n\n<!-- tocstop: end -->\n\n<!-- prettier-ignore -->\n{table}")
+    assert Tree.read(workshop.root).release == before
 
 
 def test_requirement_that_is_commented_out(workshop: Workshop) -> None:
@@ -222,4 +244,19 @@ def test_requirement_that_is_commented_out(workshop: Workshop) -> None:
 )
 def test_cell_that_is_none_of_its_words(workshop: Workshop, file: str, old: str, new: str, said: str) -> None:
     workshop.replace(f"spec/{file}", old, new)
+    refused(workshop, said)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("<!-- term: live -->", "<!-- word: live -->", r"04-handshake\.md:\d+: there is no mark word; the marks are"),
+        ("<!-- term: live -->", "<!-- members: connect -->", "there is no table below the mark <!-- members: connect"),
+        ("<!-- term: live -->", "<!-- term: valid connect message -->", "is described a second time"),
+        ("<!-- members: connect -->\n| member |", "<!-- members: connect -->\n| name |", "first column .* member"),
+        ("<!-- members: connect -->\n", "<!-- actions: connect -->\n", "the table of actions lacks the column members"),
+    ],
+)
+def test_mark_that_is_none(workshop: Workshop, old: str, new: str, said: str) -> None:
+    workshop.replace("spec/04-handshake.md", old, new)
     refused(workshop, said)

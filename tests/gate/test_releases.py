@@ -10,17 +10,21 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from protocol_tree import Workshop
 
+from conformance.cli.gate import gate
 from conformance.gate.freeze import freeze
 from conformance.gate.inputs import against as against_module
 from conformance.gate.inputs.against import resolve
+from conformance.gate.inputs.release_history import changed_releases
 from conformance.gate.inputs.working_tree import Tree
 from conformance.gate.model.release import Release, ReleaseError
 
@@ -66,8 +70,9 @@ def test_order_in_the_sources_does_not_matter(workshop: Workshop) -> None:
         ('"version": "1.0"', '"version": 1', "not a release: 1 is not of type 'string'"),
         ('"A server MUST', '"A server SHOULD', "changed after it was released"),
         ("{", "[", "not JSON"),
+        ('"A server MUST', '"\\ud800 MUST', "not JSON"),
     ],
-    ids=["form", "content", "grammar"],
+    ids=["form", "content", "grammar", "surrogate"],
 )
 def test_file_that_was_changed_is_refused(workshop: Workshop, old: str, new: str, said: str) -> None:
     text = workshop.before.to_json().replace(old, new, 1)
@@ -334,12 +339,12 @@ def test_release_is_written_once(workshop: Workshop) -> None:
 
 
 def test_release_is_written_as_a_whole_or_not_at_all(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(path: Path, text: str, *_: Any, **__: Any) -> None:
-        path.write_bytes(text[:1000].encode())
+    def interrupted(path: Path, _: Any) -> None:
+        assert path.stat().st_size > 1000
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(Path, "write_text", interrupted)
+        patched.setattr(Path, "replace", interrupted)
         with pytest.raises(KeyboardInterrupt):
             frozen(workshop)
     assert list((workshop.root / "spec" / "releases").iterdir()) == []
@@ -354,7 +359,7 @@ def test_release_of_another_version_is_refused(workshop: Workshop) -> None:
 
 def test_stale_list_of_requirements_is_refused(workshop: Workshop) -> None:
     workshop.replace("spec/11-system.md", "A client SHOULD send a ping", "A client MUST send a ping")
-    with pytest.raises(ReleaseError, match=r"requirements\.json: stale; run ipc-conformance spec extract"):
+    with pytest.raises(ReleaseError, match=r"requirements\.json:1: stale; run ipc-conformance spec extract"):
         frozen(workshop)
 
 
@@ -373,4 +378,96 @@ def test_release_that_the_gate_refuses_is_not_written(workshop: Workshop) -> Non
     assert not (workshop.root / "spec" / "releases" / "1.1.json").exists()
     workshop.replace("spec/README.md", "Protocol 1.1", "Protocol 2.0")
     workshop.replace("CHANGELOG.md", "Protocol 1.1", "Protocol 2.0")
+    workshop.renumber("2")
     assert frozen(workshop, "2.0").name == "2.0.json"
+
+
+@pytest.fixture
+def history(workshop: Workshop) -> Workshop:
+    """A tree whose release 1.0 is in git."""
+    frozen(workshop)
+    git(workshop.root, "init", "-q", "-b", "main")
+    git(workshop.root, "add", ".")
+    git(workshop.root, "commit", "-qm", "release 1.0")
+    return workshop
+
+
+def edit_with_digest(path: Path) -> None:
+    """Lower a duty in a release, and write the digest of the result."""
+    release = Release.from_json(path.read_text("utf-8"), "x")
+    first = next(iter(release.requirements))
+    changed = {first: replace(release.requirements[first], level="should")}
+    path.write_text(replace(release, requirements=release.requirements | changed).to_json(), "utf-8")
+
+
+def make_one_true(path: Path) -> None:
+    """Replace a 1 in a schema by true, and write the matching digest."""
+    release = Release.from_json(path.read_text("utf-8"), "x")
+    changed = json.loads(json.dumps(release.schemas).replace('"minLength": 1', '"minLength": true', 1))
+    assert changed == release.schemas
+    path.write_text(replace(release, schemas=changed).to_json(), "utf-8")
+
+
+def freeze_again(path: Path) -> None:
+    """Delete a release, and freeze another protocol in its place."""
+    path.unlink()
+    chapter = path.parents[1] / "11-system.md"
+    chapter.write_text(chapter.read_text("utf-8").replace('`"pong"`.', '`"ping"`.'), "utf-8")
+    (path.parents[1] / "requirements.json").unlink()
+    freeze(path.parents[2], "1.0", (), lambda _: None)
+
+
+@pytest.mark.parametrize("is_committed", [False, True], ids=["working", "committed"])
+@pytest.mark.parametrize("revision", [None, "main"])
+@pytest.mark.parametrize(
+    ("edit", "said"),
+    [
+        (edit_with_digest, "was edited, or deleted and released again"),
+        (make_one_true, "was edited, or deleted and released again"),
+        (freeze_again, "was edited, or deleted and released again"),
+        (Path.unlink, "was deleted"),
+    ],
+    ids=["edited", "true", "again", "deleted"],
+)
+def test_release_that_was_edited_is_noticed(
+    history: Workshop, edit: Callable[[Path], None], said: str, revision: str | None, is_committed: bool
+) -> None:
+    git(history.root, "checkout", "-qb", "topic")
+    edit(history.root / "spec/releases/1.0.json")
+    if is_committed:
+        git(history.root, "commit", "-qam", "edit")
+    assert changed_releases(history.root, revision) == {"1.0": said}
+
+
+def test_gate_refuses_an_edited_release(history: Workshop) -> None:
+    edit_with_digest(history.root / "spec/releases/1.0.json")
+    for against in ([], ["--against", "git:main"]):
+        result = CliRunner().invoke(gate, ["--tree", str(history.root), *against])
+        assert result.exit_code == 1
+        assert f"refused  release-edited  {history.root}/spec/releases/1.0.json:1\n" in result.output
+
+
+def test_release_that_gained_a_table_or_another_layout_is_no_other(history: Workshop) -> None:
+    path = history.root / "spec/releases/1.0.json"
+    release = Release.from_json(path.read_text("utf-8"), "x")
+    path.write_text(replace(release, tables={**release.tables, "more": {}}).to_json(), "utf-8")
+    assert not changed_releases(history.root, "main")
+    path.write_text(path.read_text("utf-8").replace("\n", "\r\n"), "utf-8")
+    assert not changed_releases(history.root)
+
+
+def test_version_that_two_branches_released_is_left_to_the_merge(history: Workshop) -> None:
+    path = history.root / "spec/releases/1.1.json"
+    for branch in ("one", "two"):
+        git(history.root, "checkout", "-q", "-b", branch, "main")
+        path.write_text(f'{{"{branch}": 1}}', "utf-8")
+        git(history.root, "add", ".")
+        git(history.root, "commit", "-qm", branch)
+    git(history.root, "merge", "-q", "-X", "ours", "one")
+    path.write_text("{}", "utf-8")
+    assert not changed_releases(history.root)
+
+
+def test_folder_without_history_has_no_edited_release(workshop: Workshop) -> None:
+    frozen(workshop)
+    assert not changed_releases(workshop.root, "main")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from edits import Edit, Hit, Miss
+from edits import Edit, Hit, Miss, new_schema
 from evasions import EVASIONS
 from jsonschema import Draft202012Validator
 from protocol_tree import Workshop
@@ -20,7 +20,7 @@ from conformance.gate.model.version import Step, Version
 from conformance.gate.rules import RULES
 from conformance.gate.rules.comparison import Comparison
 
-OF_THE_VERSION = {"version-back", "changelog-missing"}
+OF_THE_VERSION = {"version-back", "version-skipped", "id-kept", "changelog-missing", "release-edited"}
 FIRST = Version(1, 0)
 EVERY_ID = ", ".join(
     f"{family}-{number:03}" for family in ("SYS", "FRM", "LIM", "PRE", "SUB", "HRD") for number in range(1, 20)
@@ -138,3 +138,60 @@ def test_change_without_a_word_in_the_changelog_is_refused(tmp_path: Path) -> No
     ):
         changelog.write_text(said, "utf-8")
         assert [each.rule.id for each in workshop.judge().refused] == ["changelog-missing"], said
+
+
+@pytest.mark.parametrize(
+    ("released", "version", "is_next"),
+    [
+        ([], "1.0.1", True),
+        ([], "1.1", True),
+        ([], "2.0", True),
+        ([], "1.2", False),
+        ([], "1.1.1", False),
+        ([], "3.0", False),
+        (["1.1"], "1.2", True),
+        (["1.1"], "1.0.1", True),
+        (["1.1"], "1.1", True),
+        (["1.1"], "1.3", False),
+        (["1.1", "2.0"], "3.0", True),
+    ],
+)
+def test_version_follows_the_latest_release(tmp_path: Path, released: list[str], version: str, is_next: bool) -> None:
+    workshop = Workshop(tmp_path, vectors=("batch",))
+    for each in released:
+        workshop.add(f"spec/releases/{each}.json", "{}")
+    found = at(workshop, Version.parse(version)).refused
+    assert bool(of_rule(found, "version-skipped")) is not is_next
+
+
+def test_new_major_number_is_in_every_identifier(tmp_path: Path) -> None:
+    workshop = Workshop(tmp_path, vectors=())
+    workshop.renumber("2")
+    assert not of_rule(at(workshop, Version(2, 0)).refused, "id-kept")
+    workshop.replace("schemas/pong.schema.json", "/schemas/2/", "/schemas/1/")
+    new_schema("hello")(workshop)
+    (found,) = of_rule(at(workshop, Version(2, 0)).refused, "id-kept")
+    assert found.pointer == "schemas/hello#/$id"
+    assert found.what == "the $id of hello and of 1 more schemas does not have the major number 2"
+
+
+@pytest.mark.parametrize(
+    ("rule", "who"),
+    [
+        ("senders-broken", {"client"}),
+        ("level-raised", {"client"}),
+        ("level-lowered", {"client"}),
+        ("duty-added", {"server"}),
+        ("default-changed", {"client"}),
+        ("limit-tightened", {"server"}),
+        ("limit-loosened", {"client"}),
+        ("event-added", {"client"}),
+        ("error-code-added", {"client"}),
+        ("header-changed", {"server", "client"}),
+        ("table-reworded", set()),
+    ],
+)
+def test_finding_says_which_role_breaks(tmp_path: Path, rule: str, who: set[str]) -> None:
+    hit = next(hit for hit in HITS if hit.rule == rule)
+    found = of_rule(at(made(tmp_path, hit.before, hit.edits), version_just_below(RULES[rule].step)).refused, rule)
+    assert set(found[0].who) == who

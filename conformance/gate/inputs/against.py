@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import http.client
 import io
 import os
 import subprocess
 import tempfile
 import threading
-import urllib.error
-import urllib.request
 import zipfile
 from concurrent.futures import Future
 from pathlib import Path
 
+from conformance.gate.inputs.strict_json import CONFLICT
 from conformance.gate.inputs.working_tree import Tree
 from conformance.gate.model.release import FOLDER, Release, ReleaseError
 from conformance.gate.model.version import Version
+from conformance.protocol.files import read_text
 
-_GIT = "git:"
+GIT = "git:"
 _HOSTED = ("https://", "http://")
 _NAMES = "name a release, git:REF, a folder, a file or a URL"
 _SECONDS = 30
@@ -42,9 +41,14 @@ def released(root: Path) -> dict[Version, Path]:
 def read_release(path: Path) -> Release:
     """Read a release from a file of any name. Raises ReleaseError if it cannot be read or was changed."""
     try:
-        text = path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_text(path)
+    except (OSError, ValueError) as error:
         raise ReleaseError(f"{path}: cannot be read ({error})") from None
+    if CONFLICT.search(text):
+        raise ReleaseError(
+            f"{path}: a merge conflict: both branches released {path.stem}; "
+            f"delete the file and freeze {path.stem} again"
+        )
     return Release.from_json(text, str(path))
 
 
@@ -62,8 +66,8 @@ def resolve(against: str | None, root: Path) -> tuple[Release, str]:
         return _latest(root)
     if not against.strip():
         raise ReleaseError(f"--against is empty; {_NAMES}, or omit it to compare with the latest release")
-    if against.startswith(_GIT):
-        return _git(root, against.removeprefix(_GIT)), against
+    if against.startswith(GIT):
+        return _git(root, against.removeprefix(GIT)), against
     if against.lower().startswith(_HOSTED):
         return _hosted(against), against
     version = _as_version(against)
@@ -72,7 +76,7 @@ def resolve(against: str | None, root: Path) -> tuple[Release, str]:
     path = Path(against)
     if path.is_dir():
         return Tree.read(path).release, str(path)
-    if path.is_file():
+    if path.exists():
         return read_release(path), str(path)
     have = ", ".join(map(str, released(root))) or "none"
     raise ReleaseError(
@@ -108,7 +112,7 @@ def _read_named(version: Version, path: Path) -> Release:
 
 def _git(root: Path, revision: str) -> Release:
     """Read the tree at a revision; the working tree stays untouched."""
-    name = f"{_GIT}{revision}"
+    name = f"{GIT}{revision}"
     if not revision.strip() or revision.startswith("-"):
         raise ReleaseError(f"--against {name}: not a revision; write git:REF, such as git:origin/main")
     _run_git(root, name, "rev-parse", "--verify", "--quiet", f"{revision}^{{tree}}")
@@ -169,9 +173,18 @@ def _fulfil(fetched: Future[bytes], address: str) -> None:
 
 
 def _fetch(address: str) -> bytes:
+    import http.client  # noqa: PLC0415 - slow to load, and needed by no other comparison
+    import urllib.error  # noqa: PLC0415
+    import urllib.request  # noqa: PLC0415
+
+    from conformance.gate.inputs.redirects import Redirects  # noqa: PLC0415
+
+    opener = urllib.request.build_opener(Redirects(address))
     try:
-        with urllib.request.urlopen(address, timeout=_SECONDS) as answer:  # noqa: S310 - http and https alone
+        with opener.open(address, timeout=_SECONDS) as answer:
             octets, missing = bytes(answer.read(_MOST_OCTETS + 1)), answer.length
+    except ReleaseError:  # a refused redirect
+        raise
     except urllib.error.HTTPError as error:
         error.close()
         raise ReleaseError(f"{address}: cannot be fetched ({error})") from None

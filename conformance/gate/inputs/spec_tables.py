@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import zip_longest
 
-from conformance.gate.inputs.table_columns import KEYS, allowed, needed, wanted
+from conformance.gate.inputs.table_columns import KEYS, REQUIRED, allowed, header, needed, wanted
 from conformance.gate.model.spec_table import Row
 from conformance.specification.markdown import Block, Chapter, Kind, SpecError
 
@@ -32,16 +32,18 @@ def key_of(table: str, row: Row) -> str:
 
 
 def read_tables(chapters: list[Chapter]) -> list[Found]:
-    """Find the rows of all marked tables.
+    """Find the rows of all marked tables. The README may have other comments, and tables without a mark.
 
     Raises SpecError if a mark is unknown or has no table, or if a table is missing, lacks a column, or has a key twice.
     """
     marked = [(chapter, *pair) for chapter in chapters for pair in _marked(chapter)]
-    for name in KEYS:
-        if not any(name == mark for _, mark, _ in marked):
-            raise SpecError(
-                f"no chapter has a table marked <!-- {name} -->; the gate compares this table, so restore it"
-            )
+    missing = [name for name in REQUIRED if not any(name == mark for _, mark, _ in marked)]
+    if missing:
+        tables = ", ".join(f"<!-- {name} --> with the columns {header(name)}" for name in missing)
+        raise SpecError(
+            f"no chapter has a table marked {tables}; the gate compares these tables, which may be empty, so add or "
+            "restore them"
+        )
     _refuse_unmarked(chapters, [block for _, _, block in marked])
     rows = [found for chapter, name, block in marked for found in _rows(chapter, name, block)]
     profiles = {found.row["chapter"]: found.row["profile"] for found in rows if found.table == "profiles"}
@@ -59,10 +61,10 @@ def read_tables(chapters: list[Chapter]) -> list[Found]:
 
 def _refuse_unmarked(chapters: list[Chapter], marked: list[Block]) -> None:
     """Raise SpecError if a table has the columns of a marked one but no mark: no rule would see it."""
-    columns = [_cells(block.lines[0]) for block in marked]
+    columns = [cells_of(block.lines[0]) for block in marked]
     for chapter in chapters:
-        for block in chapter.blocks:
-            looks_marked = block.kind is Kind.TABLE and _cells(block.lines[0]) in columns
+        for block in () if chapter.is_readme else chapter.blocks:
+            looks_marked = block.kind is Kind.TABLE and cells_of(block.lines[0]) in columns
             if looks_marked and not any(block is each for each in marked):
                 where = f"{chapter.path}:{block.line}"
                 raise SpecError(
@@ -81,7 +83,7 @@ def _with_profile(found: Found, profiles: dict[str, str]) -> Found:
 def _marked(chapter: Chapter) -> Iterator[tuple[str, Block]]:
     for block, following in zip_longest(chapter.blocks, chapter.blocks[1:]):
         found = _MARK.fullmatch(block.text.strip()) if block.kind is Kind.PARAGRAPH else None
-        if not found:
+        if not found or (chapter.is_readme and found[1] not in KEYS):
             continue
         where = f"{chapter.path}:{block.line}"
         if found[1] not in KEYS:
@@ -97,7 +99,7 @@ def _marked(chapter: Chapter) -> Iterator[tuple[str, Block]]:
 
 
 def _rows(chapter: Chapter, table: str, block: Block) -> Iterator[Found]:
-    columns = _cells(block.lines[0])
+    columns = cells_of(block.lines[0])
     missing = [column for column in needed(table) if column not in columns]
     if missing:
         raise SpecError(f"{chapter.path}:{block.line}: the table {table} lacks the column {missing[0]}; add it")
@@ -108,7 +110,7 @@ def _rows(chapter: Chapter, table: str, block: Block) -> Iterator[Found]:
             "write it as a requirement"
         )
     for number, line in enumerate(block.lines[2:], start=block.line + 2):
-        cells = _cells(line)
+        cells = cells_of(line)
         if len(cells) != len(columns):
             raise SpecError(
                 f"{chapter.path}:{number}: a row of {len(cells)} cells in the table {table} of {len(columns)} columns"
@@ -123,7 +125,7 @@ def _rows(chapter: Chapter, table: str, block: Block) -> Iterator[Found]:
         yield Found(table, key_of(table, row), row, chapter, number)
 
 
-def _cells(line: str) -> list[str]:
+def cells_of(line: str) -> list[str]:
     """Return the cells of a row: a cell that is one link is its target, one that is one code span is its content."""
     return [_plain(cell.strip().replace("\\|", "|")) for cell in re.split(r"(?<!\\)\|", line.strip().strip("|"))]
 

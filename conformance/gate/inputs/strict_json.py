@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any, NoReturn
 
 from conformance.gate.model.release import ReleaseError
+from conformance.protocol import files
+
+CONFLICT = re.compile(r"^(?:<{7}|>{7}) ", re.MULTILINE)
+"""A line that git writes into a file when a merge fails."""
 
 
 def read_text(path: Path) -> str:
-    """Return the text of a UTF-8 file. Raises ReleaseError if it is not UTF-8 or has a byte order mark."""
+    """Return the text of a UTF-8 file.
+
+    Raises ReleaseError if it is not UTF-8, has a byte order mark, or has the marks of a merge conflict.
+    """
     try:
-        text = path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        text = files.read_text(path)
+    except (OSError, ValueError) as error:
         raise ReleaseError(f"{path}: cannot be read ({error})") from None
     if text.startswith("\ufeff"):
         raise ReleaseError(f"{path}:1: begins with a byte order mark; save it without")
+    conflict = CONFLICT.search(text)
+    if conflict:
+        line = text.count("\n", 0, conflict.start()) + 1
+        raise ReleaseError(f"{path}:{line}: a merge conflict; resolve it")
     return text
 
 

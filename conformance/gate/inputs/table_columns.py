@@ -19,6 +19,9 @@ KEYS: dict[str, tuple[str, ...]] = {
 }
 """Every marked table, with the columns that together identify a row."""
 
+REQUIRED = tuple(name for name in KEYS if name != "responder")
+"""The tables that every tree has; the responder is for the conformance suite of this protocol."""
+
 OTHERS: dict[str, tuple[str, ...]] = {
     "framing": ("value",),
     "encoding": ("value",),
@@ -27,7 +30,7 @@ OTHERS: dict[str, tuple[str, ...]] = {
     "limits": ("value", "unit", "kept by", "as", "rule"),
     "profiles": ("chapter",),
     "envelopes": ("schema",),
-    "messages": ("type", "payload", "answer", "profile"),
+    "messages": ("type", "payload"),
 }
 """Further required columns: the rules compare them."""
 
@@ -41,10 +44,14 @@ FREE: dict[str, tuple[str, ...]] = {
     "precedence": ("checked", "error"),
     "states": ("what the server does",),
     "profiles": (RESERVES, ADDS),
+    "messages": ("answer", "profile"),
     "responder": ("takes", "does"),
     "reserved": ("since",),
 }
 """Optional columns. No rule would see a change in any other column."""
+
+FILLED = {"messages": ("answer", "profile")}
+"""Optional columns that the rules read; a table without one has it empty."""
 
 WORDS: dict[tuple[str, str], tuple[str, ...]] = {
     ("error-codes", "fatal"): ("yes", "no"),
@@ -60,12 +67,15 @@ WORDS: dict[tuple[str, str], tuple[str, ...]] = {
 
 FORMS: dict[tuple[str, str], tuple[re.Pattern[str], str]] = {
     ("messages", "channel"): (
-        re.compile(r"[a-z_.]+(:[a-z_]+)?|`[a-z_.:]+:` and a name"),
+        re.compile(r"[^\s`,]+|`[^\s`]+:` and a name"),
         "any, a name, or a beginning `x:` and a name",
     ),
     ("limits", "rule"): (re.compile(r"[A-Z]{3}-[0-9]{3}(, [A-Z]{3}-[0-9]{3})*"), "an id, or several with commas"),
     ("limits", "value"): (re.compile(r"[0-9]+"), "a number in digits"),
-    ("error-codes", "code"): (re.compile(r"[a-z_]+"), "one code of small letters and underscores"),
+    ("error-codes", "code"): (
+        re.compile(r"[\w.-]+"),
+        "one code, in letters, digits and . _ -",
+    ),
     ("profiles", "chapter"): (re.compile(r"[^\s/]+\.md"), "a link to a chapter"),
 }
 """Columns whose cells have a form, with a description of the form."""
@@ -74,6 +84,11 @@ FORMS: dict[tuple[str, str], tuple[re.Pattern[str], str]] = {
 def needed(table: str) -> list[str]:
     """Return the required columns of a table; the profile of an error code is that of its chapter."""
     return [each for each in (*KEYS[table], *OTHERS.get(table, ())) if (table, each) != ("error-codes", "profile")]
+
+
+def header(table: str) -> str:
+    """Return the first line of a table with its required columns."""
+    return f"| {' | '.join(needed(table))} |"
 
 
 def allowed(table: str) -> set[str]:

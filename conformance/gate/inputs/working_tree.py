@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Self
 
 import jsonschema_rs
 
+from conformance.gate.inputs.descriptions import MEMBERS, TERMS, read_descriptions
 from conformance.gate.inputs.spec_tables import Found, read_tables
 from conformance.gate.inputs.strict_json import read_object, read_text
-from conformance.gate.inputs.table_columns import PARTS
-from conformance.gate.model.release import Release, ReleaseError
+from conformance.gate.inputs.table_columns import FILLED, KEYS, PARTS
+from conformance.gate.model.release import FOLDER, Release, ReleaseError
 from conformance.gate.model.spec_table import Table
 from conformance.gate.model.version import Version
 from conformance.gate.schemas.json_pointer import join_pointer, line_of, split_pointer
 from conformance.gate.schemas.keywords import schema_problem
+from conformance.gate.schemas.member_places import place_of_member
 from conformance.gate.schemas.views import Views
 from conformance.protocol.schemas import SUFFIX
 from conformance.specification.checks import text_problems
@@ -26,6 +29,8 @@ from conformance.specification.statements import Spec, statements
 CHANGELOG = "CHANGELOG.md"
 _TITLE = re.compile(r"# .*\s([0-9]+\.[0-9]+(?:\.[0-9]+)?)\s*\n")
 _SECTION = re.compile(r"^#+ Protocol ([0-9]+\.[0-9]+(?:\.[0-9]+)?)\s*$(.*?)(?=^#|\Z)", re.MULTILINE | re.DOTALL)
+_FILES = {"releases": f"spec/{FOLDER}/{{}}.json", "vectors": "schemas/vectors/{}.json"}
+"""The files of findings about releases, and about vectors that are gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +70,18 @@ class Tree:
         Raises:
             ReleaseError: it is not a tree of the protocol, or one of its files cannot be read or has problems.
         """
-        if not (root / "spec" / "README.md").is_file() or not (root / "schemas").is_dir():
-            raise ReleaseError(f"{root}: not a tree of the protocol; it must have spec/README.md and schemas/")
+        if not is_tree(root):
+            raise ReleaseError(
+                f"{root}: not a tree of the protocol; it must have spec/README.md and schemas/ (--tree names another "
+                "folder; ipc-conformance gate init DIR writes a tree)"
+            )
         added = [_draft_folder(root, draft)] if draft else []
         spec, rows = _spec(root, added)
         files = {path.name.removesuffix(SUFFIX): path for path in _found(root, added, f"*{SUFFIX}")}
         vectors = _vectors(root, _found(root, added, "vectors/*.json"))
-        tables: dict[str, Table] = {"reserved": {}}  # has no rows until something is removed
+        tables: dict[str, Table] = {name: {} for name in (*KEYS, TERMS, MEMBERS)}
         for found in rows:
-            tables.setdefault(found.table, {})[found.key] = found.row
+            tables[found.table][found.key] = dict.fromkeys(FILLED.get(found.table, ()), "") | found.row
         release = Release(
             version=_version((added or [root / "spec"])[0] / "README.md"),
             tables=tables,
@@ -93,17 +101,28 @@ class Tree:
     def locate(self, pointer: str) -> Place:
         """Return the place of a finding's pointer: of the thing itself, or of the file that would contain it."""
         kind, _, rest = pointer.partition("/")
-        if kind in ("schemas", "members"):
-            return self._schema_place(rest if kind == "schemas" else rest.partition(":")[0])
+        if kind == "members":
+            reference, _, path = rest.partition(":")
+            kind, rest = "schemas", place_of_member(self.release.schemas, reference, path)
+        if kind == "schemas":
+            return self._schema_place(rest)
         if pointer in self._places:
             return self._places[pointer]
-        if kind == "vectors":
-            return Place(f"schemas/vectors/{rest.partition('/')[0]}.json")
         if kind == "changelog":
-            return Place(CHANGELOG)
+            return Place(CHANGELOG, self._changelog_line())
+        if kind in _FILES:
+            return Place(_FILES[kind].format(rest.partition("/")[0] if kind == "vectors" else rest))
         beginning = pointer.partition("-")[0] if kind == "requirements" else f"{'/'.join(pointer.split('/')[:2])}/"
         near = (place for key, place in self._places.items() if key.startswith(beginning))
         return next(near, Place("spec/README.md"))
+
+    def _changelog_line(self) -> int:
+        """Return the line of the section about the tree's version, or of the first section, or the first line."""
+        path = self.root / CHANGELOG
+        text = read_text(path) if path.is_file() else ""
+        found = list(_SECTION.finditer(text))
+        own = [each for each in found if Version.parse(each[1]) == self.release.version]
+        return text.count("\n", 0, (own or found)[0].start()) + 1 if found else 1
 
     def _schema_place(self, reference: str) -> Place:
         name, _, pointer = reference.partition("#")
@@ -113,9 +132,14 @@ class Tree:
         return Place(known.file, line_of((self.root / known.file).read_text("utf-8"), split_pointer(pointer)))
 
 
+def is_tree(folder: Path) -> bool:
+    """Return true if a folder has the parts without which nothing is a tree."""
+    return (folder / "spec" / "README.md").is_file() and (folder / "schemas").is_dir()
+
+
 def _refuse_dangling(release: Release, places: dict[str, Place]) -> None:
     """Raise ReleaseError if a schema or a table refers to something that does not exist."""
-    views = Views(release)
+    views = Views.of(release)
     for name in release.schemas:
         views.receiver(name)
     for table, columns in PARTS.items():
@@ -147,6 +171,8 @@ def _draft_folder(root: Path, draft: Path) -> Path:
 
 def _spec(root: Path, added: list[Path]) -> tuple[Spec, list[Found]]:
     try:
+        for path in (root / "spec" / "README.md", *chapter_files(root / "spec")):
+            read_text(path)
         spec = Spec.read(root / "spec")
         chapters = [read_chapter(path) for folder in added for path in chapter_files(folder)]
         found = [statement for chapter in chapters for statement in statements(chapter)]
@@ -155,7 +181,8 @@ def _spec(root: Path, added: list[Path]) -> tuple[Spec, list[Found]]:
         if problems:
             further = f" (and {len(problems) - 1} more; ipc-conformance spec check lists them)" if problems[1:] else ""
             raise ReleaseError(f"{problems[0]}{further}")
-        return spec, read_tables(spec.chapters)
+        read = [spec.readme, *spec.chapters]
+        return spec, [*read_tables(read), *read_descriptions(read)]
     except SpecError as error:
         raise ReleaseError(str(error)) from None
 
@@ -224,7 +251,15 @@ _VECTOR = {
             "maxProperties": 1,
             "additionalProperties": False,
         },
-        "expect": {"type": "object"},
+        "expect": {
+            "type": "object",
+            "properties": {
+                **dict.fromkeys(("outcome", "code", "answer", "app_id", "channel_id"), _TEXT),
+                "fatal": {"type": "boolean"},
+                "reply_to": {"type": ["string", "null"]},
+            },
+            "required": ["outcome"],
+        },
     },
     "required": ["id", "description", "requirements", "state", "body", "expect"],
     "additionalProperties": False,
@@ -254,4 +289,9 @@ def _schemas(paths: list[Path]) -> dict[str, Any]:
 
 
 def _at(root: Path, path: Path, line: int = 1) -> Place:
-    return Place(path.relative_to(root).as_posix(), line)
+    return Place(_inside(root, path), line)
+
+
+@lru_cache(maxsize=256)
+def _inside(root: Path, path: Path) -> str:
+    return path.relative_to(root).as_posix()

@@ -13,6 +13,23 @@ SENDERS: tuple[Direction, ...] = ("senders",)
 RECEIVERS: tuple[Direction, ...] = ("receivers",)
 BOTH: tuple[Direction, ...] = ("senders", "receivers")
 NOBODY: tuple[Direction, ...] = ()
+Role = Literal["server", "client"]
+ROLES: tuple[Role, ...] = ("server", "client")
+
+
+def other_role(role: str) -> Role:
+    """Return the role at the other end of a connection."""
+    return "client" if role == "server" else "server"
+
+
+def roles_of(target: str) -> tuple[Role, ...]:
+    """Return the roles that a name stands for: ``server``, ``client``, or anything else for both."""
+    return tuple(role for role in ROLES if target == role) or ROLES
+
+
+def peers_of(target: str) -> tuple[Role, ...]:
+    """Return the roles at the other end of those that a name stands for."""
+    return tuple(other_role(role) for role in roles_of(target))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +87,8 @@ class Finding:
         witness: a message that shows the difference, if there is one.
         also: further pointers that the same difference changes.
         breaks: whom it breaks, if that differs from the rule.
+        roles: the roles of those whom it breaks, if it is not both.
+        at: the pointer of the line to show, if it differs from ``pointer``.
     """
 
     rule: Rule
@@ -80,6 +99,8 @@ class Finding:
     witness: Witness | None = None
     also: tuple[str, ...] = ()
     breaks: tuple[Direction, ...] | None = None
+    roles: tuple[Role, ...] = ROLES
+    at: str | None = None
 
     @property
     def needs(self) -> Step:
@@ -90,3 +111,8 @@ class Finding:
     def directions(self) -> tuple[Direction, ...]:
         """Whom it breaks."""
         return self.rule.breaks if self.breaks is None else self.breaks
+
+    @property
+    def who(self) -> tuple[Role, ...]:
+        """The roles of the peers that it breaks; none if it breaks nobody."""
+        return tuple(role for role in ROLES if role in self.roles) if self.directions else ()

@@ -64,6 +64,11 @@ class Judgement:
         return not self.refused and not self.problems
 
     @property
+    def step(self) -> Step:
+        """The step from the old version to that of the tree."""
+        return self.old.step_to(self.new) if self.new >= self.old else Step.NONE
+
+    @property
     def needs(self) -> Step:
         """The step that all differences need, except waived ones and those that no version allows."""
         steps = [each.needs for each in (*self.refused, *self.accepted) if each.needs is not Step.NEVER]

@@ -8,12 +8,15 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
+import jsonschema_rs
+
 from conformance.gate.model.spec_table import Table
 from conformance.gate.model.version import Version
 from conformance.protocol import schemas
 from conformance.protocol.requirements import Requirement
 
 SCHEMA_ID = f"{schemas.BASE}tools/release{schemas.SUFFIX}"
+PARTS = ("tables", "requirements", "schemas", "vectors")
 FOLDER = "releases"
 
 
@@ -60,15 +63,13 @@ class Release:
             content = json.loads(text)
         except (ValueError, RecursionError) as error:
             raise ReleaseError(f"{name}: not JSON ({error})") from None
-        wrong = schemas.problem("tools/release", content)
+        try:
+            wrong = _problem(content)
+        except UnicodeEncodeError:
+            wrong = "not JSON that every parser reads the same way (half of a surrogate pair)"
         if wrong:
-            raise ReleaseError(f"{name}: not a release: {wrong}")
-        parts = {part: content[part] for part in ("tables", "requirements", "schemas", "vectors")}
-        if _digest(parts) != content["sha256"]:
-            raise ReleaseError(
-                f"{name}: changed after it was released (its content does not match its digest); "
-                "restore the file, a release is never edited"
-            )
+            raise ReleaseError(f"{name}: {wrong}")
+        parts = {part: content[part] for part in PARTS}
         try:
             version = Version.parse(content["version"])
         except ValueError as error:
@@ -88,6 +89,24 @@ class Release:
             "schemas": dict(sorted(self.schemas.items())),
             "vectors": [self.vectors[id_] for id_ in sorted(self.vectors)],
         }
+
+
+def _problem(content: Any) -> str | None:
+    """Return why the content of a file is not that of a release, or None. Raises UnicodeEncodeError."""
+    wrong = None if _has_form(content) else schemas.problem("tools/release", content)
+    if wrong:
+        return f"not a release: {wrong}"
+    if _digest({part: content[part] for part in PARTS}) == content["sha256"]:
+        return None
+    return (
+        "changed after it was released (its content does not match its digest); restore the file, "
+        "a release is never edited"
+    )
+
+
+def _has_form(content: Any) -> bool:
+    """Return true if a fast validator accepts the content. If it does not, a slower one explains why."""
+    return jsonschema_rs.Draft202012Validator(schemas.whole("tools/release")).is_valid(content)
 
 
 def _digest(parts: dict[str, Any]) -> str:

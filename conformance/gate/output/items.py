@@ -39,14 +39,15 @@ def items(judgement: Judgement, tree: Tree) -> list[Item]:
     found: list[tuple[str, Finding, str | None]] = [("refused", each, None) for each in judgement.refused]
     found += [("waived", each, waiver.reason) for each, waiver in judgement.waived]
     found += [("accepted", each, None) for each in judgement.accepted]
-    places = [tree.locate(finding.pointer) for _, finding, _ in found]
+    places = [tree.locate(finding.at or finding.pointer) for _, finding, _ in found]
     return [
-        Item(finding, verdict, place, _seen_from_here(tree.root / place.file), reason)
+        Item(finding, verdict, place, seen_from_here(tree.root / place.file), reason)
         for (verdict, finding, reason), place in zip(found, places, strict=True)
     ]
 
 
-def _seen_from_here(path: Path) -> str:
+def seen_from_here(path: Path) -> str:
+    """Return a path relative to the current folder, if it is inside."""
     here = Path.cwd()
     return (path.relative_to(here) if path.is_relative_to(here) else path).as_posix()
 

@@ -33,6 +33,7 @@ def _item_as_json(item: Item) -> dict[str, Any]:
         "line": item.place.line,
         "what": finding.what,
         "breaks": list(finding.directions),
+        "who": list(finding.who),
         "needs": str(finding.needs),
         "before": finding.before,
         "after": finding.after,

@@ -8,9 +8,17 @@ from collections.abc import Iterator
 from conformance.gate.model.judgement import Judgement
 from conformance.gate.model.version import Step
 from conformance.gate.output.items import Item, plain
+from conformance.gate.schemas.abridged import abridged
 
 _LONGEST = 500
-_FIXED_IN_PLACE = ("changelog-missing", "place-unknown", "since-wrong", "version-back")
+_FIXED_IN_PLACE = (
+    "changelog-missing",
+    "id-kept",
+    "place-unknown",
+    "since-wrong",
+    "version-back",
+    "version-skipped",
+)
 """Rules without a version step: no version allows these findings."""
 
 
@@ -34,8 +42,8 @@ def _lines(item: Item, judgement: Judgement) -> Iterator[str]:
     finding = item.finding
     yield f"refused  {finding.rule.id}  {item.file}:{item.place.line}"
     yield f"  {finding.what}"
-    if finding.directions:
-        yield f"  breaks   {' and '.join(finding.directions)} of {judgement.old}"
+    if finding.who:
+        yield f"  breaks   {' and '.join(f'{role}s' for role in finding.who)} of {judgement.old}"
     if finding.needs is not Step.NEVER:
         yield f"  needs    version {judgement.old.after(finding.needs)}"
     elif finding.rule.id not in _FIXED_IN_PLACE:
@@ -47,7 +55,7 @@ def _lines(item: Item, judgement: Judgement) -> Iterator[str]:
         witness = finding.witness
         sides = f"a sender of {witness.sent_by} may send this, a receiver of {witness.refused_by} refuses it"
         yield f"  witness  {sides}: {witness.reason}"
-        yield f"           {_short(json.dumps(witness.message))}"
+        yield f"           {_short(json.dumps(abridged(witness.message)))}"
     if finding.also:
         yield f"  also     {_short(', '.join(finding.also))}"
     yield f"  pointer  {finding.pointer}"
@@ -66,7 +74,8 @@ def verdict(judgement: Judgement, against: str) -> str:
     if judgement.is_accepted:
         return f"accepted: {compared}: {numbers}"
     needs = judgement.needs
-    advice = f"; what may change at all needs version {judgement.old.after(needs)}" if needs > Step.NONE else ""
+    is_too_small = needs > judgement.step
+    advice = f"; what may change at all needs version {judgement.old.after(needs)}" if is_too_small else ""
     return f"refused: {compared}: {numbers}{advice}"
 
 

@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from conformance.gate.model.findings import Finding, Rule
 from conformance.gate.rules import (
     compatibility,
+    descriptions,
     files,
     members,
     messages,
@@ -21,7 +22,7 @@ from conformance.gate.rules import (
 )
 from conformance.gate.rules.comparison import Comparison
 
-_MODULES = (members, openness, files, messages, table_rows, requirements, vectors, reserved_names)
+_MODULES = (members, openness, files, messages, table_rows, descriptions, requirements, vectors, reserved_names)
 """The modules whose rules need nothing but the comparison; a new module of rules is one of them."""
 RULES: dict[str, Rule] = {
     rule.id: rule for module in (compatibility, *_MODULES, unexplained, versions) for rule in module.RULES

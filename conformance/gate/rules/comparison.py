@@ -9,9 +9,13 @@ from functools import cached_property
 from typing import Any
 
 from conformance.gate.inputs.table_columns import PARTS
+from conformance.gate.model.findings import other_role
 from conformance.gate.model.release import Release
 from conformance.gate.model.spec_table import Row
+from conformance.gate.schemas.json_pointer import split_pointer
+from conformance.gate.schemas.references import value_at
 from conformance.gate.schemas.views import Views, closed
+from conformance.protocol.codec import same
 
 ENVELOPE = "envelope"
 CONNECTION_ID = "common#/$defs/connection_id"
@@ -39,6 +43,12 @@ class Part:
         return self.row[self.column]
 
     @property
+    def sender(self) -> str:
+        """The role that sends it, or nothing if both may."""
+        sender = self.row.get("from", "")
+        return other_role(sender) if self.column == "answer" and sender else sender
+
+    @property
     def title(self) -> str:
         """Its name in findings."""
         what = {"payload": "", "answer": ", its answer", "schema": ", whole"}[self.column]
@@ -51,8 +61,22 @@ class Comparison:
 
     def __init__(self, old: Release, new: Release) -> None:
         self.old, self.new = old, new
-        self.old_views, self.new_views = Views(old), Views(new)
+        self.old_views, self.new_views = Views.of(old), Views.of(new)
         self.shape_differences: dict[str, list[str]] = {}  # of compared files, so that each finding appears once
+
+    @cached_property
+    def changed_schemas(self) -> frozenset[str]:
+        """The names of the schemas that differ in any way, or that only one version has."""
+        old, new = (
+            {name: json.dumps(schema) for name, schema in release.schemas.items()} for release in (self.old, self.new)
+        )
+        return frozenset(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
+
+    @cached_property
+    def changed_vectors(self) -> frozenset[str]:
+        """The ids of the golden vectors that differ, or that only one version has."""
+        old, new = self.old.vectors, self.new.vectors
+        return frozenset(id_ for id_ in old.keys() | new.keys() if not same(old.get(id_), new.get(id_)))
 
     def parts(self) -> Iterator[tuple[Part, Part]]:
         """Find the parts of messages in both versions, and the envelope of all messages."""
@@ -70,10 +94,17 @@ class Comparison:
         """Return the sender's view of a part of a message, with the ``connection_id`` that clients add (REQ-006)."""
         schema = views.receiver(part.reference)
         is_request = part.column == "payload" and part.row.get("type") == "request" and part.row["from"] == "client"
-        if is_request and isinstance(schema, dict) and "properties" in schema:
+        if is_request and self._has_connection_ids and isinstance(schema, dict) and "properties" in schema:
             added = {"connection_id": views.receiver(CONNECTION_ID)}
             schema = {**schema, "properties": {**added, **schema["properties"]}}
         return closed(schema)
+
+    @cached_property
+    def _has_connection_ids(self) -> bool:
+        """True if both versions define what clients add to requests; other protocols may not."""
+        name, _, pointer = CONNECTION_ID.partition("#")
+        documents = (release.schemas.get(name) for release in (self.old, self.new))
+        return all(value_at(document, split_pointer(pointer)) is not None for document in documents)
 
     @cached_property
     def bodies(self) -> list[dict[str, Any]]:

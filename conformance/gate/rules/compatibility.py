@@ -8,11 +8,12 @@ from dataclasses import replace
 from typing import Any
 
 from conformance.gate.inputs.table_columns import PARTS
-from conformance.gate.model.findings import BOTH, NOBODY, RECEIVERS, SENDERS, Finding, Rule, Witness
+from conformance.gate.model.findings import BOTH, NOBODY, RECEIVERS, SENDERS, Finding, Rule, Witness, peers_of, roles_of
 from conformance.gate.model.version import Step
 from conformance.gate.rules.comparison import Comparison, Part
 from conformance.gate.rules.schema_diff import IDENTIFIERS, differences, differing_places, without_texts
 from conformance.gate.rules.shared_rules import SHAPE_REWRITTEN
+from conformance.gate.schemas.abridged import abridged
 from conformance.gate.schemas.containment import EXAMPLES, Answer, contains
 from conformance.gate.schemas.json_pointer import split_pointer
 from conformance.gate.schemas.references import absolute, value_at
@@ -44,8 +45,8 @@ SHAPE_EXTENDED = Rule(
     "shape-extended",
     NOBODY,
     Step.MINOR,
-    "a message has something new that old peers ignore or never use",
-    "No fix needed; raise the minor version.",
+    "a message differs in a way that old peers ignore or never use",
+    "Raise the minor version.",
 )
 UNSEEN_CHANGED = Rule(
     "unseen-changed",
@@ -82,7 +83,7 @@ def check(comparison: Comparison, progress: Progress) -> Iterator[Finding]:
 
 def _unseen(comparison: Comparison, seen: Collection[str]) -> Iterator[Finding]:
     """Judge differences in schemas that are no part of a message: lists of schemas, and unused schemas."""
-    for name in sorted(comparison.old.schemas.keys() & comparison.new.schemas.keys()):
+    for name in sorted(comparison.old.schemas.keys() & comparison.new.schemas.keys() & comparison.changed_schemas):
         old, new = (without_texts(release.schemas[name]) for release in (comparison.old, comparison.new))
         for pointer in differences(old, new):
             place, tokens = f"schemas/{name}#{pointer}", split_pointer(pointer)
@@ -138,7 +139,8 @@ def _merged(places: tuple[str, ...], found: list[tuple[Part, Finding]]) -> Findi
     part, first = found[0]
     further = dict.fromkeys(each.title for each, _ in found if each.title != part.title)
     breaks = tuple(dict.fromkeys(direction for _, finding in found for direction in finding.directions))
-    return replace(first, pointer=places[0], also=(*further, *places[1:]), breaks=breaks)
+    roles = tuple(dict.fromkeys(role for _, finding in found for role in finding.roles))
+    return replace(first, pointer=places[0], also=(*further, *places[1:]), breaks=breaks, roles=roles)
 
 
 def _judge(comparison: Comparison, old: Part, new: Part, known: Collection[Rule], examples: int) -> Iterator[Finding]:
@@ -174,15 +176,19 @@ def _broken(
 ) -> Iterator[Finding]:
     if answer.holds:
         return
+    roles = (roles_of if rule is SENDERS_BROKEN else peers_of)(part.sender)
     if answer.values:
         sender, receiver = (
             (comparison.old, comparison.new) if rule is SENDERS_BROKEN else (comparison.new, comparison.old)
         )
         names = _sides(sender is comparison.old, str(sender.version), str(receiver.version))
         witness = Witness(_whole(part, answer.values[0]), *names, answer.reason)
-        yield Finding(rule, "", f"{part.title}: {rule.title}: {shorten(answer.values[0], 120)}", witness=witness)
+        shown = shorten(abridged(answer.values[0]), 120)
+        yield Finding(rule, "", f"{part.title}: {rule.title}: {shown}", witness=witness, roles=roles)
     elif rule not in known:
-        yield Finding(UNDECIDED, "", f"{part.title}: {_UNDECIDED[rule]}: {answer.reason}", breaks=rule.breaks)
+        yield Finding(
+            UNDECIDED, "", f"{part.title}: {_UNDECIDED[rule]}: {answer.reason}", breaks=rule.breaks, roles=roles
+        )
 
 
 _UNDECIDED = {

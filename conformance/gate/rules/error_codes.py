@@ -71,7 +71,8 @@ def judge_error_code(
         if not _came_from_elsewhere(comparison, new["code"]):
             is_of_new_profile = new["profile"] and new["profile"] not in comparison.old.tables["profiles"]
             rule = PROFILE_EXTENDED if is_of_new_profile else ERROR_CODE_ADDED
-            yield Finding(rule, pointer, f"the code {new['code']} is new", after=as_text(new))
+            what = f"the code {new['code']} is new"
+            yield Finding(rule, pointer, what, after=as_text(new), roles=("client",))
             fatal = {
                 row["fatal"] for row in comparison.old.tables["error-codes"].values() if row["code"] == new["code"]
             }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -30,6 +31,13 @@ ID_MOVED = Rule(
     "a schema has another $id, or its file another name",
     "Keep $id and file name; validators and other schemas refer to them.",
 )
+ID_KEPT = Rule(
+    "id-kept",
+    BOTH,
+    Step.NEVER,
+    "the major number changed, and the $id of a schema does not have the new one",
+    "Write the new major number into the $id of every schema; programs keep schemas of both versions apart by it.",
+)
 ANCHOR_MOVED = Rule(
     "anchor-moved",
     BOTH,
@@ -51,9 +59,7 @@ DIALECT_CHANGED = Rule(
     "a schema is written in another dialect of JSON Schema",
     "Keep $schema; validators that know only the old dialect would misread or reject the file.",
 )
-SCHEMA_ADDED = Rule(
-    "schema-added", NOBODY, Step.MINOR, "a schema file is new", "No fix needed; raise the minor version."
-)
+SCHEMA_ADDED = Rule("schema-added", NOBODY, Step.MINOR, "a schema file is new", "Raise the minor version.")
 SCHEMA_MEANING_CHANGED = Rule(
     "schema-meaning-changed",
     BOTH,
@@ -66,11 +72,12 @@ SCHEMA_TEXT_CHANGED = Rule(
     NOBODY,
     Step.PATCH,
     "a title or description of a schema changed",
-    "No fix needed; raise the patch version.",
+    "Raise the patch version.",
 )
 RULES = (
     SCHEMA_DELETED,
     ID_MOVED,
+    ID_KEPT,
     ANCHOR_MOVED,
     DEFINITION_REMOVED,
     DIALECT_CHANGED,
@@ -83,6 +90,8 @@ RULES = (
 def check(comparison: Comparison) -> Iterator[Finding]:
     """Compare the files by their names."""
     for name, old in comparison.old.schemas.items():
+        if name not in comparison.changed_schemas:
+            continue
         pointer = f"schemas/{name}#"
         if name in comparison.new.schemas:
             yield from _kept(name, old, comparison.new.schemas[name])
@@ -101,6 +110,24 @@ def check(comparison: Comparison) -> Iterator[Finding]:
     for name in comparison.new.schemas:
         if name not in comparison.old.schemas:
             yield Finding(SCHEMA_ADDED, f"schemas/{name}#", f"the schema {name} is new")
+    yield from _numbered(comparison)
+
+
+def _numbered(comparison: Comparison) -> Iterator[Finding]:
+    """Find the schemas of a new major version without its number, if those of the old one had theirs."""
+    was, is_ = comparison.old.version.major, comparison.new.version.major
+    if is_ <= was or not any(_has_number(schema["$id"], was) for schema in comparison.old.schemas.values()):
+        return
+    kept = [name for name, schema in comparison.new.schemas.items() if not _has_number(schema["$id"], is_)]
+    if kept:
+        shown = f"{kept[0]} and of {len(kept) - 1} more schemas" if kept[1:] else kept[0]
+        what = f"the $id of {shown} does not have the major number {is_}"
+        yield Finding(ID_KEPT, f"schemas/{kept[0]}#/$id", what, after=comparison.new.schemas[kept[0]]["$id"])
+
+
+def _has_number(identifier: str, major: int) -> bool:
+    """Return true if a part of the path of an $id is a major number, such as ``1`` or ``v1``."""
+    return bool(re.search(rf"(?<![^/:])v?{major}(?![^/:])", identifier))
 
 
 def _same_content(comparison: Comparison, old: Any) -> str | None:
@@ -136,19 +163,25 @@ def _kept(name: str, old: Any, new: Any) -> Iterator[Finding]:
             )
     if old.get("deprecated") != new.get("deprecated"):
         what = f"the schema {name} is {'' if new.get('deprecated') else 'no longer '}deprecated"
-        yield Finding(DEPRECATION_CHANGED, f"schemas/{name}#", what)
+        yield Finding(DEPRECATION_CHANGED, f"schemas/{name}#", what, at=f"schemas/{name}#/deprecated")
     yield from _said(name, old, new)
 
 
 def _said(name: str, old: Any, new: Any) -> Iterator[Finding]:
     before, after = _texts(old), _texts(new)
     for place in (each for each in before if each in after):
-        said, says = (" ".join(found[place].values()) for found in (before, after))
+        said, says = (
+            " ".join(text for word, text in found[place].items() if word != "examples") for found in (before, after)
+        )
         if said and not has_same_quantities(said, says):
             what = f"{place or 'the root'} of {name} mentions other numbers, units, names or conditions"
             yield Finding(SCHEMA_MEANING_CHANGED, f"schemas/{name}#{place}", what, said, says)
-    if any(before.get(place, {}) != after.get(place, {}) for place in [*before, *after]):
-        yield Finding(SCHEMA_TEXT_CHANGED, f"schemas/{name}#", f"titles or descriptions of {name} changed")
+    changed = [place for place in dict.fromkeys([*after, *before]) if before.get(place, {}) != after.get(place, {})]
+    if changed:
+        old_texts, new_texts = (texts.get(changed[0], {}) for texts in (before, after))
+        first = next(word for word in (*new_texts, *old_texts) if new_texts.get(word) != old_texts.get(word))
+        at = f"schemas/{name}#{changed[0]}/{first}"
+        yield Finding(SCHEMA_TEXT_CHANGED, f"schemas/{name}#", f"titles or descriptions of {name} changed", at=at)
 
 
 def _anchors(schema: Any) -> dict[str, str]:

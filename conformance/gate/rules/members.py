@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
-from conformance.gate.model.findings import BOTH, SENDERS, Finding, Rule
+from conformance.gate.model.findings import BOTH, SENDERS, Finding, Rule, roles_of
 from conformance.gate.model.version import Step
 from conformance.gate.rules.comparison import Comparison, Part
 from conformance.gate.rules.reserved_names import is_member_reserved
@@ -59,15 +60,18 @@ def check(comparison: Comparison) -> Iterator[Finding]:
             continue
         seen.add(new.reference)
         schemas = [views.receiver(new.reference) for views in (comparison.old_views, comparison.new_views)]
+        if json.dumps(schemas[0]) == json.dumps(schemas[1]):
+            continue
         whole = [members(schema) for schema in schemas]
         before, after = (_own(new, found) for found in whole)
         yield from _gone(comparison, new.reference, before, after)
         if "#" in new.reference:  # the roots of files have their own rules
-            yield from _annotations(f"schemas/{new.reference}", new.reference, *([each] for each in schemas))
-        yield from _claimed(new.reference, {"": [schemas[0]], **whole[0]}, whole[1])
+            yield from _annotations(new, f"schemas/{new.reference}", new.reference, [[each] for each in schemas])
+        yield from _claimed(new, {"": [schemas[0]], **whole[0]}, whole[1])
+        yield from _chosen(new, {"": [schemas[0]], **whole[0]}, after)
         for path in before:
             if path in after:
-                yield from _annotations(f"members/{new.reference}:{path}", path, before[path], after[path])
+                yield from _annotations(new, f"members/{new.reference}:{path}", path, [before[path], after[path]])
 
 
 def _own(part: Part, found: Members) -> Members:
@@ -116,12 +120,23 @@ def _same_elsewhere(path: str, before: Members, after: Members) -> str | None:
     return next((other for other in added if after[other] == before[path]), None)
 
 
-def _claimed(reference: str, before: Members, after: Members) -> Iterator[Finding]:
+def _claimed(part: Part, before: Members, after: Members) -> Iterator[Finding]:
     for path in after:
         parent = path.rpartition(".")[0]
         if path not in before and _lets_senders_add(_values(before, parent)):
-            what = f"{path} of {reference} is new, but old senders may already use the name for something else"
-            yield Finding(NAME_CLAIMED, f"members/{reference}:{path}", what, after=path)
+            what = f"{path} of {part.reference} is new, but old senders may already use the name for something else"
+            pointer = f"members/{part.reference}:{path}"
+            yield Finding(NAME_CLAIMED, pointer, what, after=path, roles=roles_of(part.sender))
+
+
+def _chosen(part: Part, before: Members, after: Members) -> Iterator[Finding]:
+    """Find new members that ask for something when they are absent: senders of the old version omit them."""
+    for path, schemas in after.items():
+        is_flag = any(each.get("default") is True for schema in schemas for each in _annotated(schema))
+        if is_flag and path not in before and path.rpartition(".")[0].removesuffix("[]") in before:
+            what = f"{path} is new, and omitting it means True; senders of the old version always omit it"
+            pointer = f"members/{part.reference}:{path}"
+            yield Finding(DEFAULT_CHANGED, pointer, what, after="True", roles=roles_of(part.sender))
 
 
 def _values(found: Members, path: str) -> list[Any]:
@@ -159,15 +174,13 @@ def _without_twins(values: list[Any]) -> list[Any]:
     return [each for number, each in enumerate(values) if not any(same(each, other) for other in values[:number])]
 
 
-def _annotations(
-    pointer: str, path: str, before: list[dict[str, Any]], after: list[dict[str, Any]]
-) -> Iterator[Finding]:
-    parts = [[part for each in schemas for part in _annotated(each)] for schemas in (before, after)]
+def _annotations(of: Part, pointer: str, path: str, versions: list[list[dict[str, Any]]]) -> Iterator[Finding]:
+    parts = [[part for each in schemas for part in _annotated(each)] for schemas in versions]
     defaults = [_without_twins([each["default"] for each in found if "default" in each]) for found in parts]
     if not same(*defaults):
         old, new = (repr(each[0]) if each else "nothing specific" for each in defaults)
         what = f"omitting {path} meant {old}, and now means {new}"
-        yield Finding(DEFAULT_CHANGED, pointer, what, before=old, after=new)
+        yield Finding(DEFAULT_CHANGED, pointer, what, before=old, after=new, roles=roles_of(of.sender))
     marks = [any(each.get("deprecated") is True for each in found) for found in parts]
     if marks[0] != marks[1]:
         yield Finding(DEPRECATION_CHANGED, pointer, f"{path} is {'' if marks[1] else 'no longer '}deprecated")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from conformance.gate.model.findings import BOTH, NOBODY, RECEIVERS, Finding, Rule
+from conformance.gate.inputs.table_cells import is_same_channel
+from conformance.gate.model.findings import BOTH, NOBODY, RECEIVERS, ROLES, Finding, Rule, peers_of
 from conformance.gate.model.release import Release
 from conformance.gate.model.spec_table import Row, Table
 from conformance.gate.model.version import Step
 from conformance.gate.rules.comparison import Comparison
 from conformance.gate.rules.reserved_names import is_announced, is_reserved
 from conformance.gate.rules.shared_rules import CHANNELS_RESERVED, PROFILE_MEMBER_MOVED, REMOVED_UNANNOUNCED
-from conformance.gate.rules.table_cells import is_same_channel
 
 ACTION_DELETED = Rule(
     "action-deleted",
@@ -48,9 +48,7 @@ CHANNEL_MOVED = Rule(
     "a message is sent on another channel",
     "Offer it on the new channel under another name, and keep the old one.",
 )
-ACTION_ADDED = Rule(
-    "action-added", NOBODY, Step.MINOR, "a message or action is new", "No fix needed; raise the minor version."
-)
+ACTION_ADDED = Rule("action-added", NOBODY, Step.MINOR, "a message or action is new", "Raise the minor version.")
 ENVELOPE_ADDED = Rule(
     "envelope-added",
     BOTH,
@@ -142,7 +140,10 @@ def _gone(comparison: Comparison, table: str, key: str, row: Row) -> Iterator[Fi
 def _new(comparison: Comparison, table: str, key: str, row: Row) -> Finding:
     """Judge a new row: the old version may already define an answer to it, and an old client may receive it."""
     rule = ENVELOPE_ADDED if table == "envelopes" else _rule_of_new(comparison, row)
-    return Finding(rule, f"tables/{table}/{key}", f"{row['message']} is new", after=" | ".join(row.values()))
+    roles = peers_of(row["from"]) if rule is EVENT_ADDED else ROLES
+    return Finding(
+        rule, f"tables/{table}/{key}", f"{row['message']} is new", after=" | ".join(row.values()), roles=roles
+    )
 
 
 def _rule_of_new(comparison: Comparison, row: Row) -> Rule:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
-from itertools import islice
+from itertools import islice, starmap
 from typing import Any
 
 from conformance.gate.model.findings import BOTH, Finding, Rule
@@ -14,7 +14,7 @@ from conformance.gate.rules.members import members
 from conformance.gate.rules.schema_diff import differing_places
 from conformance.gate.schemas.json_pointer import join_pointer, split_pointer
 from conformance.gate.schemas.keywords import subschemas
-from conformance.gate.schemas.views import parts_of
+from conformance.gate.schemas.views import in_place, parts_of
 from conformance.gate.schemas.witness_search import samples, strings_of, validator
 from conformance.protocol.codec import same, shorten
 
@@ -85,8 +85,10 @@ def _sayings(schema: Any, path: str = "") -> dict[str, Counter[str]]:
     """Return the rules for further members by the path of the object, such as ``jobs[].limits``."""
     found: dict[str, Counter[str]] = {path: Counter()}
     inside: list[tuple[str, Any]] = []
+    number = len({name for part in in_place(schema) for name in part.get("required", [])})
     for part in parts_of(schema):
-        found[path].update(_saying(keyword, part[keyword]) for keyword in ABOUT_FURTHER if keyword in part)
+        said = {word: part[word] for word in ABOUT_FURTHER if word in part}
+        found[path].update(starmap(_saying, _without_implied(said, number).items()))
         found[path].pop("", None)
         inside += [(f"{path}.{name}" if path else name, value) for name, value in part.get("properties", {}).items()]
         inside += [(f"{path}[]", each) for each in (part.get("items"), *part.get("prefixItems", []))]
@@ -94,6 +96,11 @@ def _sayings(schema: Any, path: str = "") -> dict[str, Counter[str]]:
         for place, sayings in _sayings(value, deeper).items():
             found.setdefault(place, Counter()).update(sayings)
     return found
+
+
+def _without_implied(said: dict[str, Any], required: int) -> dict[str, Any]:
+    """Omit a least number of members that the number of required members implies."""
+    return {word: value for word, value in said.items() if word != "minProperties" or value > required}
 
 
 def _saying(keyword: str, value: Any) -> str:
@@ -109,12 +116,12 @@ def _tried(comparison: Comparison, old: Part, new: Part, place: str) -> Iterator
     """Search a value with a further member that one version accepts and the other refuses."""
     schemas = comparison.old_views.receiver(old.reference), comparison.new_views.receiver(new.reference)
     before, after = (validator(schema) for schema in schemas)
-    known = set(members(schemas[0]))
+    known, names = set(members(schemas[0])), _further_names(schemas)
     both = (
         value for value in _candidates(comparison, old, schemas) if before.is_valid(value) and after.is_valid(value)
     )
     for value in islice(both, _MOST_VALUES):
-        for changed in _with_further(value, _further_names(schemas), known):
+        for changed in _with_further(value, names, known):
             if before.is_valid(changed) != after.is_valid(changed):
                 verb = "is refused now" if before.is_valid(changed) else "is accepted now"
                 yield Finding(OPENNESS_CHANGED, place, f"{new.title}: {shorten(changed, 120)} {verb}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from conformance.gate.inputs.table_cells import channels_in, names_in, says_more_than_names
 from conformance.gate.inputs.table_columns import ADDS, RESERVES
 from conformance.gate.model.findings import BOTH, NOBODY, Finding, Rule
 from conformance.gate.model.release import Release
@@ -19,7 +20,6 @@ from conformance.gate.rules.shared_rules import (
     REMOVED_UNANNOUNCED,
     TABLE_REWORDED,
 )
-from conformance.gate.rules.table_cells import channels_in, is_same_channel, names_in, says_more_than_names
 
 PROFILE_REMOVED = Rule(
     "profile-removed",
@@ -28,7 +28,7 @@ PROFILE_REMOVED = Rule(
     "a profile is no longer defined",
     "Keep its chapter. Remove it in a later major version, and reserve its name.",
 )
-PROFILE_ADDED = Rule("profile-added", NOBODY, Step.MINOR, "a profile is new", "No fix needed; raise the minor version.")
+PROFILE_ADDED = Rule("profile-added", NOBODY, Step.MINOR, "a profile is new", "Raise the minor version.")
 RULES = (
     PROFILE_REMOVED,
     PROFILE_ADDED,
@@ -58,13 +58,17 @@ def judge_profile(
 
 
 def _taken(comparison: Comparison, pointer: str, new: Row) -> Iterator[Finding]:
-    """Find the names of a new profile that the old version already had."""
+    """Find the channels that a new profile reserves, and its actions that the old version already had.
+
+    An old client may publish on any channel that its version does not reserve, and does not know the new profile.
+    """
     reserved, added = (new.get(column, "") for column in (RESERVES, ADDS))
-    rows = comparison.old.tables["messages"].values()
-    cells = [row.get(RESERVES, "") for row in comparison.old.tables["profiles"].values()]
-    channels = {row["channel"] for row in rows} - {"any"} | {each for cell in cells for each in channels_in(cell)}
-    taken = [each for each in channels_in(reserved) if any(is_same_channel(each, channel) for channel in channels)]
-    taken += sorted(set(names_in(added)) & {row["message"] for row in rows})
+    if channels_in(reserved):
+        what = (
+            f"the new profile {new['profile']} reserves {', '.join(channels_in(reserved))}, where clients may publish"
+        )
+        yield Finding(CHANNELS_RESERVED, pointer, what, after=as_text(new), roles=("client",))
+    taken = sorted(set(names_in(added)) & {row["message"] for row in comparison.old.tables["messages"].values()})
     if taken:
         what = f"the new profile {new['profile']} claims {', '.join(taken)}, which the old version already had"
         yield Finding(CHANNELS_RESERVED, pointer, what, after=as_text(new))

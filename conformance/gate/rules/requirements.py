@@ -5,10 +5,23 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from conformance.gate.model.findings import BOTH, NOBODY, RECEIVERS, SENDERS, Direction, Finding, Rule
+from conformance.gate.model.findings import (
+    BOTH,
+    NOBODY,
+    RECEIVERS,
+    SENDERS,
+    Direction,
+    Finding,
+    Rule,
+    peers_of,
+    roles_of,
+)
 from conformance.gate.model.release import Release
 from conformance.gate.model.version import Step, Version
 from conformance.gate.rules.comparison import Comparison
+from conformance.gate.rules.core_duties import contradicted_duty, harms_older_peers
+from conformance.gate.rules.core_limits import contradicted_limit
+from conformance.gate.rules.limits import breaks_of_looser
 from conformance.gate.rules.wording import is_only_wording
 from conformance.protocol.requirements import Requirement
 
@@ -38,8 +51,8 @@ REQUIREMENT_REWORDED = Rule(
     "requirement-reworded",
     NOBODY,
     Step.PATCH,
-    "a requirement has other punctuation, articles or capitals",
-    "No fix needed; raise the patch version and add it to the changelog.",
+    "a requirement has another wording and demands the same",
+    "Raise the patch version and add it to the changelog.",
 )
 LEVEL_RAISED = Rule(
     "level-raised",
@@ -67,15 +80,16 @@ DUTY_ADDED = Rule(
     BOTH,
     Step.MAJOR,
     "there is a new duty about something that existed before",
-    "Bind it to something new (a member, an action, a profile), or make it a SHOULD. "
+    "Bind it to something new (a member, an action, a profile) or to peers that state the new version, or make it a "
+    "SHOULD. "
     "If every conforming implementation already fulfils it, waive this and say why.",
 )
 REQUIREMENT_ADDED = Rule(
     "requirement-added",
     NOBODY,
     Step.MINOR,
-    "there is a new requirement about something new, or a SHOULD",
-    "No fix needed; raise the minor version.",
+    "there is a new requirement about something new or for peers that state the new version, or a SHOULD",
+    "Raise the minor version.",
 )
 REQUIREMENT_WITHDRAWN = Rule(
     "requirement-withdrawn",
@@ -89,7 +103,7 @@ REQUIREMENT_DEPRECATED = Rule(
     NOBODY,
     Step.MINOR,
     "a requirement is deprecated, or no longer deprecated",
-    "No fix needed; raise the minor version.",
+    "Raise the minor version.",
 )
 SINCE_WRONG = Rule(
     "since-wrong",
@@ -102,15 +116,15 @@ REQUIREMENT_MOVED = Rule(
     "requirement-moved",
     NOBODY,
     Step.PATCH,
-    "a requirement stands under another heading",
-    "No fix needed; raise the patch version. Links to the section change.",
+    "a requirement stands in another chapter",
+    "Raise the patch version. Links to the chapter change.",
 )
 VERIFICATION_CHANGED = Rule(
     "verification-changed",
     NOBODY,
     Step.PATCH,
     "a requirement is checked by other means, or excluded for another reason",
-    "No fix needed; raise the patch version. The ledger checks the evidence.",
+    "Raise the patch version. The ledger checks the evidence.",
 )
 VERIFICATION_DROPPED = Rule(
     "verification-dropped",
@@ -140,6 +154,11 @@ RULES = (
 _STRICTNESS = {"may": 0, "should": 1, "must": 2}
 _KEY_WORD = re.compile(r"\b(MUST|SHOULD|MAY)\b")
 _SPAN = re.compile(r"`([^`]+)`")
+_OF_VERSION = re.compile(
+    r"A (?:server|client) that states (?:(?:`protocol`|protocol|version|protocol version) )?"
+    r"(?P<quotes>[`\"]*)([0-9.]+)(?P=quotes) or (?:later|newer|higher) (?:MUST|SHOULD|MAY)\b"
+)
+"""A duty of those who state a version. Without *or later*, it would not bind those of the version after."""
 
 
 def check(comparison: Comparison) -> Iterator[Finding]:
@@ -187,10 +206,11 @@ def _kept(old: Requirement, new: Requirement) -> Iterator[Finding]:
         )
     if old.status != new.status:
         rule = REQUIREMENT_WITHDRAWN if new.status == "withdrawn" else REQUIREMENT_DEPRECATED
-        yield Finding(rule, pointer, f"{new.id} was {old.status}, and is {new.status}", old.status, new.status)
+        what = f"{new.id} was {old.status}, and is {new.status}"
+        yield Finding(rule, pointer, what, old.status, new.status, roles=peers_of(new.target))
     if old.since != new.since:
         yield Finding(SINCE_WRONG, pointer, f"{new.id} exists since {old.since}, not {new.since}", old.since, new.since)
-    if old.section != new.section:
+    if old.section.partition("#")[0] != new.section.partition("#")[0]:
         what = f"{new.id} is now in {new.section}"
         yield Finding(REQUIREMENT_MOVED, pointer, what, old.section, new.section)
     if (old.verify, old.reason) != (new.verify, new.reason):
@@ -202,6 +222,7 @@ def _kept(old: Requirement, new: Requirement) -> Iterator[Finding]:
             f"{new.id} was verified by {old.verify}, and is now verified by {new.verify}",
             old.verify,
             new.verify,
+            roles=peers_of(new.target),
         )
 
 
@@ -209,7 +230,8 @@ def _text(pointer: str, old: Requirement, new: Requirement) -> Iterator[Finding]
     if old.level != new.level:
         rule = LEVEL_RAISED if _STRICTNESS[new.level] > _STRICTNESS[old.level] else LEVEL_LOWERED
         what = f"{new.id} was a {old.level.upper()}, and is a {new.level.upper()}"
-        yield Finding(rule, pointer, what, old.text, new.text)
+        roles = (roles_of if rule is LEVEL_RAISED else peers_of)(new.target)
+        yield Finding(rule, pointer, what, old.text, new.text, roles=roles)
     before, after = (_KEY_WORD.sub("MUST", rule.text) for rule in (old, new))
     if old.level == new.level or before != after:
         if is_only_wording(before, after):
@@ -229,11 +251,43 @@ def _added(comparison: Comparison, new: Requirement) -> Iterator[Finding]:
     if Version.parse(new.since) != Version(comparison.new.version.major, comparison.new.version.minor):
         what = f"{new.id} is new in {comparison.new.version}, but says that it exists since {new.since}"
         yield Finding(SINCE_WRONG, pointer, what, after=new.since)
-    if new.status == "withdrawn" or new.level == "should" or _is_about_something_new(comparison, new):
+    is_of_some = _is_of_profile(comparison, new) or _is_of_the_version(comparison, new)
+    limit = contradicted_limit(comparison.old, new) if is_of_some and new.is_must else None
+    if limit and new.status != "withdrawn":
+        what = f"{new.id} contradicts the limit of {limit['rule']}: {limit['limit']}, {limit['bound']} {limit['value']}"
+        yield Finding(
+            DUTY_ADDED,
+            pointer,
+            f"{what} {limit['unit']}",
+            after=new.text,
+            breaks=breaks_of_looser(limit),
+            roles=peers_of(new.target),
+        )
+    elif new.status != "withdrawn" and (broken := contradicted_duty(comparison.old, new)):
+        what = f"{new.id} contradicts {broken.id}: {broken.text}"
+        yield Finding(DUTY_ADDED, pointer, what, broken.text, new.text, roles=peers_of(new.target))
+    elif new.status == "withdrawn" or new.level == "should" or _is_about_something_new(comparison, new):
         yield Finding(REQUIREMENT_ADDED, pointer, f"{new.id} is new", after=new.text)
+    elif _is_of_the_version(comparison, new) and harms_older_peers(comparison.old, new):
+        what = f"{new.id} has peers of {new.since} do what peers of {comparison.old.version} do not survive"
+        yield Finding(DUTY_ADDED, pointer, what, after=new.text, roles=peers_of(new.target))
+    elif _is_of_the_version(comparison, new):
+        what = f"{new.id} is new, and binds only peers that state {new.since} or later"
+        yield Finding(REQUIREMENT_ADDED, pointer, what, after=new.text)
     else:
         what = f"{new.id} is a new {new.level.upper()} about something that {comparison.old.version} already had"
-        yield Finding(DUTY_ADDED, pointer, what, after=new.text, breaks=_bound(new))
+        roles = (peers_of if new.level == "may" else roles_of)(new.target)
+        yield Finding(DUTY_ADDED, pointer, what, after=new.text, breaks=_bound(new), roles=roles)
+
+
+def _is_of_profile(comparison: Comparison, rule: Requirement) -> bool:
+    return bool(_profile_of(comparison.new, rule))
+
+
+def _is_of_the_version(comparison: Comparison, rule: Requirement) -> bool:
+    """Return true if a requirement binds only peers that state the version in which it is new."""
+    stated = _OF_VERSION.match(rule.text)
+    return stated is not None and stated[2] == rule.since and Version.parse(rule.since) > comparison.old.version
 
 
 def _is_about_something_new(comparison: Comparison, rule: Requirement) -> bool:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from conformance.gate.inputs.table_cells import names_in
 from conformance.gate.inputs.table_columns import ADDS, RESERVES
 from conformance.gate.model.findings import BOTH, NOBODY, Finding, Rule
 from conformance.gate.model.release import Release, ReleaseError
 from conformance.gate.model.version import Step
 from conformance.gate.rules.comparison import Comparison
-from conformance.gate.rules.table_cells import names_in
-from conformance.gate.schemas.references import reachable
 from conformance.gate.schemas.views import Views, parts_of
 
 NAME_REUSED = Rule(
@@ -32,7 +31,7 @@ NAME_RESERVED = Rule(
     NOBODY,
     Step.PATCH,
     "a name is reserved",
-    "No fix needed; raise the patch version. Every removal reserves the name.",
+    "Raise the patch version. Every removal reserves the name.",
 )
 PLACE_UNKNOWN = Rule(
     "place-unknown",
@@ -58,7 +57,7 @@ def is_reserved(release: Release, kind: str, name: str) -> bool:
 
 def is_member_reserved(comparison: Comparison, reference: str, name: str) -> bool:
     """Return true if the name of a member is reserved at a place where the old version had it in that schema."""
-    files = {each.partition("#")[0] for each in reachable(comparison.old, reference)}
+    files = {each.partition("#")[0] for each in comparison.old_views.reachable(reference)}
     places = (
         row["place"]
         for row in comparison.new.tables["reserved"].values()

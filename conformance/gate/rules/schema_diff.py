@@ -7,7 +7,6 @@ from typing import Any
 
 from conformance.gate.rules.comparison import Comparison, Part
 from conformance.gate.schemas.json_pointer import join_pointer
-from conformance.gate.schemas.references import reachable
 from conformance.protocol.codec import same
 from conformance.protocol.schemas import NAMED
 
@@ -15,6 +14,9 @@ TEXTS = ("title", "description", "$comment", "examples")
 ANNOTATIONS = (*TEXTS, "default", "deprecated")
 VALUES = ("const", "enum")
 IDENTIFIERS = ("$id", "$schema", "$anchor", "$dynamicAnchor")
+_SETS = ("required", "enum", "type")
+"""Keywords with a list whose order means nothing."""
+_PLAIN = ("const", "default", "examples")
 _MISSING = object()
 
 
@@ -27,6 +29,13 @@ def without_texts(schema: Any) -> Any:
     return {name: _of_keyword(name, value) for name, value in schema.items() if name not in ANNOTATIONS}
 
 
+def is_same_set(before: Any, after: Any) -> bool:
+    """Return true if two values are lists of the same elements in any order."""
+    if not isinstance(before, list) or not isinstance(after, list) or len(before) != len(after):
+        return False
+    return all(sum(same(each, one) for one in before) == sum(same(each, one) for one in after) for each in before)
+
+
 def _of_keyword(keyword: str, value: Any) -> Any:
     if keyword in NAMED and isinstance(value, dict):
         return {name: without_texts(each) for name, each in value.items()}
@@ -35,7 +44,9 @@ def _of_keyword(keyword: str, value: Any) -> Any:
 
 def differing_places(comparison: Comparison, old: Part, new: Part) -> Iterator[str]:
     """Find the differences between the schemas of a part of a message, as pointers of findings."""
-    roots = dict.fromkeys([*reachable(comparison.old, old.reference), *reachable(comparison.new, new.reference)])
+    roots = dict.fromkeys(
+        [*comparison.old_views.reachable(old.reference), *comparison.new_views.reachable(new.reference)]
+    )
     for name in dict.fromkeys(root.partition("#")[0] for root in roots):
         inside = [root.partition("#")[2] for root in roots if root.partition("#")[0] == name]
         for pointer in shape_differences(comparison, name):
@@ -47,16 +58,28 @@ def differing_places(comparison: Comparison, old: Part, new: Part) -> Iterator[s
 def shape_differences(comparison: Comparison, name: str) -> list[str]:
     """Return the pointers at which two versions of a schema file differ, except in texts and annotations."""
     if name not in comparison.shape_differences:
-        before, after = (without_texts(release.schemas.get(name)) for release in (comparison.old, comparison.new))
-        comparison.shape_differences[name] = list(differences(before, after))
+        found: list[str] = []
+        if name in comparison.changed_schemas:
+            before, after = (without_texts(release.schemas.get(name)) for release in (comparison.old, comparison.new))
+            found = list(differences(before, after))
+        comparison.shape_differences[name] = found
     return comparison.shape_differences[name]
 
 
-def differences(before: Any, after: Any, pointer: str = "") -> Iterator[str]:
-    """Find the deepest pointers at which two JSON values differ."""
+def differences(before: Any, after: Any, pointer: str = "", *, is_schema: bool = True) -> Iterator[str]:
+    """Find the deepest pointers at which two schemas differ.
+
+    Args:
+        before: a schema, or a value in one.
+        after: another one.
+        pointer: the place of both.
+        is_schema: false inside plain values, such as defaults, in which the order of every list counts.
+    """
     if isinstance(before, dict) and isinstance(after, dict):
         for name in dict.fromkeys([*before, *after]):
             inside = f"{pointer}{join_pointer(name)}"
-            yield from differences(before.get(name, _MISSING), after.get(name, _MISSING), inside)
+            values = before.get(name, _MISSING), after.get(name, _MISSING)
+            if not (is_schema and name in _SETS and is_same_set(*values)):
+                yield from differences(*values, inside, is_schema=is_schema and name not in _PLAIN)
     elif not same(before, after):
         yield pointer

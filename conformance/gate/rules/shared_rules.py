@@ -10,7 +10,7 @@ DEPRECATION_CHANGED = Rule(
     NOBODY,
     Step.MINOR,
     "a member or a schema is deprecated, or no longer deprecated",
-    "No fix needed; raise the minor version.",
+    "Raise the minor version.",
 )
 REMOVED_UNANNOUNCED = Rule(
     "removed-unannounced",
@@ -24,7 +24,7 @@ SHAPE_REWRITTEN = Rule(
     NOBODY,
     Step.PATCH,
     "a schema is written differently and means the same",
-    "No fix needed; raise the patch version.",
+    "Raise the patch version.",
 )
 PROFILE_MEMBER_MOVED = Rule(
     "profile-member-moved",
@@ -38,19 +38,19 @@ CHANNELS_RESERVED = Rule(
     BOTH,
     Step.MAJOR,
     "a channel or action that was free, or another profile's, becomes reserved",
-    "Let a new profile reserve the channel; clients of the old version may be using it.",
+    "Use the channel without reserving it, or reserve it in a major version; clients may be publishing on it.",
 )
 PROFILE_EXTENDED = Rule(
     "profile-extended",
     NOBODY,
     Step.MINOR,
     "a profile has a new action, or a new profile has an error code",
-    "No fix needed; raise the minor version.",
+    "Raise the minor version.",
 )
 TABLE_REWORDED = Rule(
     "table-reworded",
     NOBODY,
     Step.PATCH,
-    "a cell of a table has another wording",
-    "No fix needed; raise the patch version.",
+    "a cell of a table, or a term, has another wording",
+    "Raise the patch version.",
 )

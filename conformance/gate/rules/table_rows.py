@@ -56,7 +56,7 @@ RESPONDER_EXTENDED = Rule(
     NOBODY,
     Step.MINOR,
     "the responder has a new channel",
-    "No fix needed; raise the minor version. Cases that need the channel are unsupported on servers without it.",
+    "Raise the minor version. Cases that need the channel are unsupported on servers without it.",
 )
 RULES = (
     HEADER_CHANGED,
@@ -82,18 +82,27 @@ def check(comparison: Comparison) -> Iterator[Finding]:
             before, after = old.get(key), new.get(key)
             if before != after:
                 yield from judge(comparison, f"tables/{table}/{key}", key, before, after)
+    word = "oneOf" if "oneOf" in comparison.new.schemas.get("error-code", {}) else "anyOf"
     was, is_ = (_branches(release) for release in (comparison.old, comparison.new))
     for code in was:
         if was[code] != is_.get(code) and any(
             row["code"] == code for row in comparison.new.tables["error-codes"].values()
         ):
             what = f"the schema listed {code} as {was[code]}, and now lists it as {is_.get(code, 'nothing')}"
-            yield Finding(FATALITY_FLIPPED, "schemas/error-code#", what, was[code], is_.get(code))
+            yield Finding(
+                FATALITY_FLIPPED,
+                "schemas/error-code#",
+                what,
+                was[code],
+                is_.get(code),
+                at=f"schemas/error-code#/{word}",
+            )
 
 
 def _branches(release: Release) -> dict[str, str]:
     """Return the branch of the schema error-code that lists each code: it tells programs which codes are fatal."""
-    branches = release.schemas.get("error-code", {}).get("oneOf", [])
+    schema = release.schemas.get("error-code", {})
+    branches = schema.get("oneOf", schema.get("anyOf", []))
     return {
         code: f"{number}: {branch.get('title', 'untitled').lower().removesuffix('.')}"
         for number, branch in enumerate(branches)

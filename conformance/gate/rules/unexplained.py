@@ -31,22 +31,24 @@ def check(comparison: Comparison, findings: Collection[Finding]) -> Iterator[Fin
     """Compare everything, and find the differences that no finding names."""
     named = {place for each in findings for place in (each.pointer, *each.also)}
     rules = {each.rule.id for each in findings}
-    old, new = (dict(_things(release)) for release in (comparison.old, comparison.new))
+    shared = comparison.old.tables.keys() & comparison.new.tables.keys()  # a release may lack a table of a later kit
+    old, new = (
+        dict(_things(release, shared, comparison.changed_vectors)) for release in (comparison.old, comparison.new)
+    )
     for pointer in dict.fromkeys([*old, *new]):
         if not same(old.get(pointer), new.get(pointer)) and pointer not in named:
             before, after = (shorten(things.get(pointer)) for things in (old, new))
             yield Finding(UNEXPLAINED, pointer, f"{pointer} differs in a way that no rule covers", before, after)
-    for name in sorted(comparison.old.schemas.keys() & comparison.new.schemas.keys()):
+    for name in sorted(comparison.old.schemas.keys() & comparison.new.schemas.keys() & comparison.changed_schemas):
         yield from _schema(comparison, name, named, rules)
 
 
-def _things(release: Release) -> Iterator[tuple[str, Any]]:
+def _things(release: Release, tables: AbstractSet[str], vectors: AbstractSet[str]) -> Iterator[tuple[str, Any]]:
     for id_, requirement in release.requirements.items():
         yield f"requirements/{id_}", requirement.text
-    for table, rows in release.tables.items():
-        yield from ((f"tables/{table}/{key}", row) for key, row in rows.items())
-    for id_, vector in release.vectors.items():
-        yield f"vectors/{id_}", vector
+    for table in sorted(tables):
+        yield from ((f"tables/{table}/{key}", row) for key, row in release.tables[table].items())
+    yield from ((f"vectors/{id_}", vector) for id_, vector in release.vectors.items() if id_ in vectors)
 
 
 def _schema(comparison: Comparison, name: str, named: AbstractSet[str], rules: AbstractSet[str]) -> Iterator[Finding]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from conformance.gate.model.findings import BOTH, NOBODY, Finding, Rule
+from conformance.gate.model.release import Release
 from conformance.gate.model.version import Step
 from conformance.gate.rules.comparison import Comparison
 from conformance.protocol.codec import BadBody, decode, same, shorten
@@ -44,32 +45,42 @@ VECTOR_ADDED = Rule(
     NOBODY,
     Step.PATCH,
     "a vector is new",
-    "No fix needed; raise the patch version. The vector shows an existing rule.",
+    "Raise the patch version. The vector shows an existing rule.",
 )
 VECTOR_REWORDED = Rule(
     "vector-reworded",
     NOBODY,
     Step.PATCH,
     "a vector is described differently, or names other requirements",
-    "No fix needed; raise the patch version. Body and outcome are unchanged.",
+    "Raise the patch version. Body and outcome are unchanged.",
 )
 RULES = (VECTOR_EDITED, VECTOR_VERDICT_FLIPPED, VECTOR_DELETED, VECTOR_CONTRADICTED, VECTOR_ADDED, VECTOR_REWORDED)
 
+_LEVELS = {True: "a duty", False: "a recommendation"}
 _SITUATION = ("body", "state", "profile", "connection_id")
 
 
 def check(comparison: Comparison) -> Iterator[Finding]:
     """Compare the vectors by their names."""
-    known = {_meaning(vector): vector for vector in comparison.old.vectors.values()}
     for id_, old in comparison.old.vectors.items():
         new, pointer = comparison.new.vectors.get(id_), f"vectors/{id_}"
         if new is None:
             yield Finding(VECTOR_DELETED, pointer, f"{id_} was removed", before=shorten(old))
-        elif not same(old, new):
+        elif id_ in comparison.changed_vectors:
             yield from _kept(pointer, old, new)
-    for id_, new in comparison.new.vectors.items():
-        if id_ not in comparison.old.vectors:
-            yield _added(new, known.get(_meaning(new)))
+            was, is_ = (_binds(release, each) for release, each in ((comparison.old, old), (comparison.new, new)))
+            if was != is_:
+                what = f"{id_} showed {_LEVELS[was]}, and shows {_LEVELS[is_]}"
+                yield Finding(VECTOR_VERDICT_FLIPPED, pointer, what)
+    added = [new for id_, new in comparison.new.vectors.items() if id_ not in comparison.old.vectors]
+    known = {_meaning(vector): vector for vector in comparison.old.vectors.values()} if added else {}
+    for new in added:
+        yield _added(new, known.get(_meaning(new)))
+
+
+def _binds(release: Release, vector: Any) -> bool:
+    """Return true if a deviation from a vector is a failure, and false if it is a warning."""
+    return any(release.requirements[id_].is_must for id_ in vector["requirements"] if id_ in release.requirements)
 
 
 def _kept(pointer: str, old: Any, new: Any) -> Iterator[Finding]:

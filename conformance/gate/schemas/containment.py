@@ -12,22 +12,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import jsonschema_rs
-from hypothesis import HealthCheck, Phase, find, settings
-from hypothesis import strategies as st
-from hypothesis.errors import HypothesisException
-from jsonschema import Draft202012Validator
 
-from conformance.gate.schemas.witness_search import all_of, branches, samples, validator
+from conformance.gate.schemas.plain_patterns import with_plain_patterns
+from conformance.gate.schemas.witness_search import samples, validator
+from conformance.protocol.codec import identical
 
 EXAMPLES = 1000
 """Examples that Hypothesis tries for one question."""
-_THOROUGH = settings(
-    database=None,
-    derandomize=True,
-    deadline=None,
-    phases=[Phase.generate, Phase.shrink],
-    suppress_health_check=list(HealthCheck),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +45,7 @@ def contains(outer: Any, inner: Any, further: Iterable[Any] = (), *, examples: i
         further: values to try, besides those that the schemas suggest.
         examples: number of Hypothesis examples, if neither those values nor a proof decides.
     """
-    if outer == inner:
+    if identical(outer, inner):
         return Answer(holds=True)
     search = _Search(outer, inner)
     search.among(further)
@@ -62,7 +53,10 @@ def contains(outer: Any, inner: Any, further: Iterable[Any] = (), *, examples: i
     search.among(samples(outer))
     if search.found:
         return search.answer()
-    proof, difference = _prove(outer, inner)
+    plain_outer, plain_inner = with_plain_patterns(outer), with_plain_patterns(inner)
+    if identical(plain_outer, plain_inner):
+        return Answer(holds=True)
+    proof, difference = _prove(plain_outer, plain_inner)
     if proof == "yes":
         return Answer(holds=True)
     if difference is not None:
@@ -89,6 +83,8 @@ class _Search:
     """Collects values that ``inner`` accepts and ``outer`` does not."""
 
     def __init__(self, outer: Any, inner: Any) -> None:
+        from jsonschema import Draft202012Validator  # noqa: PLC0415 - not needed if all schemas are equal
+
         self._outer, self._inner = validator(outer), validator(inner)
         self._second = Draft202012Validator(outer), Draft202012Validator(inner)
         self._schema = inner
@@ -107,39 +103,31 @@ class _Search:
 
     def at_length(self, examples: int) -> None:
         """Search with Hypothesis."""
-        thorough = settings(_THOROUGH, max_examples=examples)
-        try:
-            self.found.append(find(strategy(self._schema), self.is_witness, settings=thorough))
-        except HypothesisException:
-            return
+        from conformance.gate.schemas.long_search import values_of  # noqa: PLC0415 - loads Hypothesis, seldom needed
+
+        self.found += values_of(self._schema, self.is_witness, examples)
 
     def answer(self) -> Answer:
         """Return the smallest value found, with the validator's error."""
         value = min(self.found, key=lambda each: len(json.dumps(each)))
         error = min(self._second[0].iter_errors(value), key=lambda each: len(each.message))
         place = "/".join(map(str, error.absolute_path)) or "the root"
-        return Answer(holds=False, values=(value,), reason=f"{error.message[:200]} (at {place})")
+        return Answer(holds=False, values=(value,), reason=f"{_said(error)} (at {place})")
 
 
-def strategy(schema: Any) -> st.SearchStrategy[Any]:
-    """Return a strategy for values near the edges of a schema, with several members of an object at their edges."""
-    ways = [_of_parts(parts) for parts in branches(schema)]
-    return st.one_of([*ways, st.sampled_from(samples(schema) or [None])])
+_COUNTED = {
+    "maxItems": ("items", "maximum"),
+    "minItems": ("items", "minimum"),
+    "maxLength": ("characters", "maximum"),
+    "minLength": ("characters", "minimum"),
+    "maxProperties": ("members", "maximum"),
+    "minProperties": ("members", "minimum"),
+}
 
 
-def _of_parts(parts: list[dict[str, Any]]) -> st.SearchStrategy[Any]:
-    named: dict[str, list[Any]] = {}
-    for part in parts:
-        for name, value in part.get("properties", {}).items():
-            named.setdefault(name, []).append(value)
-    required = {name for part in parts for name in part.get("required", [])}
-    if named:
-        members = {name: strategy(all_of(values)) for name, values in named.items()}
-        needed = {name: members.get(name, st.none()) for name in required}
-        return st.fixed_dictionaries(
-            needed, optional={name: each for name, each in members.items() if name not in required}
-        )
-    items = [part["items"] for part in parts if "items" in part]
-    if items:
-        return st.lists(strategy(all_of(items)), max_size=5)
-    return st.sampled_from(samples(all_of(parts)) or [None])
+def _said(error: Any) -> str:
+    """Return what is wrong with a value; about its length, without the value."""
+    if error.validator in _COUNTED:
+        what, bound = _COUNTED[error.validator]
+        return f"{len(error.instance)} {what}, {bound} {error.validator_value}"
+    return str(error.message)[:200]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 import jsonschema_rs
@@ -27,6 +29,14 @@ _KNOWN = {*NAMED, *_NESTED, *_PLAIN} - {"dependentSchemas"}
 
 def schema_problem(schema: Any) -> str | None:
     """Return why the gate cannot judge a schema, with the place in it, or None if it can."""
+    return _problem_of_text(json.dumps(schema))
+
+
+@lru_cache(maxsize=128)  # most schemas of two versions are equal
+def _problem_of_text(text: str) -> str | None:
+    schema = json.loads(text)
+    if not isinstance(schema.get("$schema", ""), str):
+        return f"{json.dumps(schema['$schema'])[:80]} is no name of a dialect (at /$schema)"
     try:
         jsonschema_rs.meta.validate({**schema, "$schema": "https://json-schema.org/draft/2020-12/schema"})
     except jsonschema_rs.ValidationError as error:

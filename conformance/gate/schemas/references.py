@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from conformance.gate.model.release import Release
 from conformance.gate.schemas.json_pointer import split_pointer
 from conformance.protocol.schemas import SUFFIX
 
 
-def reachable(release: Release, reference: str) -> list[str]:
+def reachable(schemas: Mapping[str, Any], reference: str) -> list[str]:
     """Return the schema of that name and all schemas that it refers to, as names with pointers."""
     found: list[str] = []
     waiting = [reference if "#" in reference else f"{reference}#"]
@@ -21,16 +20,38 @@ def reachable(release: Release, reference: str) -> list[str]:
         found.append(current)
         name, _, pointer = current.partition("#")
         waiting += [
-            absolute(name, target)
-            for target in _references(value_at(release.schemas.get(name), split_pointer(pointer)))
+            absolute(name, target) for target in _references(value_at(schemas.get(name), split_pointer(pointer)))
         ]
     return found
+
+
+def is_recursive(schemas: Mapping[str, Any], reference: str) -> bool:
+    """Return true if a schema refers to itself, directly or through others; references by anchor are not followed."""
+    done: set[str] = set()
+    path: list[str] = []
+    waiting = [(reference if "#" in reference else f"{reference}#", 0)]
+    while waiting:
+        current, depth = waiting.pop()
+        del path[depth:]
+        if current in path:
+            return True
+        if current in done:
+            continue
+        path.append(current)
+        done.add(current)
+        name, _, pointer = current.partition("#")
+        targets = (absolute(name, each) for each in _references(value_at(schemas.get(name), split_pointer(pointer))))
+        waiting += [(each, depth + 1) for each in targets if each.partition("#")[2][:1] in ("", "/")]
+    return False
 
 
 def value_at(schema: Any, tokens: list[str]) -> Any:
     """Return the value at a place in a schema, or None if there is none."""
     for token in tokens:
-        schema = schema.get(token) if isinstance(schema, dict) else None
+        if isinstance(schema, list) and token.isdecimal() and int(token) < len(schema):
+            schema = schema[int(token)]
+        else:
+            schema = schema.get(token) if isinstance(schema, dict) else None
     return schema
 
 

@@ -6,14 +6,18 @@ object is closed. A receiver ignores members that it does not know, so its view 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, Self
 
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 
 from conformance.gate.model.release import Release, ReleaseError
+from conformance.gate.model.version import Version
 from conformance.gate.schemas.keywords import schema_problem
+from conformance.gate.schemas.references import is_recursive, reachable
 from conformance.protocol.schemas import SUFFIX, inlined, resource
 
 ALTERNATIVES = ("oneOf", "anyOf")
@@ -21,18 +25,32 @@ CONDITIONALS = ("if", "then", "else")
 
 
 class Views:
-    """The schemas of a release by the names that the spec's tables use, such as ``queue-request#/$defs/enqueue``."""
+    """The schemas of a release by the names that the spec's tables use, such as ``queue-request#/$defs/enqueue``.
 
-    def __init__(self, release: Release) -> None:
-        for name, document in release.schemas.items():
+    Never change a schema that it returns: releases with equal schemas share it.
+    """
+
+    def __init__(self, version: Version, schemas: Mapping[str, Any]) -> None:
+        for name, document in schemas.items():
             wrong = schema_problem(document)
             if wrong:
-                raise ReleaseError(f"version {release.version}: schemas/{name}{SUFFIX}: {wrong}")
-        self._release = release
+                raise ReleaseError(f"version {version}: schemas/{name}{SUFFIX}: {wrong}")
+        self._version, self._schemas = version, schemas
         self._receivers: dict[str, Any] = {}
+        self._reachable: dict[str, list[str]] = {}
         self._registry: Registry[Any] = Registry().with_resources(
-            (document["$id"], resource(document)) for document in release.schemas.values()
+            (document["$id"], resource(document)) for document in schemas.values()
         )
+
+    @classmethod
+    def of(cls, release: Release) -> Self:
+        """Return the views of a release. Raises ReleaseError if the gate cannot judge one of its schemas."""
+        return cls._of_text(release.version, json.dumps(release.schemas))
+
+    @classmethod
+    @lru_cache(maxsize=4)  # the two sides of a comparison, each with what a tree was read for before
+    def _of_text(cls, version: Version, schemas: str) -> Self:
+        return cls(version, json.loads(schemas))
 
     def receiver(self, reference: str) -> Any:
         """Return the schema of the values that a receiver must accept.
@@ -45,22 +63,29 @@ class Views:
 
     def _resolved(self, reference: str) -> Any:
         name, _, pointer = reference.partition("#")
-        if name not in self._release.schemas:
-            raise ReleaseError(f"version {self._release.version} has no schemas/{name}{SUFFIX}")
-        base = self._release.schemas[name]["$id"]
+        if name not in self._schemas:
+            raise ReleaseError(f"version {self._version} has no schemas/{name}{SUFFIX}")
+        base = self._schemas[name]["$id"]
+        recursive = f"schemas/{name}{SUFFIX}: refers to itself; the gate cannot compare such a schema"
+        if is_recursive(self._schemas, reference):  # a library panics in a deep recursion
+            raise ReleaseError(recursive)
         try:
             found = self._registry.resolver().lookup(f"{base}#{pointer}")
             return inlined(found.contents, found.resolver)
         except Unresolvable as error:
             raise ReleaseError(f"schemas/{name}{SUFFIX}: a reference leads nowhere: {error.ref}") from None
         except RecursionError:
-            raise ReleaseError(
-                f"schemas/{name}{SUFFIX}: refers to itself; the gate cannot compare such a schema"
-            ) from None
+            raise ReleaseError(recursive) from None
 
     def document(self, name: str) -> Any:
         """Return a schema as in its file."""
-        return self._release.schemas[name]
+        return self._schemas[name]
+
+    def reachable(self, reference: str) -> list[str]:
+        """Return the schema of that name and all schemas that it refers to, as names with pointers."""
+        if reference not in self._reachable:
+            self._reachable[reference] = reachable(self._schemas, reference)
+        return self._reachable[reference]
 
 
 def closed(schema: Any, beside: Sequence[Any] = ()) -> Any:

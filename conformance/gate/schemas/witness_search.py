@@ -5,16 +5,13 @@ They need not be valid: the validators check each value in the search for a witn
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
-from contextlib import suppress
-from functools import cache, partial
+from functools import cache, lru_cache
 from itertools import islice
 from typing import Any
 
 import jsonschema_rs
-from hypothesis import HealthCheck, Phase, find, settings
-from hypothesis import strategies as st
-from hypothesis.errors import HypothesisException
 
 ANYTHING: tuple[Any, ...] = (None, True, False, 0, 1, -1, 1.5, "", "x", "1.0", [], ["x"], {}, {"further": "x"})
 MOST = 400
@@ -31,7 +28,12 @@ _IN_PLACE = ("allOf", "oneOf", "anyOf", "if", "then", "else")
 
 def samples(schema: Any) -> list[Any]:
     """Return at most :data:`MOST` values at the edges of a schema without references, simple ones first."""
-    return list(islice(_samples(schema), MOST))
+    return list(_samples_of_text(json.dumps(schema)))
+
+
+@lru_cache(maxsize=128)  # each side of a comparison is asked for in several questions
+def _samples_of_text(text: str) -> tuple[Any, ...]:
+    return tuple(islice(_samples(json.loads(text)), MOST))
 
 
 def branches(schema: Any) -> list[Parts]:
@@ -155,33 +157,12 @@ def _pattern_of(schema: Any) -> str | None:
     return schema.get("pattern") if isinstance(schema, dict) else None
 
 
-_CHARACTERS = st.characters(exclude_categories=["Cs"])
-"""All characters except surrogates. This saves seconds: Hypothesis computes tables for its own UTF-8 alphabet."""
-
-
 @cache
 def strings_of(pattern: str) -> tuple[str, ...]:
     """Return a few strings that match a pattern, and a few that contain a match."""
-    found: list[str] = []
-    for strategy in (st.from_regex(pattern, fullmatch=each, alphabet=_CHARACTERS) for each in (True, False)):
-        for least in range(3):
-            with suppress(HypothesisException):
-                found.append(find(strategy, partial(_is_further, found, least), settings=QUICK))
-    return tuple(found)
+    from conformance.gate.schemas.pattern_strings import strings_near  # noqa: PLC0415 - loads Hypothesis, seldom needed
 
-
-def _is_further(found: list[str], least: int, text: str) -> bool:
-    return len(text) >= least and text not in found
-
-
-QUICK = settings(
-    max_examples=50,
-    database=None,
-    derandomize=True,
-    deadline=None,
-    phases=[Phase.generate],
-    suppress_health_check=list(HealthCheck),
-)
+    return strings_near(pattern)
 
 
 def _numbers(parts: Parts) -> Iterator[float]:
