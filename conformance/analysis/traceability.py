@@ -14,6 +14,7 @@ from typing import Any
 from conformance.cases.catalogue import all_cases
 from conformance.core.roles import Role
 from conformance.core.verdicts import Verdict
+from conformance.core.versions import FIRST_VERSION, version_key
 from conformance.harness.case import Case
 from conformance.protocol import schemas
 from conformance.protocol.files import read_json
@@ -23,6 +24,7 @@ from conformance.protocol.vectors import load as load_vectors
 FORMAT = "ipc-conformance-ledger/1"
 MUTANTS_FORMAT = "ipc-conformance-mutants/1"
 NOT_EXECUTED = "not executed"
+UNTRIED = "none of its cases was executed"
 
 
 @dataclass(frozen=True)
@@ -137,7 +139,24 @@ def build(role: Role, results: Mapping[str, Any], mutants: Sequence[Mapping[str,
         ]
         entry.reason = _reason(entry.rule, mutants)
         entry.problems = list(_lacks(entry, has_mutants=bool(mutants)))
-    return Ledger(role, list(results), entries, [*_strangers(cases), *_unused_vectors(cases), *_unused_schemas()])
+        if entry.verdicts and _is_of_other_targets(entry, cases, results):
+            entry.problems = [each for each in entry.problems if each != UNTRIED]
+    partial = [
+        f"the results file {name} is of an interrupted run; run it again"
+        for name, content in results.items()
+        if content.get("interrupted")
+    ]
+    others = [*_strangers(cases), *_unused_vectors(cases), *_unused_schemas()]
+    return Ledger(role, list(results), entries, [*partial, *others])
+
+
+def _is_of_other_targets(entry: Evidence, cases: Iterable[Case], results: Mapping[str, Any]) -> bool:
+    """Return true if each case of a requirement is for a profile that no target has, or itself of a later version."""
+    targets = [content["target"] for content in results.values()]
+    has = {profile for target in targets for profile in target["profiles"]}
+    newest = max(version_key(target.get("protocol") or FIRST_VERSION) for target in targets)
+    profiles = {each.profile for each in cases if each.id in entry.cases}
+    return version_key(entry.rule.since) > newest or not profiles & {None, *has}
 
 
 def _worst(results: Iterable[Mapping[str, Any]]) -> dict[str, str]:
@@ -162,7 +181,7 @@ def _lacks(entry: Evidence, *, has_mutants: bool) -> Iterable[str]:
     if not entry.cases:
         yield "no case checks it"
     elif entry.verdicts and all(verdict == NOT_EXECUTED for verdict in entry.verdicts.values()):
-        yield "none of its cases was executed"
+        yield UNTRIED
     if has_mutants and not entry.mutants and not entry.reason:
         yield "it has no mutant, and no reason for having none"
     for each in entry.mutants:

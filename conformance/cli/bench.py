@@ -13,9 +13,8 @@ from rich.console import Console
 from conformance.bench.run import BenchRun
 from conformance.bench.table import print_table
 from conformance.bench.workloads import WORKLOADS, BenchTarget
-from conformance.core.verdicts import ExitCode, TargetError
-
-FILE = click.Path(path_type=Path, dir_okay=False)
+from conformance.cli.ends import ended_in_a_line
+from conformance.cli.outputs import FILE, refuse_unwritable, write
 
 
 @click.command()
@@ -34,7 +33,8 @@ FILE = click.Path(path_type=Path, dir_okay=False)
     *("--workload", "names"),
     type=click.Choice([each.name for each in WORKLOADS]),
     multiple=True,
-    help="Run only this workload; repeatable.",
+    metavar="NAME",
+    help=f"Run only this workload; repeatable: {', '.join(each.name for each in WORKLOADS)}.",
 )
 @click.option("--rounds", type=click.IntRange(1, 1000), default=5, show_default=True, help="Number of rounds.")
 @click.option(
@@ -62,21 +62,15 @@ def bench(
       ipc-conformance bench --subject 'mine=python my_server.py --port {port}' \\
         --subject 'reference=python -m reference_server --port {port} --responder'
     """
+    refuse_unwritable(json_file)
     measured = _read_subjects(subjects, raw, queue)
     workloads = [each for each in WORKLOADS if not names or each.name in names]
     run = BenchRun(measured, workloads, rounds, seconds, relative_to or measured[0].name)
     _check_plan(run)
-    try:
+    with ended_in_a_line():
         run.execute(lambda number: click.echo(f"round {number} of {rounds}", err=True))
-    except TargetError as error:
-        click.echo(str(error), err=True)
-        sys.exit(ExitCode.UNREACHABLE)
-    except KeyboardInterrupt:
-        click.echo("interrupted; all started processes have been stopped", err=True)
-        sys.exit(130)
+    write(json_file, json.dumps(run.as_json(), indent=1) + "\n")
     print_table(Console(width=None if sys.stdout.isatty() else 120), run)
-    if json_file:
-        _write(json_file, run)
 
 
 def _read_subjects(texts: tuple[str, ...], raw: tuple[str, ...], queue: tuple[str, ...]) -> list[BenchTarget]:
@@ -102,11 +96,3 @@ def _check_plan(run: BenchRun) -> None:
     _check_name("--relative-to", (run.relative_to,), [subject.name for subject in run.subjects])
     if not any(workload.suits(subject) for workload in run.workloads for subject in run.subjects):
         raise click.UsageError("no subject supports any of these workloads (see --raw and --queue)")
-
-
-def _write(path: Path, run: BenchRun) -> None:
-    try:
-        path.write_text(json.dumps(run.as_json(), indent=1) + "\n", "utf-8")
-    except OSError as error:
-        click.echo(f"cannot write {path}: {error.strerror}", err=True)
-        sys.exit(ExitCode.USAGE)

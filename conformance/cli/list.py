@@ -7,11 +7,11 @@ from typing import Any
 
 import click
 
-from conformance.cases.catalogue import select
-from conformance.cli.options import draft_options, table_options
+from conformance.cli.options import chosen_cases, draft_options, table_options
 from conformance.core.options import from_options
 from conformance.core.roles import Role
 from conformance.core.settings import Selection
+from conformance.core.terminal import fitted, is_narrow
 from conformance.protocol.requirements import section_link
 
 
@@ -28,7 +28,7 @@ from conformance.protocol.requirements import section_link
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, including the text of the requirements.")
 def list_cases(*, role: Role, as_json: bool, **values: Any) -> None:
     """List the cases: id, level, requirements."""
-    chosen = sorted(select(from_options(Selection, values), role=role), key=lambda each: each.id)
+    chosen = sorted(chosen_cases(from_options(Selection, values), role), key=lambda each: each.id)
     if as_json:
         entries = [
             {
@@ -46,5 +46,6 @@ def list_cases(*, role: Role, as_json: bool, **values: Any) -> None:
         click.echo(json.dumps(entries, indent=1))
         return
     for each in chosen:
-        click.echo(f"{each.id:56} {each.level:6} {' '.join(each.requirements)}")
+        about = f"{each.level:6} {' '.join(each.requirements)}"
+        click.echo(fitted(f"{each.id}  {about}") if is_narrow() else f"{each.id:56} {about}")
     click.echo(f"{len(chosen)} cases")

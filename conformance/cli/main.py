@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-import sys
 from importlib import import_module
 
 import click
 
 from conformance import PROTOCOL_VERSION, __version__
+from conformance.cli import help as help_text
+from conformance.cli.help import WIDEST, Group
 
+help_text.use()
 COMMANDS = {
     "run": "run",
     "list": "list_cases",
     "serve": "serve",
+    "report": "report",
+    "show": "show",
     "requirements": "requirements",
     "bench": "bench",
+    "interop": "interop",
     "spec": "spec",
     "gate": "gate",
 }
 """The function of each command, in the module of ``conformance.cli`` with the command's name."""
 
 
-class Commands(click.Group):
+class Commands(Group):
     """A group that imports the module of a command when the command is needed."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -37,7 +42,7 @@ class Commands(click.Group):
         return found
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": WIDEST})
 @click.version_option(__version__, message=f"ipc-conformance %(version)s, protocol {PROTOCOL_VERSION}")
 def main() -> None:
     """Test servers and clients of the IPC Framework Wire Protocol.
@@ -47,6 +52,3 @@ def main() -> None:
     Let the kit start the server:  ipc-conformance run --server-cmd 'python my_server.py --port {port}'
     List the cases:                ipc-conformance list
     """
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")

@@ -8,13 +8,15 @@ from typing import Any
 
 import click
 
-from conformance.cases.catalogue import all_cases
+from conformance.cases.catalogue import all_cases, select
+from conformance.cli.outputs import FILE
 from conformance.core.options import Option, options_of
+from conformance.core.roles import Role
+from conformance.core.settings import Selection
+from conformance.harness.case import Case
 from conformance.reports.files import FORMATS
 from conformance.specification import drafts
 from conformance.specification.drafts import DraftError
-
-FILE = click.Path(dir_okay=False, path_type=Path)
 
 Command = Callable[..., Any]
 
@@ -68,6 +70,14 @@ def _click_type(stated: Option) -> Any:
         numbers: Any = click.IntRange if stated.parse is int else click.FloatRange
         return numbers(stated.minimum, stated.maximum)
     return stated.parse if stated.parse in (int, float, str) else ParsedType(stated)
+
+
+def chosen_cases(selection: Selection, role: Role) -> list[Case]:
+    """Return the selected cases; a results file that cannot be read is wrong usage."""
+    try:
+        return select(selection, role=role)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
 
 
 def report_options(command: Command) -> Command:

@@ -12,10 +12,10 @@ from rich.table import Table
 
 from conformance.analysis import traceability
 from conformance.analysis.traceability import Evidence, Ledger
+from conformance.cli.outputs import FILE
 from conformance.core.roles import Role
+from conformance.core.terminal import fitted, is_narrow
 from conformance.core.verdicts import ExitCode
-
-FILE = click.Path(dir_okay=False, path_type=Path)
 
 
 @click.command()
@@ -66,15 +66,24 @@ def _print(found: Ledger, *, missing: bool) -> None:
     shown = [each for each in found.entries if each.problems or not missing]
     console = Console(soft_wrap=True)
     if shown:
-        console.print(_table(found, shown))
+        _print_entries(console, found, shown)
     for problem in found.all_problems:
-        console.print(problem, markup=False, highlight=False)
+        console.print(fitted(problem), markup=False, highlight=False)
     musts = [each for each in found.entries if each.rule.is_must]
-    console.print(
-        f"{len(found.entries)} requirements in force for {found.role}s, {len(musts)} of them MUST; "
-        f"{len(found.all_problems)} problems",
-        highlight=False,
-    )
+    totals = f"{len(found.entries)} requirements in force for {found.role}s, {len(musts)} of them MUST"
+    console.print(fitted(f"{totals}; {len(found.all_problems)} problems"), highlight=False)
+
+
+def _print_entries(console: Console, found: Ledger, shown: list[Evidence]) -> None:
+    """Print a table, or a line for each requirement if the terminal is too narrow for it."""
+    if not is_narrow():
+        console.print(_table(found, shown))
+        return
+    for each in shown:
+        parts = [each.rule.level, f"{len(each.cases)} cases"]
+        parts += [f"{target} {verdict}" for target, verdict in each.verdicts.items()]
+        line = f"{each.rule.id}  {', '.join(parts)}, mutants {_mutants(each)}"
+        console.print(fitted(line), markup=False, highlight=False)
 
 
 def _table(found: Ledger, shown: list[Evidence]) -> Table:

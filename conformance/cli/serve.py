@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import signal
 import sys
 import time
 from typing import NoReturn
@@ -11,25 +10,38 @@ from typing import NoReturn
 import click
 
 from conformance.cases.catalogue import all_cases
+from conformance.core.streams import UnwritableOutput
+from conformance.core.text import printable
 from conformance.core.trace import Entry, Trace
 from conformance.core.verdicts import ExitCode, TargetError
-from conformance.proxy.relay import Relay
+from conformance.proxy.relay import Link, Relay
 from conformance.reports.failure import describe
 from conformance.runner.case_runner import run_case
 from conformance.targets.manual_driver import HELP, ManualClientTarget
 from conformance.targets.process import ServerProcess
 from conformance.transport.address import Address, parse_address
 
-INTERRUPTED = 130
 REFERENCE = "{python} -m reference_server --host {host} --port {port} --responder"
 
 
 class LiveTrace(Trace):
-    """A trace that prints each entry as it comes and keeps none."""
+    """A trace that prints each entry as it comes and keeps none; ``failure`` says why it cannot print any more."""
+
+    failure: UnwritableOutput | None = None
 
     def note(self, entry: Entry) -> None:
-        """Print ``entry``."""
-        click.echo(str(entry))
+        """Print ``entry``; called by the relay's threads."""
+        self._show(printable(str(entry)))
+
+    def complain(self, finding: str) -> None:
+        """Print a rule that a client broke."""
+        self._show(click.style(f"          {finding}", fg="red"))
+
+    def _show(self, line: str) -> None:
+        try:
+            click.echo(line)
+        except UnwritableOutput as error:
+            self.failure = error
 
 
 @click.command()
@@ -63,22 +75,23 @@ def serve(
         _play(case_id)
     if server and server_cmd:
         raise click.UsageError("give --server or --server-cmd, not both")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with contextlib.ExitStack() as stack:
             upstream = parse_address(server) if server else _start(stack, server_cmd)
-            relay = stack.enter_context(Relay(upstream, LiveTrace(), port=port, on_finding=_complain))
+            trace = LiveTrace()
+            relay = stack.enter_context(Relay(upstream, trace, link=Link, port=port, on_finding=trace.complain))
             with contextlib.suppress(KeyboardInterrupt):
                 click.echo(f"listening on {relay.address}; stop with Ctrl-C")
-                while True:
+                while trace.failure is None:
                     time.sleep(1.0)  # not forever: a signal that arrives just before a wait does not end it
+                raise trace.failure
             findings = len(relay.findings)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     except OSError as error:
         raise click.UsageError(f"cannot listen on port {port}: {error.strerror}; choose another with --port") from None
     except TargetError as error:
-        click.echo(str(error), err=True)
+        click.echo(printable(str(error)), err=True)
         sys.exit(ExitCode.UNREACHABLE)
     click.echo(f"{findings} client frames broke a rule")
     sys.exit(ExitCode.NOT_CONFORMANT if findings else ExitCode.CONFORMANT)
@@ -101,9 +114,9 @@ def _play(case_id: str) -> NoReturn:
     try:
         result = run_case(case, ManualClientTarget(iter(sys.stdin.readline, ""), click.echo))
     except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
+        sys.exit(ExitCode.INTERRUPTED)
     result.reproduce = f"ipc-conformance serve --case {case.id}"
-    click.echo("\n".join(describe(result, whole_trace=True)))
+    click.echo("\n".join(describe(result, trace_lines=None)))
     sys.exit(ExitCode.CONFORMANT if result.verdict.is_good else ExitCode.NOT_CONFORMANT)
 
 
@@ -111,7 +124,3 @@ def _start(stack: contextlib.ExitStack, command: str | None) -> Address:
     process = ServerProcess(command or REFERENCE.replace("{python}", f"'{sys.executable}'"))
     stack.callback(process.stop)
     return process.address
-
-
-def _complain(finding: str) -> None:
-    click.secho(f"          {finding}", fg="red")

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, Self, get_args
 
 from conformance.core.options import option
+from conformance.core.shards import Shard
+from conformance.core.versions import version
 
 DEFAULT_EXAMPLES = 25
 SOAK_SECONDS = 90.0
@@ -52,11 +55,43 @@ class Selection:
         is_repeatable=True,
     )
     level: str | None = option("--level", "Select cases of this level.", choices=("must", "should"))
+    excluded: tuple[str, ...] = option(
+        "--exclude", "Omit cases whose id matches; repeatable.", metavar="GLOB", is_repeatable=True
+    )
+    failed: Path | None = option(
+        "--failed",
+        "Select the cases whose outcome was not expected in this results file (--json).",
+        parse=Path,
+        metavar="RESULTS.json",
+    )
+    causes: tuple[str, ...] = option(
+        "--cause",
+        "Select the cases of this cause in the --failed file; repeatable.",
+        metavar="ID",
+        is_repeatable=True,
+    )
+    shard: Shard | None = option(
+        "--shard",
+        "Select one of several equal parts of the cases, such as 3/8. Each machine runs another one, with the same "
+        "--seed; ipc-conformance report merges the results files.",
+        parse=Shard.parse,
+        metavar="NUMBER/OF",
+        is_rerun=False,
+    )
+    budget: float | None = option(
+        "--budget",
+        "Stop after this many seconds. The cases that tell most run first.",
+        parse=float,
+        metavar="SECONDS",
+        minimum=1,
+        is_rerun=False,
+    )
 
     @property
     def is_filtered(self) -> bool:
         """True if it omits some of the cases."""
-        return bool(self.globs or self.profiles or self.level)
+        chosen = self.globs or self.profiles or self.level or self.excluded or self.failed or self.causes
+        return bool(chosen or self.shard or self.budget)
 
 
 @dataclass(frozen=True)
@@ -69,6 +104,7 @@ class Settings:
         soak_seconds: duration of the long-running cases, in seconds; 0 for their short forms.
         examples: number of examples for each property.
         chop: how the kit splits its writes.
+        protocol: the version of the protocol to judge by; None for the one that the target states.
         traces: whether passing cases keep their wire trace, too.
     """
 
@@ -82,7 +118,7 @@ class Settings:
     )
     time_scale: float = option(
         "--time-scale",
-        "Multiply every deadline by this factor.",
+        "Multiply every deadline by this factor; it never shortens the time to start.",
         parse=float,
         metavar="FACTOR",
         default=1.0,
@@ -112,5 +148,11 @@ class Settings:
         parse=ChopMode.parse,
         metavar="MODE",
         default=ChopMode(),
+    )
+    protocol: str | None = option(
+        "--protocol",
+        "Judge by this version of the protocol; by default by the one that the target states.",
+        parse=version,
+        metavar="MAJOR.MINOR",
     )
     traces: bool = option("--trace", "Print the wire trace of every case.", parse=bool, default=False, is_rerun=False)

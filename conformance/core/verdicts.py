@@ -15,6 +15,7 @@ class ExitCode(IntEnum):
     UNREACHABLE = 3
     NOTHING_RAN = 4
     KIT_ERROR = 5
+    INTERRUPTED = 130
 
 
 class Verdict(StrEnum):
@@ -36,6 +37,10 @@ class Verdict(StrEnum):
     """The target broke a MUST."""
     WARN = "warn", 2, "yellow", ExitCode.CONFORMANT
     """The target violated a SHOULD."""
+    SLOW = "slow", 2, "yellow", ExitCode.CONFORMANT
+    """The target fulfilled the requirements, but only with longer deadlines than usual."""
+    FLAKY = "flaky", 2, "yellow", ExitCode.CONFORMANT
+    """The target was late once, and fulfilled the requirements when the case was tried again alone."""
     UNSUPPORTED = "unsupported", 0, "cyan", ExitCode.CONFORMANT
     """The case needs something optional that the target, or its configuration in the kit, does not offer."""
     ERROR = "error", 4, "bold magenta", ExitCode.KIT_ERROR
@@ -68,6 +73,8 @@ class Verdict(StrEnum):
 
 SERVER_ENDED = "the server process ended during the case"
 """The message of a failure whose server ended during the case."""
+SERVER_STOPPED = "the server stopped serving"
+"""The message of a failure whose server served nobody after a case that broke no MUST itself."""
 
 
 class Violation(Exception):
@@ -77,17 +84,49 @@ class Violation(Exception):
         message: what went wrong; the same text each time, since known failures match it.
         expected: what the requirement requires, if the message alone does not say.
         received: what arrived instead, as text.
+        ability: the ability of the survey that this step of the case needs; empty if no single one.
+
+    Attributes:
+        awaited: what the kit waited for, in the same words each time; empty if it waited for nothing.
+        stopped: whether the server served nobody after that and was replaced.
     """
 
-    def __init__(self, message: str, *, expected: str = "", received: str = "") -> None:
+    def __init__(self, message: str, *, expected: str = "", received: str = "", ability: str = "") -> None:
         super().__init__(message)
         self.message = message
         self.expected = expected
         self.received = received
+        self.awaited = ""
+        self.stopped = False
+        self.ability = ability
+
+    @property
+    def step(self) -> str:
+        """What went wrong at which step, in the same words each time; failures are grouped by it."""
+        return f"{self.message}, waiting for {self.awaited}" if self.awaited else self.message
 
 
-class BrokenFrame(Violation):
-    """A frame broke a MUST for all frames: a failure even in a case about something else."""
+class Late(Violation):
+    """The target did not do something in time; what it printed last may say why."""
+
+
+class GraveViolation(Violation):
+    """What breaks a MUST at any speed: a failure even in a case about something else, and no second attempt."""
+
+
+class BrokenFrame(GraveViolation):
+    """A frame broke a MUST for all frames."""
+
+
+class ServerEnded(GraveViolation):
+    """The server's process ended although the case did not end it.
+
+    Args:
+        received: how it ended, and its last output.
+    """
+
+    def __init__(self, received: str) -> None:
+        super().__init__(SERVER_ENDED, received=received)
 
 
 class Unsupported(Exception):

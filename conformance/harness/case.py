@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from conformance.core.roles import Role
+from conformance.core.versions import version_key
 from conformance.protocol.requirements import Requirement, load
 
 
@@ -24,6 +25,7 @@ class Case:
         needs: responder handlers that it uses, without the prefix ``conformance.``; none for a client's case.
         profile: the profile that it belongs to; None for the core.
         spawned: whether the kit must have started the server, to inspect its process or to end it.
+        ability: what a server that passes can do, in a few words, if the case belongs to the survey; else empty.
         seconds: its approximate duration on a conforming server; long cases start first.
     """
 
@@ -35,6 +37,7 @@ class Case:
     needs: tuple[str, ...] = ()
     profile: str | None = None
     spawned: bool = False
+    ability: str = ""
     seconds: float = 0.01
 
     @property
@@ -52,6 +55,16 @@ class Case:
     def level(self) -> str:
         """``must`` if any requirement is a MUST, else ``should``; it decides what a failure means."""
         return "must" if any(each.is_must for each in self.checked) else "should"
+
+    @property
+    def since(self) -> str:
+        """The version of the protocol in which the oldest of the requirements appeared: what the case asks for."""
+        return min((each.since for each in self.checked), key=version_key)
+
+    def binding(self, version: str) -> Case:
+        """Return the case without the requirements that a version does not have; unchanged if it has none of them."""
+        known = [each.id for each in self.checked if version_key(each.since) <= version_key(version)]
+        return replace(self, requirements=tuple(known)) if known else self
 
 
 _register: dict[str, Case] = {}

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Sized
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
-from conformance.core.verdicts import Unsupported, Violation
+from conformance.core.files import temporary_folder
+from conformance.core.verdicts import Late, Unsupported, Violation
 from conformance.harness.context import CaseContext, letters
 from conformance.peers.server import ServerPeer
 from conformance.protocol import codec
@@ -21,6 +22,15 @@ BARRIER = "conformance.barrier"
 QUICK_DELAY_MS = 50
 BACKLOG = 50
 LOOK_SECONDS = 0.01
+EARLY_SECONDS = 0.15
+"""How long a command waits for its answer where a client may answer only when it is connected."""
+ACCEPT_SECONDS = 0.05
+"""How long to wait for a connection before looking whether the client has given up."""
+
+
+def missing(events: Sized, count: int) -> type[Violation]:
+    """Return what to raise about events: if there are too few of them, the others may only be late."""
+    return Late if len(events) < count else Violation
 
 
 class ClientContext(CaseContext):
@@ -28,6 +38,7 @@ class ClientContext(CaseContext):
 
     Attributes:
         driver: sends commands to the client and receives its events.
+        reads_ahead: whether the kit reads what the client sends while it waits for the driver.
 
     Args:
         target: the client under test.
@@ -39,14 +50,15 @@ class ClientContext(CaseContext):
 
     def __init__(self, target: ClientTarget, *, seed: int) -> None:
         super().__init__(target, seed=seed)
+        self.reads_ahead = True
         self._patience = target.patience
         self._ends: list[ServerPeer] = []
-        self._folder = TemporaryDirectory(prefix="ipc-conformance-")
+        self._folder = temporary_folder()
         kind = TRANSPORTS[target.options.transport or TcpAddress.transport]
         self._listener = kind.listen_anywhere(Path(self._folder.name), BACKLOG)
         self.address = address_of(self._listener)
         try:
-            self.driver = target.drive(self.trace, self._segmenter.settle)
+            self.driver = target.drive(self.trace, self._segmenter.settle, self._read_ahead)
         except BaseException:
             self._listener.close()
             self._folder.cleanup()
@@ -115,23 +127,76 @@ class ClientContext(CaseContext):
         """
         end = self.accept_within(self._patience if seconds is None else seconds)
         if end is None:
-            raise Violation("the client did not connect in time", expected="a connection", received="none")
+            raise Late("the client did not connect in time", expected="a connection", received="none")
+        return end
+
+    def accept_back(self) -> ServerPeer:
+        """Accept the client's reconnect; tell it to connect if it does not by itself: no rule says after which losses.
+
+        Raises:
+            Unsupported: it refuses; no rule says that a client can be used again.
+            Violation: it does not connect in time.
+        """
+        return self.accept_within(self._patience) or self.accept_again(self.driver.begin("connect"))
+
+    def accept_again(self, asked: int) -> ServerPeer:
+        """Return the connection that the client makes because the command ``connect`` with that id is not its first.
+
+        Raises:
+            Unsupported: it refuses; no rule says that a client can be used again.
+            Violation: it says that it is connected, and has no connection; or it does not connect in time.
+        """
+        deadline = time.monotonic() + self._patience
+        while (end := self.accept_within(ACCEPT_SECONDS)) is None:
+            if self.driver.is_answered(asked):
+                self.expect_not_connected(asked)
+                raise Unsupported("the client does not connect again when it is told to")
+            if time.monotonic() > deadline:
+                raise Late("the client did not connect in time", expected="a connection", received="none")
         return end
 
     def welcome_back(self) -> ServerPeer:
-        """Accept the client's automatic reconnect, and wait until it reports that it is connected.
+        """Accept the client's reconnect, see :meth:`accept_back`, and wait until it reports that it is connected.
 
         Raises:
+            Unsupported: it does not connect again.
             Violation: it does not connect or report in time.
         """
-        end = self.accept()
+        end = self.accept_back()
         end.shake_hands()
-        deadline = time.monotonic() + self._patience
-        while not self.driver.ask("connection_info")["connected"]:
-            if time.monotonic() > deadline:
-                raise Violation("the client does not say that it is connected again", expected="connected: true")
-            self.wait(LOOK_SECONDS)
+        self.await_connected(True, "the client does not say that it is connected again")
         return end
+
+    def await_loss(self) -> None:
+        """Wait until the client has noticed that its connection is lost.
+
+        Raises:
+            Violation: it does not in time.
+        """
+        self.await_connected(False, "the client says that it is connected after its connection was lost")
+
+    def await_connected(self, connected: bool, why: str) -> None:
+        """Wait until the client reports that it is connected, or not: it may report later than it acts.
+
+        Raises:
+            Violation: it does not report it in time.
+        """
+        deadline = time.monotonic() + self._patience
+        while self.driver.ask("connection_info")["connected"] is not connected:
+            if time.monotonic() > deadline:
+                raise Late(why, expected=f"connected: {str(connected).lower()}")
+            self.wait(LOOK_SECONDS)
+
+    def expect_exit(self) -> None:
+        """Tell the driver to exit, and show that its process ends by itself.
+
+        Raises:
+            Violation: it does not end in time, or not with status 0.
+        """
+        status = self.driver.exit_status()
+        if status != 0:
+            kind = Late if status is None else Violation
+            raise kind("the client's process did not end by itself", expected="exit status 0", received=str(status))
 
     def accept_within(self, seconds: float) -> ServerPeer | None:
         """Return the next connection of the client, or None if there is none within ``seconds``."""
@@ -159,7 +224,8 @@ class ClientContext(CaseContext):
     def settle(self, end: ServerPeer) -> list[Message]:
         """Let the client send one more request and answer it; return the messages that it sent before that request.
 
-        By then the client has processed all earlier messages, and its events about them have arrived.
+        By then the client has received all earlier messages. Its events about them may follow: a client may call its
+        handlers in another thread.
 
         Raises:
             Violation: the request did not come, or its answer did not reach the user.
@@ -177,26 +243,77 @@ class ClientContext(CaseContext):
     def subscribe(self, end: ServerPeer, channel: str, **members: Any) -> Message:
         """Let the client subscribe, and return its subscribe message."""
         self.driver.ask("subscribe", channel=channel, **members)
-        return self._take_subscription(end, "subscribe", channel)
+        message = end.take("subscribe", channel)
+        end.expect_own_id(message)
+        return message
 
-    def subscribe_early(self, channel: str) -> None:
-        """Let the client subscribe before it is connected.
+    def begin_early(self, command: str, channel: str) -> int:
+        """Let the client subscribe or unsubscribe while it is not connected; return the id of the command.
+
+        A client may answer only when it is connected; :meth:`expect_taken` waits for that.
+        """
+        asked = self.driver.begin(command, channel=channel)
+        self.driver.is_answered(asked, EARLY_SECONDS * self.time_scale)
+        return asked
+
+    def expect_prompt(self, *asked: int) -> None:
+        """Show that commands of :meth:`begin_early` have been answered: calls that wait together have no order.
 
         Raises:
-            Unsupported: it refuses; no rule requires it.
+            Unsupported: the client answers only when it is connected.
         """
-        if "error" in self.driver.answer(self.driver.begin("subscribe", channel=channel)):
-            raise Unsupported("the client takes no subscription before it is connected")
+        if not all(map(self.driver.is_answered, asked)):
+            raise Unsupported("the client changes a subscription only when it is connected")
 
-    def unsubscribe(self, end: ServerPeer, channel: str, **members: Any) -> Message:
-        """Let the client unsubscribe, and return its unsubscribe message."""
-        self.driver.ask("unsubscribe", channel=channel, **members)
-        return self._take_subscription(end, "unsubscribe", channel)
+    def expect_taken(self, *asked: int) -> None:
+        """Wait for the answers to commands of :meth:`begin_early`, now that the client is connected.
 
-    def handed_over(self, end: ServerPeer) -> list[dict[str, Any]]:
-        """Return the events ``message`` so far: the messages that the client passed to its handlers, in order."""
+        Raises:
+            Unsupported: it refused one; no rule requires it.
+            Violation: no answer came.
+        """
+        if any("error" in self.driver.answer(each) for each in asked):
+            raise Unsupported("the client changes no subscription while it is not connected")
+
+    def react(self, channel: str, handler: str, action: str, /, **members: Any) -> None:
+        """Let the client add a handler that obeys a command at its first call; see :meth:`reaction`.
+
+        Raises:
+            Unsupported: the driver does not know how.
+        """
+        if "react" not in self.driver.capabilities["commands"]:
+            raise Unsupported("the driver does not know the command react")
+        self.driver.ask("react", channel=channel, handler=handler, action={"command": action} | members)
+
+    def reaction(self) -> dict[str, Any]:
+        """Wait until a handler has done what :meth:`react` told it to, and return what came of it: result or error.
+
+        Raises:
+            Unsupported: the driver skipped it.
+            Violation: it does not end in time.
+        """
+        event = self.driver.expect("reacted")
+        if "skipped" in event:
+            raise Unsupported(f"the driver skipped a command: {event['skipped']}")
+        return event
+
+    def unsubscribe(self, end: ServerPeer, channel: str) -> None:
+        """Let the client unsubscribe.
+
+        No rule asks for an unsubscribe message: a client may send it later, or only drop what arrives on the channel.
+        """
+        end.left.add(channel)
+        self.driver.ask("unsubscribe", channel=channel)
+
+    def handed_over(self, end: ServerPeer, count: int) -> list[dict[str, Any]]:
+        """Return the events ``message`` so far: the messages that the client passed to its handlers.
+
+        Args:
+            end: the connection, whose earlier messages the client has received by then.
+            count: how many events to wait for; fewer are returned if they do not come in time.
+        """
         self.settle(end)
-        return self.driver.take("message")
+        return self.driver.gather("message", count)
 
     def close(self) -> None:
         """End the client, and close all connections and the listening socket."""
@@ -208,17 +325,19 @@ class ClientContext(CaseContext):
         self._listener.close()
         self._folder.cleanup()
 
+    def output(self) -> str:
+        """Return the end of the client's own output."""
+        return self.driver.tail()
+
     def stop_listening(self) -> None:
         """Refuse connections from now on."""
         self._listener.close()
 
-    @staticmethod
-    def _take_subscription(end: ServerPeer, kind: str, channel: str) -> Message:
-        message = end.take(kind, channel)
-        if message["payload"]["connection_id"] != end.connection_id:
-            raise Violation(
-                f"a {kind} does not have the client's own connection_id (SUB-001)",
-                expected=end.connection_id,
-                received=codec.shorten(message["payload"]),
-            )
-        return message
+    def _read_ahead(self) -> None:
+        """Read on every connection, and end those that the client ended, while the driver works on a command.
+
+        A client may wait until its octets have been read, or for the end of the server's stream.
+        """
+        for end in self._ends if self.reads_ahead else ():
+            end.read_ahead()
+            end.answer_end()

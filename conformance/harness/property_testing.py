@@ -1,20 +1,24 @@
-"""Property testing with Hypothesis on a server that may hang or die."""
+"""Property testing with Hypothesis on a server that may hang or die.
+
+Hypothesis is loaded when a property runs: it would take a quarter of the time to start a run of other cases.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
-
-from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
-from hypothesis import strategies as st
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from conformance.core.trace import EXAMPLE, Entry
-from conformance.core.verdicts import SERVER_ENDED, Violation
+from conformance.core.verdicts import Late, ServerEnded, Violation
 from conformance.harness.server_context import ServerContext
 
+if TYPE_CHECKING:
+    from hypothesis import strategies as st
+
 SHRINKING_SECONDS = 15.0
-"""If every failing example of a server runs into its deadline, shrinking without this limit takes an hour."""
+WAITING_SECONDS = 4.0
+"""The same if failing examples run into their deadlines; without a limit, shrinking would take an hour then."""
 
 
 def for_all(context: ServerContext, strategy: st.SearchStrategy[Any], holds: Callable[[Any], None]) -> None:
@@ -23,6 +27,9 @@ def for_all(context: ServerContext, strategy: st.SearchStrategy[Any], holds: Cal
     Raises:
         Violation: ``holds`` raised it for the smallest example found; the context then has the trace of that example.
     """
+    from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings  # noqa: PLC0415 - takes long to load
+    from hypothesis.errors import Flaky  # noqa: PLC0415
+
     profile = settings(
         max_examples=context.settings.examples,
         deadline=None,
@@ -33,7 +40,18 @@ def for_all(context: ServerContext, strategy: st.SearchStrategy[Any], holds: Cal
         suppress_health_check=list(HealthCheck),
     )
     tries = ExampleRunner(context, holds)
-    seed(context.random.getrandbits(32))(profile(given(strategy)(tries.attempt)))()
+    try:
+        seed(context.random.getrandbits(32))(profile(given(strategy)(tries.attempt)))()
+    except OutOfTime:
+        tries.raise_last()
+    except Flaky:
+        if tries.has_failed:  # and then it did not, like a server that ends now and then
+            tries.raise_last()
+        raise
+
+
+class OutOfTime(BaseException):
+    """The time for finding a smaller failing example is over; no error, which Hypothesis would take for a failure."""
 
 
 class ExampleRunner:
@@ -64,25 +82,41 @@ class ExampleRunner:
             violation, self._context.trace.entries = known
             raise violation
         if time.monotonic() > self._deadline:
-            return
+            raise OutOfTime
         try:
             with self._context.example():
                 self._context.trace.event("*", f"{EXAMPLE}{example!r}")
                 self._holds(example)
         except Violation as violation:
-            self._deadline = min(self._deadline, time.monotonic() + SHRINKING_SECONDS * self._context.time_scale)
+            seconds = WAITING_SECONDS if isinstance(violation, Late) else SHRINKING_SECONDS
+            self._deadline = min(self._deadline, time.monotonic() + seconds * self._context.time_scale)
             found = self._with_loss(violation)
             self._failures[repr(example)] = found, self._context.trace.entries
             raise found from None
+
+    @property
+    def has_failed(self) -> bool:
+        """True if an example showed a fault."""
+        return bool(self._failures)
+
+    def raise_last(self) -> NoReturn:
+        """Raise the violation that was found last: each example that is tried after a failure is a smaller one.
+
+        Raises:
+            Violation: always.
+        """
+        violation, self._context.trace.entries = list(self._failures.values())[-1]
+        raise violation
 
     def _with_loss(self, violation: Violation) -> Violation:
         """Replace a server that the example killed or hung; if the kit cannot restart it, stop trying."""
         target = self._context.target
         loss = target.recover()
         if loss and loss.has_ended:
-            return Violation(SERVER_ENDED, received=loss.text)
+            return ServerEnded(loss.text)
         if loss:
             violation.received += f"\n{loss.text}"
+            violation.stopped = True
         elif target.process is None and not target.is_serving():
             self._deadline = 0.0
         return violation

@@ -12,7 +12,7 @@ import struct
 import time
 
 from conformance.core.trace import CONNECTED, ENDS_SENDING, RESETS, Trace
-from conformance.core.verdicts import Violation
+from conformance.core.verdicts import Late, Violation
 from conformance.peers.frame_checks import FrameChecks
 from conformance.protocol import codec
 from conformance.protocol.codec import Message
@@ -20,6 +20,8 @@ from conformance.transport.segmentation import PAUSE_SECONDS, PAUSES, Segmenter
 from conformance.transport.tls import TlsSocket
 
 READ_BYTES = 262_144
+QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
+"""The option of Linux that acknowledges received octets at once; elsewhere there is none."""
 Selector = getattr(selectors, "PollSelector", selectors.SelectSelector)
 """For one connection at a time, a selector that needs a descriptor of its own, as epoll does, only costs time."""
 
@@ -67,6 +69,7 @@ class FramedConnection:
         self._selector = Selector()
         self._awaited = selectors.EVENT_READ
         self._selector.register(self._socket, self._awaited)
+        self._acknowledges_at_once = True
         trace.event(label, CONNECTED)
 
     # -- sending ---------------------------------------------------------------------------------------------------
@@ -110,7 +113,7 @@ class FramedConnection:
         while rest and not self._unwritable:
             ready = self._wait(selectors.EVENT_READ | selectors.EVENT_WRITE, deadline)
             if not ready:
-                raise Violation(f"{self.checks.side} stopped reading", expected="what is sent is read")
+                raise Late(f"{self.checks.side} stopped reading", expected="what is sent is read")
             if ready & selectors.EVENT_READ and self._ended is None:
                 self._read_once()
             if ready & selectors.EVENT_WRITE:
@@ -188,6 +191,7 @@ class FramedConnection:
             return self._check(self._receive_body(time.monotonic() + self.patience))
         except Violation as violation:
             violation.expected = violation.expected or wanted
+            violation.awaited = violation.awaited or wanted.partition(" to ")[0]
             raise
 
     def receive_until_end(self) -> list[Message]:
@@ -226,18 +230,23 @@ class FramedConnection:
         deadline = time.monotonic() + self.patience
         while self._ended is None and len(self._buffer) < limit:
             if not self._wait(selectors.EVENT_READ, deadline):
-                raise Violation(f"{self.checks.side} did not close the connection", expected="the end of the stream")
+                raise Late(f"{self.checks.side} did not close the connection", expected="the end of the stream")
             self._read_once()
         data = bytes(self._buffer)
         self._buffer.clear()
         self._trace.octets(self.label, "received", data)
         return data
 
-    def has_arrived(self) -> bool:
-        """Return true if there is anything to receive, without waiting."""
-        if self._ended is None and self._wait(selectors.EVENT_READ, 0.0):
+    def has_arrived(self, seconds: float = 0.0) -> bool:
+        """Return true if there is anything to receive, or comes within ``seconds``."""
+        if self._ended is None and not self._buffer and self._wait(selectors.EVENT_READ, time.monotonic() + seconds):
             self._read_once()
         return bool(self._buffer)
+
+    def read_ahead(self) -> None:
+        """Read what has arrived, without waiting, so that the other side can send more; a case receives it later."""
+        while self._socket.fileno() >= 0 and self._ended is None and self._wait(selectors.EVENT_READ, 0.0):
+            self._read_once()
 
     @property
     def is_over(self) -> bool:
@@ -274,10 +283,28 @@ class FramedConnection:
         while len(self._buffer) < octets:
             if self._ended is not None:
                 raise Ended(f"{self.checks.side} ended the connection ({self._ended})")
+            self._acknowledge_at_once()
             if not self._wait(selectors.EVENT_READ, deadline):
                 self._trace.event(self.label, f"nothing came for {self.patience:g} s")
-                raise Violation(f"{self.checks.side} did not {self.VERB} in time", received="nothing")
+                raise Late(f"{self.checks.side} did not {self.VERB} in time", received="nothing")
             self._read_once()
+
+    def delay_acknowledgements(self) -> None:
+        """Let TCP delay its acknowledgements, as most programs do.
+
+        By default they go out at once. Else a side that writes header and body separately, without TCP_NODELAY, takes
+        40 ms for each frame; one case is enough to show that.
+        """
+        self._acknowledge_at_once(0)
+        self._acknowledges_at_once = False
+
+    def _acknowledge_at_once(self, value: int = 1) -> None:
+        """Have what arrives acknowledged at once, until the system forgets it."""
+        if self._acknowledges_at_once and QUICKACK is not None:
+            try:
+                self._socket.setsockopt(socket.IPPROTO_TCP, QUICKACK, value)
+            except OSError:  # a unix socket
+                self._acknowledges_at_once = False
 
     def _wait(self, events: int, deadline: float) -> int:
         self._segmenter.settle()

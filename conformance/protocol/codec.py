@@ -78,22 +78,68 @@ def decode(body: bytes) -> Message:
     return value
 
 
-def shorten(value: Any, limit: int = 300) -> str:
+CONTRASTED = 160
+"""Characters of each of two different texts that :func:`contrast` shows."""
+
+
+class Shortened(str):
+    """A value as JSON, shortened in the middle, that remembers the whole text for :func:`contrast`."""
+
+    whole: str
+
+
+def shorten(value: Any, limit: int = 300) -> Shortened:
     """Return ``value`` as JSON; shorten it in the middle if it is longer than ``limit`` characters."""
     text = json.dumps(value, ensure_ascii=True)
-    if len(text) <= limit:
-        return text
     half = (limit - 20) // 2
-    return f"{text[:half]} ... {len(text) - 2 * half} more ... {text[-half:]}"
+    is_long = len(text) > limit
+    shown = Shortened(f"{text[:half]} ... {len(text) - 2 * half} more ... {text[-half:]}" if is_long else text)
+    shown.whole = text
+    return shown
+
+
+def contrast(left: str, right: str) -> tuple[str, str]:
+    """Return two texts of :func:`shorten` for one above the other: long ones around the first difference.
+
+    They are plain texts, which another process can be sent.
+    """
+    if not isinstance(left, Shortened) or not isinstance(right, Shortened) or left.whole == right.whole:
+        return str(left), str(right)
+    texts = left.whole, right.whole
+    if max(map(len, texts)) <= CONTRASTED:
+        return str(left), str(right)
+    place = next((at for at, (a, b) in enumerate(zip(*texts, strict=False)) if a != b), min(map(len, texts)))
+    start, end = max(0, place - CONTRASTED // 2), place + CONTRASTED // 2
+    shown = [
+        f"{'... ' * (start > 0)}{text[start:end]}{' ...' * (end < len(text))} "
+        f"({len(text)} characters; the difference begins at character {place + 1})"
+        for text in texts
+    ]
+    return shown[0], shown[1]
 
 
 def same(left: Any, right: Any) -> bool:
-    """Return true if two decoded values are the same JSON value: 1 and 1.0 are, 1 and true are not."""
+    """Return true if two decoded values are the same JSON value: 1 and 1.0 are, 1 and true are not.
+
+    Numbers are the same if their nearest binary64 values are (ENC-016). A decoder that keeps every number as binary64
+    writes 66431448003972648 back as 66431448003972650, the shortest text of the same value.
+    """
+    if isinstance(left, str):
+        return bool(left == right)
     if isinstance(left, dict) and isinstance(right, dict):
-        return left.keys() == right.keys() and all(same(left[name], right[name]) for name in left)
+        return left.keys() == right.keys() and all(map(same, left.values(), map(right.__getitem__, left)))
     if isinstance(left, list) and isinstance(right, list):
         return len(left) == len(right) and all(map(same, left, right))
-    return isinstance(left, bool) == isinstance(right, bool) and bool(left == right)
+    if isinstance(left, bool) or isinstance(right, bool):
+        return left is right
+    if isinstance(left, int | float) and isinstance(right, int | float):
+        return float(left) == float(right)
+    return bool(left == right)
+
+
+def identical(left: Any, right: Any) -> bool:
+    """Return true if two decoded values are equal to the last digit, and 1 is not taken for true."""
+    return bool(left == right) and same(left, right)
 
 
 def _has_lone_surrogate(value: Any) -> bool:

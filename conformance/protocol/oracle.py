@@ -12,7 +12,7 @@ from typing import Any, Literal
 from conformance.protocol import codec, schemas
 from conformance.protocol.codec import Message
 from conformance.protocol.profiles import actions_with, is_reserved
-from conformance.protocol.responder import RESPONDER_APP
+from conformance.protocol.responder import RESPONDER_APP, RESPONDER_PREFIX
 
 PORTABLE_DEPTH = 64  # ENC-009
 MAJOR = "1"
@@ -132,7 +132,7 @@ def _requested(message: Message, profiles: Collection[str]) -> Expected:
     if channel == "queue_manager" and "queue" in profiles:
         is_batch = "batch" in profiles and message["payload"]["action"] == "batch_process"
         return Expected("anything") if is_batch else _queued(message)
-    if message["app_id"] == RESPONDER_APP and channel.startswith("conformance."):
+    if message["app_id"] == RESPONDER_APP and channel.startswith(RESPONDER_PREFIX):
         return Expected("anything")
     return _error("no_handler", message)
 

@@ -7,14 +7,14 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from jsonschema.protocols import Validator
 from referencing import Registry, Resource
 from referencing._core import Resolver
 from referencing.jsonschema import DRAFT202012
 
-from conformance.protocol.prepared_validator import PreparedValidator
+if TYPE_CHECKING:
+    from jsonschema.protocols import Validator
 
 SUFFIX = ".schema.json"
 BASE = "https://ipc-framework.example/schemas/1/"
@@ -45,10 +45,17 @@ def problem(schema: str, instance: Any) -> str | None:
 @cache
 def validator(schema: str) -> Validator:
     """Return the validator of a schema by its name, as for :func:`problem`."""
+    from conformance.protocol.prepared_validator import PreparedValidator  # noqa: PLC0415 - loads jsonschema
+
+    made: Validator = PreparedValidator(whole(schema))
+    return made
+
+
+def whole(schema: str) -> Any:
+    """Return a schema by its name, as for :func:`problem`, without references and texts."""
     name, mark, pointer = schema.partition("#")
     found = _registry().resolver().lookup(f"{BASE}{name}{SUFFIX}{mark}{pointer}")
-    made: Validator = PreparedValidator(inlined(found.contents, found.resolver))
-    return made
+    return inlined(found.contents, found.resolver)
 
 
 def document(schema: str) -> dict[str, Any]:

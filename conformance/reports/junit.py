@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+from conformance.core.files import write_whole
 from conformance.core.verdicts import Verdict
 from conformance.reports.failure import describe
 from conformance.reports.reporter import Reporter
@@ -28,25 +30,35 @@ class JUnitFile(Reporter):
 
     def done(self, run: Run) -> None:
         """Write it."""
-        self._path.write_text(as_junit(run), "utf-8", newline="\n")
+        write_whole(self._path, as_junit(run))
 
 
 def as_junit(run: Run) -> str:
     """Return a run as JUnit XML.
 
     An unexpected outcome is a ``failure`` whose text is the same explanation as on the terminal, or an ``error`` if the
-    kit itself failed. Cases that the target does not support, and known failures, are ``skipped`` with the reason.
+    kit itself failed. An interrupted run is an ``error`` too. Cases that the target does not support, and known
+    failures, are ``skipped`` with the reason. The causes are properties of the suite, and each failed case has that of
+    its own.
     """
     suite = ET.Element("testsuite", name="ipc-conformance")
+    causes = run.causes()
+    cause_of = {case: cause.id for cause in causes for case in cause.cases}
     for result in sorted(run.results, key=lambda each: each.case):
-        suite.append(_test_case(result))
+        suite.append(_test_case(result, cause_of.get(result.case, "")))
     for number, text in enumerate([*run.kit_errors, *([run.unreachable] if run.unreachable else [])], start=1):
         test = ET.SubElement(suite, "testcase", classname=KIT, name=f"problem {number}", time="0")
         _add(test, "error", text.partition("\n")[0], text)
+    if run.is_interrupted:  # an error, so that no CI takes a part of a run for a whole one
+        test = ET.SubElement(suite, "testcase", classname=KIT, name="interrupted", time="0")
+        _add(test, "error", run.interruption)
     found = Counter(each.tag for test in suite for each in test)
     for name, tag in {"failures": "failure", "errors": "error", "skipped": "skipped"}.items():
         suite.set(name, str(found[tag]))
     suite.set("tests", str(len(suite)))
+    if causes:
+        texts = {f"cause.{each.id}": f"{each.sentence} ({len(each.cases)} cases)" for each in causes}
+        suite.insert(0, _properties(texts))
     suite.set("time", f"{run.duration_s:.3f}")
     suite.set("timestamp", run.started.isoformat(timespec="seconds"))
     root = ET.Element("testsuites")
@@ -55,19 +67,28 @@ def as_junit(run: Run) -> str:
     return f'<?xml version="1.0" encoding="utf-8"?>\n{ET.tostring(root, encoding="unicode")}\n'
 
 
-def _test_case(result: CaseResult) -> ET.Element:
+def _test_case(result: CaseResult, cause: str) -> ET.Element:
     seconds = f"{result.duration_ms / 1000:.3f}"
     test = ET.Element("testcase", classname=result.case.partition("/")[0], name=result.case, time=seconds)
+    if cause:
+        test.append(_properties({"cause": cause}))
     if not result.expected:
         tag = "error" if result.verdict is Verdict.ERROR else "failure"
         _add(test, tag, result.message or result.foreseen, "\n".join(describe(result)))
     elif result.verdict is Verdict.UNSUPPORTED:
         _add(test, "skipped", result.message)
     elif not result.verdict.is_good:
-        _add(test, "skipped", f"known failure: {result.message}")
-    elif result.verdict is Verdict.WARN:
+        _add(test, "skipped", f"known failure: {result.message} ({result.known})".removesuffix(" ()"))
+    elif not result.verdict.is_clean:
         ET.SubElement(test, "system-out").text = printable("\n".join(describe(result)))
     return test
+
+
+def _properties(values: Mapping[str, str]) -> ET.Element:
+    element = ET.Element("properties")
+    for name, value in values.items():
+        ET.SubElement(element, "property", name=name, value=printable(value))
+    return element
 
 
 def _add(test: ET.Element, tag: str, message: str, text: str | None = None) -> None:

@@ -1,1 +1,1 @@
-"""The outcome of a run: results of cases, the run, known failures."""
+"""The outcome of a run: results of cases, their causes, the run, known failures."""

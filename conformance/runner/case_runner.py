@@ -8,15 +8,27 @@ import traceback
 import zlib
 
 from conformance.core.options import as_arguments
-from conformance.core.verdicts import SERVER_ENDED, BrokenFrame, TargetError, Unsupported, Verdict, Violation
+from conformance.core.verdicts import (
+    SERVER_ENDED,
+    SERVER_STOPPED,
+    GraveViolation,
+    Late,
+    TargetError,
+    Unsupported,
+    Verdict,
+    Violation,
+)
+from conformance.core.versions import version_key
 from conformance.harness.case import Case
 from conformance.harness.client_context import ClientContext
 from conformance.harness.context import CaseContext
 from conformance.harness.server_context import ServerContext
+from conformance.protocol.codec import contrast
 from conformance.results.case_result import CaseResult
+from conformance.specification import drafts
 from conformance.targets.base import Target
 from conformance.targets.client import ClientTarget
-from conformance.targets.server import ServerTarget
+from conformance.targets.server import Loss, ServerTarget
 
 
 def run_case(case: Case, target: Target) -> CaseResult:
@@ -31,8 +43,17 @@ def run_case(case: Case, target: Target) -> CaseResult:
     Raises:
         TargetError: the server, or the client's driver, cannot be started or restarted.
     """
+    result = try_case(case, target)
+    _look_after(target, result)
+    return result
+
+
+def try_case(case: Case, target: Target) -> CaseResult:
+    """Run ``case`` without replacing a server that does not survive it; else like :func:`run_case`."""
     context = _context(case, target)
+    case = case.binding(target.protocol)
     result = CaseResult(case.id, list(case.requirements), case.level, Verdict.PASS, expected=True, duration_ms=0.0)
+    result.purpose = case.summary
     start = time.monotonic()
     try:
         _check_needs(case, target)
@@ -41,8 +62,8 @@ def run_case(case: Case, target: Target) -> CaseResult:
         result.verdict, result.message = Verdict.UNSUPPORTED, str(reason)
     finally:
         context.close()
+    result.chance, result.watched = context.has_drawn, context.has_watched
     result.duration_ms = round((time.monotonic() - start) * 1000, 3)
-    _look_after(target, result)
     if target.settings.traces or result.verdict is not Verdict.PASS:
         result.trace = context.trace.as_json()
     result.reproduce = _reproduce(case, target)
@@ -61,11 +82,18 @@ def _judge(case: Case, context: CaseContext, result: CaseResult) -> None:
     """Run the case function and turn its exceptions into a verdict; first check that the target has what it needs."""
     try:
         case.run(context)
+        if context.first_attempt:
+            result.verdict = Verdict.SLOW
+            result.message = f"it failed at first ({context.first_attempt}), and passed with more time"
     except Violation as violation:
-        breaks_must = case.level == "must" or isinstance(violation, BrokenFrame)
+        breaks_must = case.level == "must" or isinstance(violation, GraveViolation)
         result.verdict = Verdict.FAIL if breaks_must else Verdict.WARN
-        result.message, result.received = violation.message, violation.received
-        result.wanted = violation.expected
+        result.message = violation.message
+        result.wanted, result.received = contrast(violation.expected, violation.received)
+        result.step, result.needed = violation.step, violation.ability
+        result.late, result.stopped = isinstance(violation, Late), violation.stopped
+        printed = context.output() if result.late else ""
+        result.received += f"\nIts last output:\n{printed}" if printed else ""
     except TargetError as error:
         result.verdict, result.message = Verdict.FAIL, str(error)
     except Unsupported:
@@ -77,11 +105,17 @@ def _judge(case: Case, context: CaseContext, result: CaseResult) -> None:
 def _reproduce(case: Case, target: Target) -> str:
     """Return the command that runs only this case again, with the same settings."""
     words = [word for pair in as_arguments(target.settings, is_rerun=True) for word in pair if word is not None]
-    options = shlex.join(words)
-    return f"ipc-conformance run {target.options.reproduce} --case '{case.id}' {options}"
+    before = drafts.chosen_options()
+    if case.profile in target.options.profiles:  # the server may not announce it
+        before += ["--profile", str(case.profile)]
+    start = " ".join(["ipc-conformance run", target.options.reproduce, *([shlex.join(before)] if before else [])])
+    return f"{start} --case '{case.id}' {shlex.join(words)}"
 
 
 def _check_needs(case: Case, target: Target) -> None:
+    if version_key(case.since) > version_key(target.protocol):
+        how = "is judged by" if target.settings.protocol else "states"
+        raise Unsupported(f"the {case.role} {how} protocol {target.protocol}, and the rule is of {case.since}")
     if case.profile and case.profile not in target.profiles:
         raise Unsupported(f"the server does not announce the profile {case.profile}")
     missing = [name for name in case.needs if name not in target.responder]
@@ -99,5 +133,18 @@ def _look_after(target: Target, result: CaseResult) -> None:
     loss = target.recover(is_suspect=not result.verdict.is_clean)
     if loss and loss.has_ended:
         result.verdict, result.message, result.received = Verdict.FAIL, SERVER_ENDED, loss.text
+        result.late = False
     elif loss:
-        result.received += f"\n{loss.text}"
+        _note_stop(result, loss)
+
+
+def _note_stop(result: CaseResult, loss: Loss) -> None:
+    """Record that the server served nobody after a case, which is a failure even in a case about a SHOULD."""
+    if result.verdict in (Verdict.WARN, Verdict.SLOW):
+        result.verdict = Verdict.FAIL
+        if not result.late:
+            result.received = f"Before that: {result.message}\n{result.received}".rstrip()
+            result.message = result.step = SERVER_STOPPED
+            result.wanted = result.needed = ""
+    result.received += f"\n{loss.text}"
+    result.stopped, result.ends_run = True, loss.is_final

@@ -14,8 +14,10 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 import json
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -30,7 +32,9 @@ from conformance.harness.case import Case
 from conformance.reports.failure import describe
 from conformance.results.case_result import CaseResult
 from conformance.results.known_failures import Baseline
+from conformance.results.survey import Survey
 from conformance.runner.case_runner import run_case
+from conformance.runner.survey import make_survey
 from conformance.targets.base import Target
 from conformance.targets.client import ClientTarget
 from conformance.targets.config import TARGET_FILE, TargetConfig
@@ -50,6 +54,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
             _add_twin(group, field, stated)
     _add_twin(group, "target", TARGET_FILE)
     group.addoption("--ipc-target-json", metavar="JSON", help="The target as ipc-conformance run passes it on.")
+    group.addoption(
+        "--ipc-survey-json", metavar="JSON", help="The survey of the server as ipc-conformance run made it."
+    )
     group.addoption("--ipc-known-failures", metavar="FILE", type=Path, help="Expected failures (TOML).")
 
 
@@ -93,8 +100,23 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     selection = from_options(Selection, _values(metafunc.config, Selection))
     target = _target_config(metafunc.config)
-    chosen = select(selection, role=target.role if isinstance(target, TargetConfig) else "server")
+    try:
+        chosen = select(selection, role=target.role if isinstance(target, TargetConfig) else "server")
+    except ValueError as error:
+        raise pytest.UsageError(str(error)) from None
+    if not selection.budget:
+        chosen = dealt(chosen, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
     metafunc.parametrize("ipc_case", chosen, ids=[each.id for each in chosen])
+
+
+def dealt(cases: Sequence[Case], workers: int) -> list[Case]:
+    """Return cases in an order that gives each worker as many long ones.
+
+    pytest-xdist divides the cases into one part for each worker, and the first parts are shorter if they cannot be
+    equal. In each part, the cases keep their order: long ones come first.
+    """
+    hands = sorted((cases[number::workers] for number in range(workers)), key=len)
+    return list(itertools.chain(*hands))
 
 
 def _target_config(config: pytest.Config) -> TargetConfig | ValueError:
@@ -126,16 +148,37 @@ def ipc_target_options(pytestconfig: pytest.Config) -> TargetConfig:
 
 
 @pytest.fixture(scope="session")
-def ipc_target(ipc_target_options: TargetConfig, pytestconfig: pytest.Config) -> Iterator[Target]:
+def ipc_target(
+    ipc_target_options: TargetConfig, ipc_judge: Judge, pytestconfig: pytest.Config, request: pytest.FixtureRequest
+) -> Iterator[Target]:
     """Start or reach the target; end it at the end of the session."""
     _allow_open_files()
-    settings = from_options(Settings, _values(pytestconfig, Settings))
+    settings = chosen_settings(_values(pytestconfig, Settings), ipc_judge.baseline)
     try:
         kind = ClientTarget if ipc_target_options.client else ServerTarget
         with kind(ipc_target_options, settings) as target:
+            if isinstance(target, ServerTarget):
+                ipc_judge.survey = _survey(pytestconfig, target)
             yield target
     except TargetError as error:
+        request.session.shouldstop = "the target cannot be tested"  # or each of two thousand cases would report it
         pytest.fail(f"{UNREACHABLE}{error}", pytrace=False)
+
+
+def _survey(config: pytest.Config, target: ServerTarget) -> Survey | None:
+    """Make the target adopt its survey; return it if it was made here."""
+    passed_on = config.getoption("--ipc-survey-json")
+    if passed_on:
+        target.adopt(Survey.from_json(json.loads(passed_on)))
+        return None
+    return make_survey(target)
+
+
+def chosen_settings(values: Mapping[str, Any], baseline: Baseline) -> Settings:
+    """Return the settings of the options, with the seed of the known failures unless another is given."""
+    given = {name: value for name, value in values.items() if value is not None}
+    settings: Settings = from_options(Settings, {"seed": baseline.seed} | given)
+    return settings
 
 
 def _allow_open_files() -> None:
@@ -152,22 +195,54 @@ class Judge:
     """Runs cases and reports their results to pytest and the collector of results."""
 
     baseline: Baseline
+    survey: Survey | None = None
+    """The survey that was made in this process, until a result has carried it to the run."""
 
     def run(self, case: Case, target: Target, node: pytest.Item) -> None:
         """Run ``case`` and end the test according to its verdict."""
         try:
-            result = run_case(case, target)
+            result = self.judged(case, target)
         except TargetError as error:
             pytest.fail(f"{UNREACHABLE}{error}", pytrace=False)
-        self.baseline.judge(result)
         node.user_properties.append((RESULT, result.as_json()))
-        node.user_properties.append((TARGET, {"name": target.options.title, "profiles": list(target.profiles)}))
+        described: dict[str, Any] = {"name": target.options.title, "profiles": list(target.profiles)}
+        described["protocol"] = target.protocol
+        if self.survey:
+            described["survey"], self.survey = self.survey.as_json(), None
+        node.user_properties.append((TARGET, described))
         if not result.expected:
             pytest.fail("\n".join(describe(result)), pytrace=False)
         if result.verdict is Verdict.UNSUPPORTED:
             pytest.skip(result.message)
         if not result.verdict.is_good:
             pytest.xfail(result.message)
+
+    def judged(self, case: Case, target: Target) -> CaseResult:
+        """Run ``case`` and compare the outcome with the known failures.
+
+        If random input leads to an unexpected outcome, the known failures' own seed decides.
+
+        Raises:
+            TargetError: the target cannot be started or restarted.
+        """
+        result = run_case(case, target)
+        self.baseline.judge(result)
+        if self.baseline.is_undecided(result, target.settings.seed):
+            again = self._with_own_seed(case, target)
+            if again.expected:
+                result.expected, result.foreseen = True, ""
+                result.known = f"not with the seed {self.baseline.seed} of the known failures"
+        return result
+
+    def _with_own_seed(self, case: Case, target: Target) -> CaseResult:
+        settings = target.settings
+        target.settings = replace(settings, seed=self.baseline.seed or 0)
+        try:
+            result = run_case(case, target)
+        finally:
+            target.settings = settings
+        self.baseline.judge(result)
+        return result
 
 
 @pytest.fixture(scope="session")
@@ -189,4 +264,4 @@ def result_of(report: pytest.TestReport) -> tuple[CaseResult, dict[str, Any]] | 
     if report.when != "call" or RESULT not in carried:
         return None
     content = dict(carried[RESULT])  # type: ignore[call-overload] # user_properties are typed as objects
-    return CaseResult(**content | {"verdict": Verdict(content["verdict"])}), carried[TARGET]  # type: ignore[return-value]
+    return CaseResult.from_json(content), carried[TARGET]  # type: ignore[return-value]

@@ -6,6 +6,8 @@ import itertools
 import random
 
 from conformance.core.settings import Settings
+from conformance.core.versions import FIRST_VERSION, VERSION
+from conformance.specification.drafts import chosen_version
 from conformance.targets.config import TargetConfig
 from conformance.targets.process import ServerProcess
 
@@ -38,6 +40,18 @@ class Target:
     def patience(self) -> float:
         """Seconds to wait for any action of the target."""
         return self.BASE_PATIENCE_SECONDS * self.time_scale
+
+    @property
+    def protocol(self) -> str:
+        """The version to judge by: that of the settings, else that of a draft, else the one that the target states."""
+        stated = self.stated_protocol
+        chosen = self.settings.protocol or chosen_version()
+        return chosen or (stated if VERSION.fullmatch(stated) else FIRST_VERSION)
+
+    @property
+    def stated_protocol(self) -> str:
+        """The version that the target says that it speaks; empty if it says nothing."""
+        return ""
 
     @property
     def profiles(self) -> tuple[str, ...]:

@@ -17,6 +17,8 @@ from conformance.transport.credentials import Credentials
 TARGET_FILE = Option(
     name="--target", help="Read the target from this file (TOML).", parse=Path, metavar="FILE", is_rerun=False
 )
+START_SECONDS = 15.0
+"""How long a server may take until it accepts connections, and a driver until it answers, by default."""
 
 
 @dataclass(frozen=True)
@@ -33,9 +35,11 @@ class TargetConfig:
         name: its name in reports.
         folder: working directory of the command.
         environment: variables added for the command.
-        start_seconds: how long the command may take until it accepts connections.
+        start_seconds: how long the command may take until it accepts connections, or the driver until it answers; None
+            for the usual time.
         profiles: profiles to test even if the server does not announce them.
         file: the target file that these values come from, if any.
+        overridden: names of the fields that options set in place of the file.
     """
 
     server: str | None = option(
@@ -57,12 +61,20 @@ class TargetConfig:
     tls_ca: Path | None = option(
         "--tls-ca", "Connect with TLS and trust the certificates in this PEM file.", parse=Path, metavar="FILE"
     )
+    start_seconds: float | None = option(
+        "--start-timeout",
+        f"Time for the started server to accept connections, or the driver to answer; {START_SECONDS:g} by default.",
+        parse=float,
+        metavar="SECONDS",
+        minimum=0.1,
+        maximum=3600,
+    )
     name: str = ""
     folder: Path | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
-    start_seconds: float = 15.0
     profiles: tuple[str, ...] = ()
     file: Path | None = None
+    overridden: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if sum(map(bool, (self.server, self.command, self.client))) != 1:
@@ -93,7 +105,7 @@ class TargetConfig:
             name=content.get("name", ""),
             folder=path.parent / content.get("folder", "."),
             environment=content.get("environment", {}),
-            start_seconds=content.get("start_seconds", 15.0),
+            start_seconds=content.get("start_seconds"),
             profiles=tuple(content.get("profiles", ())),
             transport=content.get("transport"),
             token_file=_beside(path, content.get("token_file")),
@@ -105,7 +117,7 @@ class TargetConfig:
     def chosen(cls, values: Mapping[str, Any], file: Path | None = None) -> Self:
         """Return the target of a target file or, without a file, of the options.
 
-        A token and certificates may be added to a target file.
+        Other options, such as a token, may be added to a target file.
 
         Args:
             values: values of the options by field; None for options that were not given.
@@ -121,7 +133,7 @@ class TargetConfig:
         if any(values.get(name) for name in means):
             raise ValueError("a target file already names the target; omit the other target options")
         given = {name: values[name] for name in options_of(cls) if values.get(name) is not None}
-        return replace(cls.from_file(file), **given)
+        return replace(cls.from_file(file), **given, overridden=tuple(given))
 
     def as_json(self) -> dict[str, Any]:
         """Return plain JSON values that :meth:`from_json` reads."""
@@ -131,7 +143,8 @@ class TargetConfig:
     def from_json(cls, content: Mapping[str, Any]) -> Self:
         """Return the configuration that :meth:`as_json` wrote."""
         paths = {name: content[name] and Path(content[name]) for name in ("folder", "token_file", "tls_ca", "file")}
-        return cls(**{**content, **paths, "profiles": tuple(content["profiles"])})
+        names = {name: tuple(content[name]) for name in ("profiles", "overridden")}
+        return cls(**{**content, **paths, **names})
 
     @property
     def role(self) -> Role:
@@ -145,10 +158,22 @@ class TargetConfig:
 
     @property
     def reproduce(self) -> str:
-        """The options of ``ipc-conformance run`` that reach this target."""
+        """The options of ``ipc-conformance run`` that reach this target, quoted for a shell."""
+        options = as_arguments(replace(self, command=self._whole(self.command), client=self._whole(self.client)))
         if self.file:
-            return f"{TARGET_FILE.name} {shlex.quote(str(self.file))}"
-        return " ".join(f"{name} {shlex.quote(value or '')}" for name, value in as_arguments(self))
+            stated = options_of(type(self))
+            kept = {stated[name].name for name in self.overridden}
+            options = [(TARGET_FILE.name, str(self.file)), *(pair for pair in options if pair[0] in kept)]
+        return " ".join(f"{name} {shlex.quote(value or '')}" for name, value in options)
+
+    def _whole(self, command: str | None) -> str | None:
+        """Return a command with the folder and the environment that no option can set."""
+        if self.file or not command or not (self.folder or self.environment):
+            return command
+        change = f"cd {shlex.quote(str(self.folder))} && " if self.folder else ""
+        variables = [f"{name}={value}" for name, value in self.environment.items()]
+        inner = shlex.join(["env", *variables, *shlex.split(command)] if variables else shlex.split(command))
+        return shlex.join(["sh", "-c", f"{change}exec {inner}"])
 
 
 def _beside(path: Path, name: str | None) -> Path | None:

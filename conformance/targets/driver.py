@@ -15,12 +15,24 @@ from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 from conformance.core.trace import Trace
-from conformance.core.verdicts import TargetError, Unsupported, Violation
+from conformance.core.verdicts import Late, TargetError, Unsupported, Violation
 from conformance.protocol import schemas
 
 Event = dict[str, Any]
+MEANWHILE_SECONDS = 0.02
+"""How often the kit does something else while it waits for the driver."""
+COMMANDS, EVENTS, MESSAGE = "tools/driver-command", "tools/driver-event", "#/$defs/message"
+"""The schemas of the lines, and the part for the events that come by the thousand."""
 CLIENT = "client"
 """The name of the driver in the trace."""
+
+
+class DriverError(TargetError):
+    """The driver wrote something that is no event."""
+
+
+class Gone(Violation):
+    """The driver's process ended; ``received`` says how, and what it printed last."""
 
 
 class Input(Protocol):
@@ -62,24 +74,37 @@ class Driver:
         trace: records every line.
         patience: seconds to wait for an answer or an event.
         before: called before every command.
+        meanwhile: called again and again while the kit waits for the driver.
+        start_seconds: seconds to wait for the first answer; None for the usual patience.
 
     Raises:
         TargetError: the driver does not answer the command ``capabilities``.
     """
 
     def __init__(
-        self, process: DriverProcess, trace: Trace, patience: float, *, before: Callable[[], None] = lambda: None
+        self,
+        process: DriverProcess,
+        trace: Trace,
+        patience: float,
+        *,
+        before: Callable[[], None] = lambda: None,
+        meanwhile: Callable[[], None] = lambda: None,
+        start_seconds: float | None = None,
     ) -> None:
         self._process = process
         self._trace = trace
         self._before = before
-        self.patience = patience
+        self._meanwhile = meanwhile
+        self.patience = patience if start_seconds is None else start_seconds
         self._ids = itertools.count(1)
         self._lines: queue.Queue[str | None] = queue.Queue()
         self._waiting: list[Event] = []
         threading.Thread(target=self._read, daemon=True).start()
         try:
             self.capabilities: dict[str, Any] = self.ask("capabilities")
+        except Gone as end:
+            self.stop()
+            raise TargetError(f"no driver answers: {end.received}") from None
         except Violation as violation:
             tail = self._process.tail()
             self.stop()
@@ -87,13 +112,14 @@ class Driver:
         except BaseException:
             self.stop()
             raise
+        self.patience = patience
 
     def begin(self, command: str, **members: Any) -> int:
         """Send a command and return its id; :meth:`finish` waits for the answer."""
         self._before()
         identity = next(self._ids)
         told = {"id": identity, "command": command} | members
-        problem = schemas.problem("tools/driver-command", told)
+        problem = schemas.problem(f"{COMMANDS}#/$defs/{command}", told)  # of all commands: 10 times as long
         assert problem is None, f"the kit gave a command that is none: {problem}"  # noqa: S101 - the kit's own fault
         line = json.dumps(told)
         self._trace.event(CLIENT, f"told {line}")
@@ -126,6 +152,17 @@ class Driver:
             raise Unsupported(f"the driver skipped a command: {answer['skipped']}")
         return answer
 
+    def is_answered(self, identity: int, seconds: float = 0.0) -> bool:
+        """Return true if the answer to the command with that id is there, or comes within ``seconds``."""
+        deadline = time.monotonic() + seconds
+        while not any(event.get("id") == identity for event in self._waiting):
+            event = self._arriving(max(deadline, time.monotonic() + MEANWHILE_SECONDS / 10), "an answer to a command")
+            if event is not None:
+                self._waiting.append(event)
+            elif time.monotonic() >= deadline:
+                return False
+        return True
+
     def ask(self, command: str, **members: Any) -> dict[str, Any]:
         """Send a command and return its result; raises the same as :meth:`finish`."""
         return self.finish(self.begin(command, **members))
@@ -150,11 +187,32 @@ class Driver:
         """
         return self._next(lambda event: event.get("event") == name, f"the event {name}")
 
+    def listen(self, seconds: float) -> None:
+        """Keep for later what comes within ``seconds``; no barrier could show that a client reports nothing more."""
+        deadline = time.monotonic() + seconds
+        while event := self._arriving(deadline):
+            self._waiting.append(event)
+
     def take(self, name: str) -> list[Event]:
         """Return the events of that name that came before the last answer, without waiting."""
         taken = [event for event in self._waiting if event.get("event") == name]
         self._waiting = [event for event in self._waiting if event.get("event") != name]
         return taken
+
+    def gather(self, name: str, count: int) -> list[Event]:
+        """Wait until ``count`` events of that name have come, or none comes for the usual patience; return all of them.
+
+        A client may report its messages from another thread than its answers, and so after an answer.
+        """
+        taken = self.take(name)
+        while len(taken) < count and (event := self._arriving(time.monotonic() + self.patience)):
+            self._waiting.append(event)
+            taken += self.take(name)
+        return taken
+
+    def tail(self) -> str:
+        """Return the end of its output, except its events."""
+        return self._process.tail()
 
     def stop(self) -> None:
         """End the driver."""
@@ -163,7 +221,10 @@ class Driver:
     def exit_status(self) -> int | None:
         """Tell the driver to exit, and return its exit status; None if the process does not end in time."""
         self.begin("exit")
-        return self._process.wait(self.patience)
+        deadline = time.monotonic() + self.patience
+        while (status := self._process.wait(MEANWHILE_SECONDS)) is None and time.monotonic() < deadline:
+            self._meanwhile()
+        return status
 
     def _next(self, wanted: Callable[[Event], bool], what: str) -> Event:
         self._before()
@@ -176,26 +237,45 @@ class Driver:
             self._waiting.append(self._receive(deadline, what))
 
     def _receive(self, deadline: float, what: str) -> Event:
+        event = self._arriving(deadline, what)
+        if event is None:
+            raise Late(f"{what} did not come in time", received=json.dumps(self._waiting[-5:]))
+        return event
+
+    def _arriving(self, deadline: float, what: str = "an event") -> Event | None:
+        """Return the next line of the driver, or None if none comes before the deadline."""
         try:
-            line = self._lines.get(timeout=max(0.0, deadline - time.monotonic()))
-        except queue.Empty:
-            raise Violation(f"{what} did not come in time", received=json.dumps(self._waiting[-5:])) from None
+            line = self._line(deadline)
+        except TimeoutError:
+            return None
         if line is None:
-            raise Violation("the client's process ended", expected=what, received=self._process.obituary())
+            raise Gone("the client's process ended", expected=what, received=self._process.obituary())
         try:
             event: Event = json.loads(line)
         except ValueError:
-            raise TargetError(f"the driver wrote a line that is not JSON: {line[:200]!r}") from None
-        problem = schemas.problem("tools/driver-event", event)
+            raise DriverError(f"the driver wrote a line that is not JSON: {line[:200]!r}") from None
+        is_message = isinstance(event, dict) and event.get("event") == "message"  # thousands may come
+        problem = schemas.problem(EVENTS + MESSAGE if is_message else EVENTS, event)
         if problem:
-            raise TargetError(f"the driver wrote a line that is not a driver event: {problem}")
+            raise DriverError(f"the driver wrote a line that is not a driver event: {problem}")
         if event.get("event") == "crash":
             raise Violation("the client crashed", received=json.dumps(event))
         return event
 
+    def _line(self, deadline: float) -> str | None:
+        """Return the next line, or None at the end of the output; raise TimeoutError if nothing comes in time."""
+        while (rest := deadline - time.monotonic()) > 0:
+            with contextlib.suppress(queue.Empty):
+                return self._lines.get(timeout=min(rest, MEANWHILE_SECONDS))
+            self._meanwhile()
+        raise TimeoutError
+
     def _read(self) -> None:
-        for octets in self._process.output:
-            line = octets.decode("utf-8", "replace").rstrip("\n")
-            self._trace.event(CLIENT, f"said {line[:2000]}")
-            self._lines.put(line)
+        with contextlib.suppress(OSError, ValueError):  # stop() closes the output, whatever is still written to it
+            for octets in self._process.output:
+                line = octets.decode("utf-8", "replace").rstrip("\n")
+                self._trace.event(CLIENT, f"said {line[:2000]}")
+                self._lines.put(line)
+                if not line.startswith("{"):
+                    break  # no event, which ends the case: a program that goes on writing must not fill the memory
         self._lines.put(None)

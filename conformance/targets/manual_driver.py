@@ -7,6 +7,8 @@ import queue
 from collections.abc import Callable, Iterator
 from typing import Any, Self
 
+from conformance import PROTOCOL_VERSION
+from conformance.core.text import printable
 from conformance.core.trace import Trace
 from conformance.targets.client import ClientTarget
 from conformance.targets.config import TargetConfig
@@ -21,11 +23,19 @@ Run the command after 'do:' with your client, then type one line for each result
   connected             the client reported that it is connected
   disconnected          the client reported that it is disconnected
   message CHANNEL JSON  a handler got this payload; a word before JSON names the handler
+  reacted               a handler did what the latest command react told it to do; '= JSON' or '! TEXT'
+                        may follow: its request resolved to this payload, or it failed with this error
   {...}                 any line of the driver protocol (node_harness/README.md)
 A result belongs to the oldest open command. Each command has a deadline of one hour; stop with Ctrl-C."""
 
 YES: dict[str, dict[str, Any]] = {
-    "capabilities": {"name": "by hand", "version": "0", "language": "any", "protocol": "1.0", "commands": []},
+    "capabilities": {
+        "name": "by hand",
+        "version": "0",
+        "language": "any",
+        "protocol": PROTOCOL_VERSION,
+        "commands": ["react"],
+    },
     "create": {"connection_id": "by-hand"},
     "connect": {"connected": True},
     "health_check": {"healthy": True},
@@ -54,6 +64,7 @@ class Console:
         self._lines = lines
         self._show = show
         self._open: list[dict[str, Any]] = []
+        self._react: dict[str, Any] = {}
         self._ready: queue.SimpleQueue[bytes] = queue.SimpleQueue()
 
     @property
@@ -69,7 +80,7 @@ class Console:
             try:
                 yield json.dumps(self._event(line.strip())).encode()
             except (TypeError, ValueError, LookupError) as error:
-                self._show(f"not understood, type it again: {error!r}")
+                self._show(f"not understood, type it again: {printable(str(error))}")
 
     def write(self, line: bytes) -> int:
         """Show a command."""
@@ -78,6 +89,8 @@ class Console:
             self._ready.put(json.dumps({"id": command["id"], "result": YES[command["command"]]}).encode())
             return len(line)
         self._open.append(command)
+        if command["command"] == "react":
+            self._react = command
         members = {name: value for name, value in command.items() if name not in ("id", "command")}
         self._show(f"do: {command['command']} {json.dumps(members)}")
         return len(line)
@@ -102,28 +115,51 @@ class Console:
         if line.startswith("{"):
             return dict(json.loads(line))
         if word == "message":
-            return _message(*rest.split(" ", 1))
+            return _message(*_two(rest, "message CHANNEL JSON"))
+        if word == "reacted":
+            return self._reacted(rest)
         if word == "connected":
             return {"event": word}
         if word == "disconnected":
             return {"event": word, "reason": None}
-        return self._answer(line, word, rest)
+        return self._answer(line)
 
-    def _answer(self, line: str, word: str, rest: str) -> dict[str, Any]:
-        result = dict(YES.get(self._open[0]["command"], {}))
-        answer: dict[str, Any] = {"id": self._open[0]["id"]}
-        if word == "!":
-            answer["error"] = {"message": rest}
-        elif word == "=":
-            answer["result"] = {"response": {"payload": json.loads(rest)}}
-        elif word == "no":
-            answer["result"] = {name: False if value is True else value for name, value in result.items()}
-        elif not line:
-            answer["result"] = result
-        else:
-            raise ValueError(line)
+    def _reacted(self, outcome: str) -> dict[str, Any]:
+        """Return the event for ``reacted OUTCOME``."""
+        if not self._react:
+            raise ValueError("no command was react")
+        where = {"channel": self._react["channel"], "handler": self._react.get("handler", "default")}
+        return {"event": "reacted", **where, **_outcome(outcome, self._react["action"]["command"])}
+
+    def _answer(self, line: str) -> dict[str, Any]:
+        if not self._open:
+            raise ValueError("no command waits for a result")
+        answer = {"id": self._open[0]["id"], **_outcome(line, self._open[0]["command"])}
         del self._open[0]
         return answer
+
+
+def _outcome(line: str, command: str) -> dict[str, Any]:
+    """Return the result or the error of a command that a line stands for."""
+    word, _, rest = line.partition(" ")
+    result = dict(YES.get(command, {}))
+    if word == "!":
+        return {"error": {"message": rest}}
+    if word == "=":
+        return {"result": {"response": {"payload": json.loads(rest)}}}
+    if word == "no":
+        return {"result": {name: False if value is True else value for name, value in result.items()}}
+    if line:
+        raise ValueError(f"{line!r} is none of the lines above")
+    return {"result": result}
+
+
+def _two(text: str, form: str) -> tuple[str, str]:
+    """Split off the first word."""
+    word, space, rest = text.partition(" ")
+    if not space:
+        raise ValueError(f"write {form}")
+    return word, rest
 
 
 def _message(channel: str, rest: str) -> dict[str, Any]:
@@ -132,7 +168,7 @@ def _message(channel: str, rest: str) -> dict[str, Any]:
     try:
         payload = json.loads(rest)
     except ValueError:
-        handler, rest = rest.split(" ", 1)
+        handler, rest = _two(rest, "message CHANNEL HANDLER JSON")
         payload = json.loads(rest)
     return {"event": "message", "channel": channel, "handler": handler, "message": {"payload": payload}}
 
@@ -151,6 +187,11 @@ class ManualClientTarget(ClientTarget):
         super().__init__(TargetConfig(client="(by hand)"))
         self._console = Console(lines, show)
 
-    def drive(self, trace: Trace, before: Callable[[], None]) -> Driver:
+    @property
+    def stated_protocol(self) -> str:
+        """The newest version: whoever names a case wants to see what comes of it."""
+        return PROTOCOL_VERSION
+
+    def drive(self, trace: Trace, before: Callable[[], None], meanwhile: Callable[[], None]) -> Driver:
         """Let the person be the driver."""
-        return Driver(self._console, trace, self.patience, before=before)
+        return Driver(self._console, trace, self.patience, before=before, meanwhile=meanwhile)

@@ -14,6 +14,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
+from conformance.core.files import temporary_folder
+from conformance.core.text import quoted
 from conformance.core.verdicts import TargetError
 from conformance.targets import supervisor
 from conformance.transport.address import Address, TcpAddress, transport_of
@@ -25,6 +27,8 @@ STATE = "{state}"
 STOP_GRACE_SECONDS = 3.0
 FIRST_SIGNAL_STATUS = 128
 """The supervisor exits with 128 plus the number of the signal that ended the target, as shells do."""
+OBITUARY_SECONDS = 1.0
+"""How long a process whose output has ended has to end itself."""
 
 
 class SupervisedProcess:
@@ -36,6 +40,7 @@ class SupervisedProcess:
         environment: variables to add.
         talks: whether the kit writes to the process's standard input and reads its standard output. Otherwise the
             input is empty, and the output is kept for :meth:`tail`.
+        start_seconds: a command that ends in order within this time may leave a server that does not listen yet.
 
     Raises:
         TargetError: the folder does not exist.
@@ -48,23 +53,17 @@ class SupervisedProcess:
         folder: Path | None = None,
         environment: Mapping[str, str] | None = None,
         talks: bool = False,
+        start_seconds: float = 0.0,
     ) -> None:
         if folder and not folder.is_dir():
             raise TargetError(f"{shlex.join(command)}: its working directory {folder} does not exist")
         self.command = list(command)
+        self._is_to_end = False
         # Deliberately not a pipe: a process that prints megabytes must neither block nor fill the kit's memory.
-        self._output = tempfile.TemporaryFile()  # noqa: SIM115 - closed in stop()
+        self._output = _appending_file()
         read_end, write_end = os.pipe()
-        self._supervisor = subprocess.Popen(  # noqa: S603 - the command is the user's own
-            [sys.executable, "-I", "-S", supervisor.__file__, str(read_end), *self.command],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE if talks else self._output,
-            stderr=self._output,
-            pass_fds=(read_end,),
-            cwd=folder,
-            env=os.environ | dict(environment or {}),
-            start_new_session=True,
-        )
+        supervised = [str(read_end), f"{start_seconds:g}", *command]
+        self._supervisor = self._launch(supervised, read_end, folder, environment, talks=talks)
         os.close(read_end)
         self.input: IO[bytes] = os.fdopen(write_end, "wb", buffering=0)
         if not talks:
@@ -88,30 +87,46 @@ class SupervisedProcess:
         return None
 
     def tail(self) -> str:
-        """Return the end of the process's output, except the standard output of a process that talks."""
+        """Return the end of the process's output, except the standard output of a process that talks.
+
+        It is fit to print: escaped, with a mark before each line.
+        """
         descriptor = self._output.fileno()  # pread: the process writes at the position that seek would move
         start = max(0, os.fstat(descriptor).st_size - TAIL_BYTES)
-        return os.pread(descriptor, TAIL_BYTES, start).decode("utf-8", "replace").strip()
+        return quoted(os.pread(descriptor, TAIL_BYTES, start).decode("utf-8", "replace").strip())
 
     def obituary(self) -> str:
-        """Describe how the process ended and what it printed last."""
-        status = self._supervisor.poll() or 0
+        """Describe how the process ended and what it printed last; its output may end a moment before it does."""
+        status = self.wait(OBITUARY_SECONDS)
+        last = f"its last output:\n{self.tail() or '(none)'}"
+        if status is None:
+            return f"the process closed its output, and still runs; {last}"
         how = f"exit status {status}" if status <= FIRST_SIGNAL_STATUS else f"signal {status - FIRST_SIGNAL_STATUS}"
-        return f"the process ended ({how}); its last output:\n{self.tail() or '(none)'}"
+        return f"the process ended ({how}); {last}"
 
     def pids(self) -> list[int]:
         """Return the process ids of the process and its descendants (Linux; elsewhere empty)."""
         return supervisor.descendants(self._supervisor.pid)
 
+    def has_died(self, seconds: float) -> bool:
+        """Return true if the process has ended, or ends within so many seconds, and the kit did not end it."""
+        return not self._is_to_end and self.wait(seconds) is not None
+
     def ask_to_stop(self) -> None:
-        """Ask for an orderly end (SIGTERM)."""
+        """Ask for an orderly end (SIGTERM); the signal also reaches a server whose wrapper does not forward it."""
+        self._is_to_end = True
         self._supervisor.terminate()
 
     def kill(self) -> None:
         """Kill the process and all its children at once, without cleanup."""
+        self._is_to_end = True
         if os.name == "posix":
+            family = self.pids()  # some may be in other groups, which the signal to the group does not reach
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._supervisor.pid, signal.SIGKILL)
+            for pid in family:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, signal.SIGKILL)
         else:
             self._supervisor.kill()
         self._supervisor.wait()
@@ -129,6 +144,36 @@ class SupervisedProcess:
         if self._supervisor.stdout:
             self._supervisor.stdout.close()
         self._output.close()
+
+    def _launch(
+        self,
+        arguments: Sequence[str],
+        target_input: int,
+        folder: Path | None,
+        environment: Mapping[str, str] | None,
+        *,
+        talks: bool,
+    ) -> subprocess.Popen[bytes]:
+        """Start the supervisor, which leads a process group of its own."""
+        return subprocess.Popen(  # noqa: S603 - the command is the user's own
+            [sys.executable, "-I", "-S", supervisor.__file__, *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE if talks else self._output,
+            stderr=self._output,
+            pass_fds=(target_input,),
+            cwd=folder,
+            env=os.environ | dict(environment or {}),
+            start_new_session=True,
+        )
+
+
+def _appending_file() -> IO[bytes]:
+    """Return a nameless file to which all writers append, so that the supervisor can cut it while they write."""
+    import fcntl  # noqa: PLC0415 - POSIX only, as are supervised processes
+
+    file = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
+    fcntl.fcntl(file, fcntl.F_SETFL, fcntl.fcntl(file, fcntl.F_GETFL) | os.O_APPEND)
+    return file
 
 
 class ServerProcess(SupervisedProcess):
@@ -155,12 +200,14 @@ class ServerProcess(SupervisedProcess):
         start_seconds: float = 15.0,
         state: Path | None = None,
     ) -> None:
-        self._scratch = tempfile.TemporaryDirectory(prefix="ipc-conformance-")
+        self._scratch = temporary_folder()
         place = Path(self._scratch.name)
-        self.address: Address = (transport_of(command) or TcpAddress).free(place)
-        places = {**self.address.places, STATE: str(state or place / "state")}
         try:
-            super().__init__(filled_in(command, places), folder=folder, environment=environment)
+            self.address: Address = (transport_of(command) or TcpAddress).free(place)
+            places = {**self.address.places, STATE: str(state or place / "state")}
+            super().__init__(
+                filled_in(command, places), folder=folder, environment=environment, start_seconds=start_seconds
+            )
         except BaseException:
             self._scratch.cleanup()
             raise
@@ -185,7 +232,8 @@ class ServerProcess(SupervisedProcess):
             time.sleep(POLL_SECONDS)
         raise TargetError(
             f"{shlex.join(self.command)}: nothing accepted connections on {self.address} within {seconds:g} s; "
-            f"does the command use {self.address.placeholder}? Its last output:\n{self.tail() or '(none)'}"
+            f"does the command use {self.address.placeholder}? A slow server needs --start-timeout SECONDS "
+            f"(start_seconds in a target file). Its last output:\n{self.tail() or '(none)'}"
         )
 
 

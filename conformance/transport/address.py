@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import os
+import random
 import socket
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +17,14 @@ from typing import Any, ClassVar, Self
 UNIX = "unix:"
 """The prefix of a unix socket's address; its path follows."""
 LOOPBACK = "127.0.0.1"
+SERVER_PORTS = range(20000, 32768)
+"""The ports of servers that the kit starts; below those of outgoing connections, which begin at 32768 or above."""
+PORT_ATTEMPTS = 100
+SHARES = 64
+"""Into how many parts these ports are divided for processes."""
+_given: deque[int] = deque(maxlen=50)
+"""The ports that this process gave last."""
+_RANDOM = random.SystemRandom()  # of its own: `random.seed` must not give several runs the same ports
 
 
 class Address(ABC):
@@ -121,9 +133,22 @@ class TcpAddress(Address):
 
     @classmethod
     def free(cls, folder: Path) -> Self:  # noqa: ARG003 - a port needs no folder
-        """Return a free port of the loopback interface."""
-        with socket.create_server((LOOPBACK, 0)) as probe:
-            return cls(LOOPBACK, probe.getsockname()[1])
+        """Return a free port of the loopback interface, of those that systems give to no outgoing connection.
+
+        A port that the system chooses may become the local port of a connection before the server listens on it. Until
+        a server listens, its port looks free to others, so processes mostly take different ports, and none again soon.
+
+        Raises:
+            OSError: no port is free.
+        """
+        own = SERVER_PORTS[os.getpid() % SHARES :: SHARES]
+        ports = (*_RANDOM.sample(own, k=len(own)), *_RANDOM.sample(SERVER_PORTS, k=PORT_ATTEMPTS))
+        for port in ports:
+            with contextlib.suppress(OSError), socket.create_server((LOOPBACK, port)):
+                if port not in _given:
+                    _given.append(port)
+                    return cls(LOOPBACK, port)
+        raise OSError(errno.EADDRINUSE, f"{len(ports)} ports from {SERVER_PORTS[0]} to {SERVER_PORTS[-1]} are taken")
 
     @classmethod
     def listen_anywhere(cls, folder: Path, backlog: int) -> socket.socket:  # noqa: ARG003 - a port needs no folder

@@ -7,6 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
+from conformance.protocol.files import MEBIBYTE, read_octets, read_text
+
+MOST_TOKEN_OCTETS, MOST_CERTIFICATES_OCTETS = 65_536, 4 * MEBIBYTE
+
 
 @dataclass(frozen=True)
 class Credentials:
@@ -48,21 +52,26 @@ def trusting(file: Path) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     try:
+        read_octets(file, MOST_CERTIFICATES_OCTETS)
         context.load_verify_locations(file)
     except ssl.SSLError:
         raise ValueError(f"{file} has no certificate in PEM format") from None
     except OSError as error:
         raise ValueError(f"cannot read {file}: {error.strerror}") from None
+    except ValueError as error:
+        raise ValueError(f"cannot read {file}: {error}") from None
     return context
 
 
 def _read_token(file: Path) -> str:
     try:
-        lines = file.read_text("utf-8").splitlines()
+        lines = read_text(file, MOST_TOKEN_OCTETS).splitlines()
     except OSError as error:
         raise ValueError(f"cannot read {file}: {error.strerror}") from None
     except UnicodeDecodeError:
         raise ValueError(f"{file} is not UTF-8 text") from None
+    except ValueError as error:
+        raise ValueError(f"cannot read {file}: {error}") from None
     if len(lines) != 1:
         raise ValueError(f"{file} must have one line, the token, but has {len(lines)}")
     return lines[0]

@@ -16,6 +16,7 @@ VALUES: dict[str, Any] = {
     "an-object": {"a": {"b": [1, {"c": None}]}},
     "an-array": [1, [2, [3]], {}],
     "a-string": "text with äöü€😀",
+    "a-string-in-latin-1": "äöüß §°é ÿ\x80\x9f",
     "an-empty-string": "",
     "a-fraction": -12.5,
     "zero": 0,

@@ -9,9 +9,9 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from conformance.core.verdicts import Violation
+from conformance.core.verdicts import Late, Violation
 from conformance.harness.case import Case, add
-from conformance.harness.client_context import ClientContext
+from conformance.harness.client_context import ClientContext, missing
 from conformance.harness.decorators import client_case
 from conformance.peers.server import ServerPeer
 from conformance.protocol import codec
@@ -83,39 +83,48 @@ for _what, _try in {"a response": cut_response, "an acknowledgement": cut_acknow
 def behind_the_acknowledgement(context: ClientContext) -> None:
     """Frames in the same segment as the acknowledgement are processed behind it."""
     context.create()
-    context.subscribe_early("news")
+    early = context.begin_early("subscribe", "news")
+    context.expect_prompt(early)
     asked = context.driver.begin("connect")
     end = context.accept()
     end.take_connect()
     end.send(end.acknowledgement(), *(end.message("publish", "news", number) for number in range(3)))
     context.expect_connected(asked)
-    payloads = [event["message"]["payload"] for event in context.handed_over(end)]
-    if payloads != [0, 1, 2]:
-        raise Violation("frames behind the acknowledgement were lost", expected="[0, 1, 2]", received=str(payloads))
+    context.expect_taken(early)
+    payloads = [event["message"]["payload"] for event in context.handed_over(end, 3)]
+    if sorted(payloads, key=repr) != [0, 1, 2]:
+        raise missing(payloads, 3)(
+            "frames behind the acknowledgement were lost", expected="0, 1, 2", received=str(payloads)
+        )
 
 
 @client_case("client-framing/complete-frame-does-not-wait-for-the-next", "FRM-006")
 def complete_frame_does_not_wait(context: ClientContext) -> None:
     """A response is handed over although only a part of the next frame has arrived behind it."""
     end = context.connect()
-    asked = [context.driver.begin("send_request", channel="two", payload=number) for number in range(2)]
-    first, second = (codec.frame(codec.encode(end.response(end.take("request"), number))) for number in range(2))
+    context.subscribe(end, "news")
+    asked = context.driver.begin("send_request", channel="one", payload=None)
+    answers = (end.response(end.take("request", "one"), None), end.message("publish", "news", 1))
+    first, second = (codec.frame(codec.encode(each)) for each in answers)
     end.send_octets(first + second[:20])
-    context.driver.finish(asked[0])
+    context.driver.finish(asked)
     end.send_octets(second[20:])
-    context.driver.finish(asked[1])
+    payloads = [event["message"]["payload"] for event in context.handed_over(end, 1)]
+    if payloads != [1]:
+        raise missing(payloads, 1)("a frame that came in two parts was lost", expected="1", received=str(payloads))
 
 
 @client_case("client-framing/thousand-frames-in-one-write", "FRM-006", seconds=0.3)
 def thousand_frames(context: ClientContext) -> None:
-    """A thousand publishes in one write are handed over one by one, in order."""
+    """A thousand publishes in one write are handed over one by one."""
     end = context.connect()
     context.subscribe(end, "flood")
+    context.driver.patience *= 3  # a busy client answers behind what it makes of a thousand messages
     end.send(*(end.message("publish", "flood", number) for number in range(MANY)))
-    payloads = [event["message"]["payload"] for event in context.handed_over(end)]
-    if payloads != list(range(MANY)):
-        raise Violation(
-            "of a thousand frames in one write not all were handed over once and in order",
+    payloads = [event["message"]["payload"] for event in context.handed_over(end, MANY)]
+    if sorted(payloads, key=repr) != sorted(range(MANY), key=repr):
+        raise missing(payloads, MANY)(
+            "of a thousand frames in one write not all were handed over once",
             expected="0 to 999",
             received=codec.shorten(payloads),
         )
@@ -127,9 +136,8 @@ def thousand_frames(context: ClientContext) -> None:
 def every_kind_of_frame(context: ClientContext) -> None:
     """Whatever the client sends is a valid frame, body and envelope (the kit checks each)."""
     end = context.connect()
-    for kind in ("subscribe", "unsubscribe"):
-        context.driver.ask(kind, channel="äöü€😀")
-        end.take(kind, "äöü€😀")
+    context.subscribe(end, "äöü€😀")
+    context.unsubscribe(end, "äöü€😀")
     for command, kind in {"publish": "publish", "notify": "notification"}.items():
         answer = context.driver.answer(context.driver.begin(command, channel="news", payload={"text": "äöü€😀\x00"}))
         if "error" not in answer:
@@ -146,6 +154,7 @@ def every_kind_of_frame(context: ClientContext) -> None:
 def not_held_back(context: ClientContext) -> None:
     """Between the first octet of a request and its last, no delayed acknowledgement of the transport passes."""
     end = context.connect()
+    end.delay_acknowledgements()
     times = []
     for number in range(ROUND_TRIPS):
         asked = context.driver.begin("send_request", channel="timed", payload=number)
@@ -155,9 +164,10 @@ def not_held_back(context: ClientContext) -> None:
         times.append(time.monotonic() - start)
         end.respond(request, None)
         context.driver.finish(asked)
-    if statistics.median(times) > DELAYED_SECONDS * max(1.0, context.time_scale):
-        raise Violation(
+    quick = statistics.quantiles(times)[0]
+    if quick > DELAYED_SECONDS * max(1.0, context.time_scale):
+        raise Late(
             "requests wait for the transport: header and body are written separately without TCP_NODELAY",
-            expected=f"a median below {DELAYED_SECONDS * 1000:.0f} ms",
-            received=f"{statistics.median(times) * 1000:.1f} ms",
+            expected=f"one in four below {DELAYED_SECONDS * 1000:.0f} ms",
+            received=f"{quick * 1000:.1f} ms",
         )

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from conformance.core.verdicts import Violation
+from conformance.cases.client.lifecycle import HELD_SECONDS, acknowledge_late, ask_many
+from conformance.core.verdicts import Late, Unsupported, Violation
 from conformance.harness.case import Case, add
 from conformance.harness.client_context import APP, QUICK_DELAY_MS, ClientContext
 from conformance.harness.decorators import client_case
@@ -17,8 +18,8 @@ from conformance.peers.server import ServerPeer
 from conformance.protocol import codec
 
 SHORT_TIMEOUT_MS = 300
-HELD_SECONDS = 0.15
-"""Long enough for a client that does not wait to have sent something."""
+BLOCKED_SECONDS = 0.3
+"""A client that takes so long to publish waits until the server has read."""
 RETRY_SECONDS = 8 * QUICK_DELAY_MS / 1000
 """In which a client that connects again by itself would have done so."""
 
@@ -29,7 +30,6 @@ def connects(context: ClientContext, app: str) -> None:
     end = context.accept()
     connect = end.shake_hands()
     context.expect_connected(asked)
-    context.driver.expect("connected")
     identity = context.driver.ask("connection_info")
     if connect["app_id"] != app or not identity["connected"]:
         raise Violation(
@@ -72,7 +72,7 @@ def impossible_application(context: ClientContext) -> None:
             end.take_connect()
 
 
-@client_case("client-handshake/nothing-ahead-of-the-acknowledgement", "HSK-002", seconds=0.2)
+@client_case("client-handshake/nothing-ahead-of-the-acknowledgement", "HSK-002", "HSK-032", seconds=0.2)
 def nothing_ahead(context: ClientContext) -> None:
     """Until the acknowledgement is there the client sends nothing but its connect message, whatever it is told."""
     asked = context.begin_connecting()
@@ -80,27 +80,23 @@ def nothing_ahead(context: ClientContext) -> None:
     end.take_connect()
     context.driver.begin("subscribe", channel="early")
     context.driver.begin("publish", channel="early", payload=1)
+    context.driver.begin("notify", channel="early", payload=1)
     context.driver.begin("send_request", channel="early", payload=1, timeout_ms=50)
-    context.wait(HELD_SECONDS * context.time_scale)
-    if end.has_arrived():
-        raise Violation("the client did not wait for the acknowledgement", received=codec.shorten(end.receive()))
-    end.acknowledge()
+    acknowledge_late(context, end)
     context.expect_connected(asked)
 
 
-@client_case("client-handshake/early-subscriptions-wait-too", "HSK-002", seconds=0.2)
+@client_case("client-handshake/early-subscriptions-wait-too", "HSK-002", "HSK-032", seconds=0.2)
 def early_subscriptions_wait(context: ClientContext) -> None:
     """What was subscribed to before the client connected waits for the acknowledgement as well."""
     context.create()
-    context.subscribe_early("early")
+    early = context.begin_early("subscribe", "early")
     asked = context.driver.begin("connect")
     end = context.accept()
     end.take_connect()
-    context.wait(HELD_SECONDS * context.time_scale)
-    if end.has_arrived():
-        raise Violation("the client did not wait for the acknowledgement", received=codec.shorten(end.receive()))
-    end.acknowledge()
+    acknowledge_late(context, end)
     context.expect_connected(asked)
+    context.expect_taken(early)
 
 
 ACKNOWLEDGEMENTS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -239,7 +235,7 @@ def silence(context: ClientContext) -> None:
     start = time.monotonic()
     context.expect_not_connected(asked)
     if time.monotonic() - start > SHORT_TIMEOUT_MS / 1000 + 1.5 * context.time_scale:
-        raise Violation("the client waited for the acknowledgement for much longer than its connection timeout")
+        raise Late("the client waited for the acknowledgement for much longer than its connection timeout")
 
 
 @client_case("client-handshake/keeps-its-id", "HSK-003", seconds=0.2)
@@ -269,7 +265,7 @@ def stays_away_when_refused(context: ClientContext, code: str) -> None:
     """Refuse an attempt to come back with such an error."""
     end = context.connect(reconnect_attempts=5)
     end.end_sending()
-    again = context.accept()
+    again = context.accept_back()
     again.take_connect()
     again.send(again.error(code, app_id="system"))
     again.end_sending()
@@ -309,13 +305,72 @@ def ends_in_order(context: ClientContext) -> None:
         )
 
 
+def _flood(context: ClientContext, end: ServerPeer) -> list[int]:
+    """Have the client publish more than the operating systems hold, and read none of it; return the commands' ids."""
+    context.reads_ahead = False
+    asked = []
+    for number in range(30):
+        asked.append(context.driver.begin("publish", channel="last-words", payload="x" * 400_000 + str(number)))
+        if not context.driver.is_answered(asked[-1], BLOCKED_SECONDS * context.time_scale):
+            break  # a client may wait for the server
+    end.patience += context.seconds_for(len(asked) * 400_000)
+    return asked
+
+
+def _count_sent(context: ClientContext, asked: list[int]) -> int:
+    """Return how many of these commands succeeded."""
+    return sum("result" in context.driver.answer(each) for each in asked)
+
+
+def _drops_what_waits(context: ClientContext) -> bool:
+    """Have the client connect again, and return true if what waits inside it is lost without a disconnect, too.
+
+    No rule forbids a client to drop messages for a server that does not read.
+    """
+    told = context.driver.begin("connect")
+    try:
+        end = context.accept_again(told)
+    except Unsupported:  # what it lost is lost all the same
+        return False
+    end.shake_hands()
+    context.expect_connected(told)
+    asked = _flood(context, end)
+    context.reads_ahead = True
+    try:
+        for _ in range(_count_sent(context, asked)):
+            end.receive()
+    except Late:
+        return True
+    return False
+
+
+@client_case("client-handshake/what-waits-at-disconnect-arrives", "HSK-028", seconds=0.3)
+def what_waits_arrives(context: ClientContext) -> None:
+    """What waits inside the client, because the server does not read, arrives although the client disconnects."""
+    end = context.connect()
+    asked = _flood(context, end)
+    told = context.driver.begin("disconnect")
+    context.driver.is_answered(told, HELD_SECONDS * context.time_scale)
+    context.reads_ahead = True
+    arrived = len(end.receive_until_end())
+    sent = _count_sent(context, asked)
+    if arrived < sent and not end.was_reset and _drops_what_waits(context):
+        raise Unsupported("the client drops messages while the server does not read")
+    if arrived < sent or end.was_reset:
+        raise Violation(
+            "what the client sent ahead of disconnect did not all arrive, or not in order",
+            expected=f"{sent} messages and the end of the stream",
+            received=f"{arrived} messages{', then a reset' if end.was_reset else ''}",
+        )
+
+
 @client_case("client-handshake/process-ends-after-disconnect", "HSK-029")
 def process_ends(context: ClientContext) -> None:
     """After disconnect nothing keeps the client's process alive."""
     end = context.connect()
     context.driver.ask("disconnect")
     end.expect_gone()
-    _expect_exit(context)
+    context.expect_exit()
 
 
 @client_case("client-handshake/process-ends-while-connecting", "HSK-029")
@@ -326,21 +381,13 @@ def process_ends_while_connecting(context: ClientContext) -> None:
     end.take_connect()
     context.driver.ask("disconnect")
     end.expect_gone()
-    _expect_exit(context)
+    context.expect_exit()
 
 
 @client_case("client-handshake/process-ends-with-requests-in-flight", "HSK-029")
 def process_ends_with_requests(context: ClientContext) -> None:
     """A client that is told to disconnect while requests are in flight lets its process end."""
     end = context.connect()
-    for number in range(5):
-        context.driver.begin("send_request", channel="slow", payload=number, timeout_ms=60_000)
-        end.take("request", "slow")
+    ask_many(context, end, 5)
     context.driver.ask("disconnect")
-    _expect_exit(context)
-
-
-def _expect_exit(context: ClientContext) -> None:
-    status = context.driver.exit_status()
-    if status != 0:
-        raise Violation("the client's process did not end by itself", expected="exit status 0", received=str(status))
+    context.expect_exit()

@@ -12,6 +12,7 @@ from conformance.harness.server_context import ServerContext
 from conformance.peers.base import Ended
 from conformance.peers.client import ClientPeer
 from conformance.protocol import codec
+from conformance.results.survey import ANY_ERROR
 
 KEPT: dict[str, tuple[str, Any]] = {
     "nul": ("ENC-015", "a\x00b"),
@@ -82,31 +83,29 @@ for _name, (_rule, _value) in KEPT.items():
     )
 
 
-def nested_ping(peer: ClientPeer, levels: int) -> bytes:
-    """Return the body of a ping that is nested ``levels`` deep, the root counted."""
-    ping = peer.request_message("system", {"action": "ping", "deep": "@"})
+def nested(peer: ClientPeer, levels: int) -> tuple[codec.Message, bytes]:
+    """Return a marker, and a body of it that is nested ``levels`` deep, the root counted."""
+    marker = peer.marker_message(deep="@")
     arrays = levels - 2
-    return codec.encode(ping).replace(b'"@"', b"[" * arrays + b"]" * arrays)
+    return marker, codec.encode(marker).replace(b'"@"', b"[" * arrays + b"]" * arrays)
 
 
 @case("encoding/depth-64-is-accepted", "ENC-009")
 def depth_64_is_accepted(context: ServerContext) -> None:
     """A body nested exactly 64 levels deep is accepted."""
     peer = context.connect()
-    peer.send_body(nested_ping(peer, 64))
-    answer = peer.receive()
-    if answer["payload"].get("status") != "pong":
-        raise Violation("a body of 64 levels was not accepted", expected="a pong", received=codec.shorten(answer))
+    marker, body = nested(peer, 64)
+    peer.send_body(body)
+    peer.expect_taken(marker, "a body of 64 levels was not accepted")
 
 
 @case("encoding/depth-at-the-announced-limit", "LIM-015", "ENC-009")
 def depth_at_the_announced_limit(context: ServerContext) -> None:
     """A body nested exactly as deep as the announced limit is accepted."""
     peer = context.connect()
-    peer.send_body(nested_ping(peer, peer.limit("max_depth") or 64))
-    answer = peer.receive("a pong")
-    if answer["payload"].get("status") != "pong":
-        raise Violation("a body at the limit of depth was not accepted", received=codec.shorten(answer))
+    marker, body = nested(peer, peer.limit("max_depth") or 64)
+    peer.send_body(body)
+    peer.expect_taken(marker, "a body at the limit of depth was not accepted")
 
 
 def too_deep(context: ServerContext, levels: int | None) -> None:
@@ -115,14 +114,15 @@ def too_deep(context: ServerContext, levels: int | None) -> None:
     announced = peer.limit("max_depth")
     if levels is None and announced is None:
         levels = 1025
-    peer.send_body(nested_ping(peer, levels or (announced or 0) + 1))
+    marker, body = nested(peer, levels or (announced or 0) + 1)
+    peer.send_body(body)
     try:
         answer = peer.receive()
     except Ended as end:
         raise Violation(
             "the server ended the connection without the error malformed_frame", received=str(end)
         ) from None
-    if announced is not None or answer["payload"].get("status") != "pong":
+    if announced is not None or not peer.answers(answer, marker):
         peer.check_error(answer, "malformed_frame", None)
         peer.expect_end()
     bystander.expect_silence()
@@ -144,11 +144,10 @@ for _name, _levels in {"one-level-over-the-limit": None, "100000-levels": 100_00
 def hundred_thousand_members(context: ServerContext) -> None:
     """An object with 100 000 members is accepted, with white space and any order of members."""
     peer = context.connect()
-    ping = peer.request_message("system", {"action": "ping"} | {f"m{number}": number % 10 for number in range(50_000)})
-    reversed_ping = dict(reversed(ping.items()))
-    peer.send_body(b" \n\t\r" + codec.encode(reversed_ping).replace(b'":', b'" :\n') + b"\n")
-    if peer.receive_through_pong(ping):
-        raise Violation("a ping with many members got more than its pong")
+    marker = peer.marker_message(**{f"m{number}": number % 10 for number in range(50_000)})
+    reordered = dict(reversed(marker.items()))
+    peer.send_body(b" \n\t\r" + codec.encode(reordered).replace(b'":', b'" :\n') + b"\n")
+    peer.expect_taken(marker, "a message with many members was not accepted")
 
 
 @case("encoding/of-two-members-the-last-counts", "ENC-014")
@@ -161,7 +160,8 @@ def of_two_members_the_last_counts(context: ServerContext) -> None:
         ping = probe.ping_message()
         body = codec.encode(ping).replace(b'"channel_id"', b'"app_id":' + codec.encode(value) + b',"channel_id"', 1)
         probe.send_body(body)
-        payload = probe.receive()["payload"]
+        with probe.blaming(*(["ping"] if answers == "pong" else []), ANY_ERROR):
+            payload = probe.receive()["payload"]
         code = payload.get("error", {}).get("code")
         taken = payload.get("status") == "pong" if answers == "pong" else code == "app_mismatch"
         if code != "malformed_frame" and not taken:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -14,6 +15,7 @@ from conformance.peers.client import ClientPeer
 from conformance.protocol import codec
 
 MALFORMED = b'{"message_id": '
+PROMISED_SECONDS = 1.0
 LINGER_SECONDS = 0.4
 """Well within the second that ERR-009 gives, and longer than a server that does not linger lives."""
 
@@ -26,7 +28,7 @@ def fatal_error_then_end(context: ServerContext) -> None:
     bystander.subscribe(channel)
     late = peer.message("publish", channel, "late")
     peer.send_octets(
-        codec.frame(MALFORMED) + codec.frame(codec.encode(late)) + codec.frame(codec.encode(peer.ping_message()))
+        codec.frame(MALFORMED) + codec.frame(codec.encode(late)) + codec.frame(codec.encode(peer.marker_message()))
     )
     peer.expect_error("malformed_frame", None)
     bystander.expect_silence("a message behind a fatal error was processed")
@@ -39,11 +41,11 @@ def what_came_first_is_processed(context: ServerContext) -> None:
     bystander, peer = context.connect(), context.connect()
     channel = context.name("channel")
     bystander.subscribe(channel)
-    first, publish, second = peer.ping_message(), peer.message("publish", channel, "in time"), peer.ping_message()
+    first, publish, second = peer.marker_message(), peer.message("publish", channel, "in time"), peer.marker_message()
     whole = b"".join(codec.frame(codec.encode(message)) for message in (first, publish, second))
     peer.send_octets(whole + codec.frame(MALFORMED))
     for ping in (first, second):
-        if peer.receive_through_pong(ping):
+        if peer.receive_through(ping):
             raise Violation("something else arrived ahead of a pong")
     peer.expect_error("malformed_frame", None)
     bystander.expect_deliveries([publish])
@@ -56,7 +58,7 @@ def subscriptions_end(context: ServerContext) -> None:
     channel = context.name("channel")
     peer.subscribe(channel)
     peer.send_body(MALFORMED)
-    error = peer.receive()
+    error = peer.receive_error("malformed_frame")
     publisher.publish(channel, 1)
     peer.check_error(error, "malformed_frame", None)
     peer.expect_end()
@@ -66,12 +68,15 @@ def subscriptions_end(context: ServerContext) -> None:
 def server_discards_for_a_while(context: ServerContext) -> None:
     """After a fatal error the server goes on taking octets for a second, so that no reset destroys the error."""
     peer = context.connect()
+    start = time.monotonic()
     peer.send_body(MALFORMED)
     peer.expect_error("malformed_frame", None)
     for _ in range(12):
         peer.send_octets(bytes(100))
         context.wait(LINGER_SECONDS / 12)
-    if peer.was_reset:
+        if peer.was_reset:
+            break
+    if peer.was_reset and time.monotonic() - start < PROMISED_SECONDS:  # else this machine was too busy to tell
         raise Violation("the connection was reset although the client could still be reading the error")
 
 

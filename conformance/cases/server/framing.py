@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from conformance.core.verdicts import Unsupported, Violation
+from conformance.core.verdicts import Late, Unsupported, Violation
 from conformance.harness.case import Case, add
 from conformance.harness.decorators import case
 from conformance.harness.server_context import ServerContext
@@ -47,18 +47,14 @@ def answers_are_nothing_but_frames(context: ServerContext) -> None:
         raise Violation("the server sent octets that belong to no frame", received=stray.hex())
 
 
-def _ping_with_umlauts(peer: ClientPeer) -> Message:
-    return peer.request_message("system", {"action": "ping", "note": "äöü€😀"})
-
-
 def cut_ping(context: ServerContext, cuts: Callable[[bytes], Iterator[int]]) -> None:
     """Send a ping in pieces, and see it answered like a whole one."""
     peer = context.connect()
     peer.expect_silence()
-    ping = _ping_with_umlauts(peer)
+    ping = peer.marker_message(note="äöü€😀")
     octets = codec.frame(codec.encode(ping))
     send_in_pieces(context, peer, octets, cuts(octets))
-    if peer.receive_through_pong(ping):
+    if peer.receive_through(ping):
         raise Violation("a ping sent in pieces got more than its pong")
 
 
@@ -96,19 +92,14 @@ def big_publish(peer: ClientPeer, channel: str, length: int) -> Message:
 def publish_of_length(context: ServerContext, length: int, pieces: int = 0) -> None:
     """Publish a body of ``length`` octets to oneself, in pieces of ``pieces`` octets if that is not 0."""
     peer = context.connect()
+    peer.patience += context.seconds_for(length)
     channel = context.name("big")
     peer.subscribe(channel)
     message = big_publish(peer, channel, length)
     octets = codec.frame(codec.encode(message))
     for start in range(0, len(octets), pieces or len(octets)):
         peer.send_octets(octets[start : start + (pieces or len(octets))])
-    arrived = peer.barrier()
-    if arrived != [message]:
-        raise Violation(
-            f"a body of {length} octets did not come back as it was",
-            expected="the publish itself, once",
-            received=f"{len(arrived)} message(s)",
-        )
+    peer.expect_deliveries([message], f"a body of {length} octets did not come back as it was")
 
 
 for _length in (255, 256, 65_535, 65_536, MEBIBYTE):
@@ -159,10 +150,10 @@ def _announces(context: ServerContext) -> bool:
 def thousand_frames_in_one_write(context: ServerContext) -> None:
     """A thousand pings written at once get a thousand pongs, in order."""
     peer = context.connect()
-    pings = [peer.ping_message() for _ in range(1000)]
+    pings = [peer.marker_message() for _ in range(1000)]
     peer.send(*pings)
     for ping in pings:
-        if peer.receive_through_pong(ping):
+        if peer.receive_through(ping):
             raise Violation("the pongs came in another order than the pings")
 
 
@@ -170,12 +161,12 @@ def thousand_frames_in_one_write(context: ServerContext) -> None:
 def complete_frame_does_not_wait(context: ServerContext) -> None:
     """A ping is answered although only a part of the next frame has arrived behind it."""
     peer = context.connect()
-    first, second = peer.ping_message(), peer.ping_message()
+    first, second = peer.marker_message(), peer.marker_message()
     octets = codec.frame(codec.encode(second))
     peer.send_octets(codec.frame(codec.encode(first)) + octets[:20])
-    peer.receive_through_pong(first)
+    peer.receive_through(first)
     peer.send_octets(octets[20:])
-    peer.receive_through_pong(second)
+    peer.receive_through(second)
 
 
 def truncated_publish(context: ServerContext, keep: Callable[[int], int]) -> None:
@@ -184,8 +175,7 @@ def truncated_publish(context: ServerContext, keep: Callable[[int], int]) -> Non
     channel = context.name("truncated")
     bystander.subscribe(channel)
     whole = peer.publish(channel, "whole")
-    if bystander.barrier() != [whole]:
-        raise Violation("a whole publish did not arrive, so a truncated one proves nothing")
+    bystander.expect_deliveries([whole], "a whole publish did not arrive, so a truncated one proves nothing")
     octets = codec.frame(codec.encode(peer.message("publish", channel, "truncated")))
     peer.send_octets(octets[: keep(len(octets))])
     peer.end_sending()
@@ -327,15 +317,16 @@ for _name, _request in {
 def round_trips_are_not_held_back(context: ServerContext) -> None:
     """A round trip does not wait for a delayed acknowledgement of the transport."""
     peer = context.connect()
+    peer.delay_acknowledgements()
     times = []
     for _ in range(ROUND_TRIPS):
         start = time.monotonic()
         peer.expect_silence()
         times.append(time.monotonic() - start)
-    median = statistics.median(times)
-    if median > DELAYED_SECONDS * max(1.0, context.time_scale):
-        raise Violation(
+    quick = statistics.quantiles(times)[0]
+    if quick > DELAYED_SECONDS * max(1.0, context.time_scale):
+        raise Late(
             "round trips wait for the transport: header and body are written separately without TCP_NODELAY",
-            expected=f"a median below {DELAYED_SECONDS * 1000:.0f} ms",
-            received=f"{median * 1000:.1f} ms",
+            expected=f"one in four below {DELAYED_SECONDS * 1000:.0f} ms",
+            received=f"{quick * 1000:.1f} ms",
         )

@@ -29,12 +29,25 @@ def golden(context: ServerContext, vector: Vector) -> None:
         peer.expect_error_at(vector.expect["code"], {name: vector.expect[name] for name in ADDRESS})
     elif vector.expect["answer"] == "acknowledgement":
         _expect_acknowledgement(peer, json.loads(vector.body))
+    elif vector.expect["answer"] == "pong" and peer.expectations.survey.lacks("ping") and not _is_about_pings(vector):
+        _expect_no_refusal(peer)
     elif vector.expect["answer"] != "none":
         _expect_answer(peer, vector.expect["answer"], json.loads(vector.body))
     if vector.expect.get("code") in FATAL:
         context.check_alive()
     else:
         peer.expect_silence()
+
+
+def _expect_no_refusal(peer: ClientPeer) -> None:
+    """Show that a body was accepted on a server whose answer to it, if any, is no pong."""
+    refusals = [each for each in peer.barrier() if not schemas.problem("error-message", each)]
+    if refusals:
+        raise Violation("a body that has to be accepted was refused", received=codec.shorten(refusals[0]))
+
+
+def _is_about_pings(vector: Vector) -> bool:
+    return any(each.startswith("SYS-") for each in vector.requirements)
 
 
 def _shown(peer: ClientPeer, vector: Vector) -> bytes:

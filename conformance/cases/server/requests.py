@@ -5,11 +5,14 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+from conformance.cases.server.handling import INTERNALS, check_order
 from conformance.core.verdicts import Violation
 from conformance.harness.case import Case, add
 from conformance.harness.decorators import case
 from conformance.harness.server_context import ServerContext
+from conformance.peers.client import ClientPeer
 from conformance.protocol import codec
+from conformance.protocol.codec import Message
 
 SHAPES: dict[str, Any] = {
     "an-object": {"a": {"b": [1, {"c": None}]}},
@@ -66,9 +69,10 @@ def responses_have_fresh_ids(context: ServerContext) -> None:
 
 @case("requests/echo-of-a-mebibyte", "REQ-001", needs=("echo",), seconds=0.2)
 def echo_of_a_mebibyte(context: ServerContext) -> None:
-    """A payload of almost 1 MiB is echoed."""
+    """A payload that takes almost 1 MiB when every character is written as an escape is echoed."""
     peer = context.connect()
-    request = peer.request_message("conformance.echo", {"text": "äöü€😀" * 60_000})
+    # 36 octets as escapes. A longer answer may exceed a frame of the least size (LIM-001).
+    request = peer.request_message("conformance.echo", {"text": "äöü€😀" * 29_000})
     peer.send(request)
     peer.expect_payload(request, request["payload"], "an echo did not give the payload back")
 
@@ -141,30 +145,27 @@ def same_message_id_twice(context: ServerContext) -> None:
 def reply_to_is_ignored(context: ServerContext) -> None:
     """A request with a reply_to is answered under its own message_id."""
     peer = context.connect()
-    ping = peer.ping_message() | {"reply_to": "something-else"}
+    ping = peer.marker_message() | {"reply_to": "something-else"}
     peer.send(ping)
-    if peer.receive_through_pong(ping):
+    if peer.receive_through(ping):
         raise Violation("a request with a reply_to got more than its response")
 
 
 @case("requests/handlers-start-in-order", "REQ-009", needs=("emit",), seconds=0.1)
 def handlers_start_in_order(context: ServerContext) -> None:
-    """Handlers that act at once act in the order in which their requests arrived."""
+    """Handlers that act at once act in the order in which their requests arrived, as far as threads let it show."""
     watcher, peer = context.connect(), context.connect()
     channel = context.name("order")
     watcher.subscribe(channel)
-    requests = [
-        peer.request_message(
-            "conformance.emit", {"channel": channel, "count": 1, "message_type": "publish", "payload": number}
-        )
-        for number in range(50)
-    ]
-    peer.send(*requests)
-    for _ in requests:
-        peer.receive()
-    order = [message["payload"] for message in watcher.barrier()]
-    if order != list(range(50)):
-        raise Violation("handlers did not start in the order of their requests", received=str(order))
+
+    def act() -> list[Any]:
+        emit = {"channel": channel, "count": 1, "message_type": "publish"}
+        peer.send(*(peer.request_message("conformance.emit", emit | {"payload": number}) for number in range(50)))
+        for _ in range(50):
+            peer.receive()
+        return [message["payload"] for message in watcher.barrier()]
+
+    check_order(act, 50, "handlers did not start in the order of their requests")
 
 
 @case("requests/thousand-in-flight", "REQ-001", needs=("echo",), seconds=0.5)
@@ -187,38 +188,56 @@ def thousand_in_flight(context: ServerContext) -> None:
 @case("requests/slow-handler-does-not-delay-others", "REQ-010", needs=("delay",), seconds=0.6)
 def slow_handler_does_not_delay_others(context: ServerContext) -> None:
     """While a handler of one connection takes its time, another connection is served."""
-    slow, other = context.connect(), context.connect()
-    request = slow.request_message("conformance.delay", {"delay_ms": int(350 * context.time_scale), "value": 1})
-    slow.send(request)
-    for _ in range(3):
-        other.expect_silence()
-    other.request("conformance.delay", {"delay_ms": 0, "value": 2})
-    if slow.has_arrived():
-        raise Violation("other connections were served only after the slow handler had ended")
-    slow.expect_payload(request, {"value": 1}, "a slow handler's answer is wrong")
+
+    def attempt(seconds: float) -> None:
+        slow, other = context.connect(), context.connect()
+        request = slow_request(slow, seconds, 1)
+        other.patience += seconds
+        slow.send(request)
+        for _ in range(3):
+            other.expect_silence()
+        other.request("conformance.delay", {"delay_ms": 0, "value": 2})
+        if slow.has_arrived():
+            raise Violation("other connections were served only after the slow handler had ended")
+        slow.expect_payload(request, {"value": 1}, "a slow handler's answer is wrong")
+
+    context.with_more_time(attempt, 0.35)
+
+
+def slow_request(peer: ClientPeer, seconds: float, value: Any) -> Message:
+    """Return a request that is answered after ``seconds``, and make the connection wait for so long."""
+    peer.patience += seconds
+    return peer.request_message("conformance.delay", {"delay_ms": int(seconds * 1000), "value": value})
 
 
 @case("requests/slow-handler-does-not-delay-a-ping", "REQ-011", needs=("delay",), seconds=0.6)
 def slow_handler_does_not_delay_a_ping(context: ServerContext) -> None:
     """While a handler takes its time, a ping of the same connection is answered."""
-    peer = context.connect()
-    request = peer.request_message("conformance.delay", {"delay_ms": int(300 * context.time_scale), "value": 1})
-    ping = peer.ping_message()
-    peer.send(request, ping)
-    if peer.receive_through_pong(ping):
-        raise Violation("a ping waited for a slow handler of its own connection")
-    peer.expect_payload(request, {"value": 1}, "a slow handler's answer is wrong")
+
+    def attempt(seconds: float) -> None:
+        peer = context.connect()
+        request, ping = slow_request(peer, seconds, 1), peer.marker_message()
+        peer.send(request, ping)
+        if peer.receive_through(ping):
+            raise Violation("a ping waited for a slow handler of its own connection")
+        peer.expect_payload(request, {"value": 1}, "a slow handler's answer is wrong")
+
+    context.with_more_time(attempt, 0.3)
 
 
 @case("requests/quick-answer-overtakes-a-slow-one", "REQ-011", needs=("delay",), seconds=0.3)
 def quick_answer_overtakes(context: ServerContext) -> None:
     """Of two requests in flight on one connection, the one whose handler is done first is answered first."""
-    peer = context.connect()
-    slow = peer.request_message("conformance.delay", {"delay_ms": int(250 * context.time_scale), "value": "slow"})
-    quick = peer.request_message("conformance.delay", {"delay_ms": 0, "value": "quick"})
-    peer.send(slow, quick)
-    peer.expect_payload(quick, {"value": "quick"}, "the quick answer did not come first")
-    peer.expect_payload(slow, {"value": "slow"}, "a slow handler's answer is wrong")
+
+    def attempt(seconds: float) -> None:
+        peer = context.connect()
+        slow = slow_request(peer, seconds, "slow")
+        quick = peer.request_message("conformance.delay", {"delay_ms": 0, "value": "quick"})
+        peer.send(slow, quick)
+        peer.expect_payload(quick, {"value": "quick"}, "the quick answer did not come first")
+        peer.expect_payload(slow, {"value": "slow"}, "a slow handler's answer is wrong")
+
+    context.with_more_time(attempt, 0.25)
 
 
 @case("requests/silent-handler-does-not-block", "REQ-011", needs=("silent", "echo"))
@@ -279,12 +298,9 @@ def failure_tells_no_internals(context: ServerContext) -> None:
     peer = context.connect()
     secret = context.name("secret")
     peer.send(peer.request_message("conformance.fail", {"detail": secret}))
-    answer = peer.receive()
+    answer = peer.receive_error("handler_failed")
     text = codec.encode(answer["payload"]).decode()
-    leaked = [
-        mark for mark in (secret, "Traceback", "Error", "Exception", ".py", ".js", "site-packages") if mark in text
-    ]
-    if leaked or answer["payload"].get("status") != "error":
+    if secret in text or INTERNALS.search(text) or answer["payload"].get("status") != "error":
         raise Violation(
             "the answer to a failing handler tells internals",
             expected="an error answer without the exception's text, a stack trace or a path",

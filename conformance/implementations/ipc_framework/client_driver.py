@@ -48,6 +48,7 @@ class Driver:
             "disconnect": self._disconnect,
             "send_request": self._send_request,
             "subscribe": self._subscribe,
+            "react": self._react,
             "unsubscribe": self._unsubscribe,
             "publish": lambda channel, payload: self._client.publish(channel_id=channel, data=payload),
             "notify": lambda channel, payload: self._client.notify(channel_id=channel, data=payload),
@@ -99,12 +100,19 @@ class Driver:
                 raise ValueError("there is no such command")
             if self._client is None and name not in ("capabilities", "create", "exit"):
                 raise RuntimeError("there is no client yet: send the command 'create' first")
+            outcome = self._outcome(name, members)
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with the command
+            outcome = {"error": _describe(name, error)}
+        self._emit(id=identity, **outcome)
+
+    def _outcome(self, name: str, members: dict[str, Any]) -> dict[str, Any]:
+        try:
             result = self._commands[name](**members)
-            self._emit(id=identity, result=result if isinstance(result, dict) else {})
         except Skipped as reason:
-            self._emit(id=identity, skipped=str(reason))
+            return {"skipped": str(reason)}
         except Exception as error:  # noqa: BLE001 - whatever the client raises
-            self._emit(id=identity, error={"message": f"{name}: {error}", "code": type(error).__name__})
+            return {"error": _describe(name, error)}
+        return {"result": result if isinstance(result, dict) else {}}
 
     def _capabilities(self) -> dict[str, Any]:
         name, commands = "ipc-framework", list(self._commands)
@@ -152,13 +160,32 @@ class Driver:
         return {"response": response.to_dict()}
 
     def _subscribe(self, channel: str, handler: str = "default", fails: bool = False) -> None:
+        def fail() -> None:
+            if fails:
+                raise RuntimeError(f"handler {handler!r} failed, as it was told to")
+
+        self._add_handler(channel, handler, fail)
+
+    def _react(self, channel: str, action: dict[str, Any], handler: str = "default") -> None:
+        has_acted = False
+
+        def act() -> None:
+            nonlocal has_acted
+            if not has_acted:
+                has_acted = True
+                members = dict(action)
+                outcome = self._outcome(members.pop("command"), members)
+                self._emit(event="reacted", channel=channel, handler=handler, **outcome)
+
+        self._add_handler(channel, handler, act)
+
+    def _add_handler(self, channel: str, handler: str, then: Callable[[], None]) -> None:
         if self._handlers.get(channel, handler) != handler:
             raise Skipped("the client has one handler for a channel; a second takes the place of the first")
 
         def report(message: Message) -> None:
             self._emit(event="message", channel=channel, handler=handler, message=message.to_dict())
-            if fails:
-                raise RuntimeError(f"handler {handler!r} failed, as it was told to")
+            then()
 
         self._client.subscribe(channel, report)
         self._handlers[channel] = handler
@@ -173,6 +200,10 @@ class Driver:
         info = self._client.get_connection_info()
         known = {name: info[name] for name in ("connection_id", "connected", "subscribed_channels")}
         return known | {"status": "connected" if info["connected"] else "disconnected"}
+
+
+def _describe(name: str, error: Exception) -> dict[str, Any]:
+    return {"message": f"{name}: {error}", "code": type(error).__name__}
 
 
 def main() -> None:

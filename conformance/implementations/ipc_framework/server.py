@@ -2,7 +2,7 @@
 
 It uses only the public interface of the package, like any server of a user: handlers find the connection to answer by
 the ``connection_id`` in the payload. The server has the limits of the package: it does not answer a payload without a
-connection, or a ``ping`` outside the application ``conformance``.
+connection, or a ``ping`` outside the application ``conformance``. It works with 1.0.0 to 1.1.2.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ from ipc_framework import (  # type: ignore[import-not-found]  # installed besid
 
 Handler = Callable[[Message], None]
 REMEMBERED_NOTES = 1000
+HANDLERS = ("all", "no-system", "none")
+"""The responder with answers to ``ping`` and ``get_time``, without them, or no handler at all."""
 
 
 class Responder:
@@ -37,10 +39,13 @@ class Responder:
         self._app = server.create_application("conformance")
         self._notes: deque[Any] = deque(maxlen=REMEMBERED_NOTES)
 
-    def install(self) -> None:
-        """Register every handler."""
+    def install(self, *, answers_system: bool = True) -> None:
+        """Register the handlers.
+
+        Args:
+            answers_system: whether to answer ``ping`` and ``get_time``; no handler in the package's documentation does.
+        """
         requests: dict[str, Handler] = {
-            "system": self.system,
             "conformance.echo": self.echo,
             "conformance.delay": self.delay,
             "conformance.fail": self.fail,
@@ -49,6 +54,8 @@ class Responder:
             "conformance.seen": self.seen,
             "conformance.close": self.close,
         }
+        if answers_system:
+            requests["system"] = self.system
         for channel, handler in requests.items():
             self._app.create_channel(channel).set_handler(MessageType.REQUEST, handler)
         self._app.create_channel("conformance.note").set_handler(MessageType.NOTIFICATION, self.note)
@@ -80,6 +87,8 @@ class Responder:
     def emit(self, message: Message) -> None:
         """Send messages of the server to the subscribers of a channel."""
         wanted = message.payload
+        if wanted["count"] < 0:
+            raise ValueError("count is below 0")
         kinds = {"publish": MessageType.PUBLISH, "notification": MessageType.NOTIFICATION}
         channel = self._app.create_channel(wanted["channel"])
         for _ in range(wanted["count"]):
@@ -103,7 +112,9 @@ class Responder:
         self._connection(message).close()
 
     def _answer(self, message: Message, payload: Any) -> None:
-        self._server.send_to_connection(self._connection(message), message.create_response(payload))
+        # 1.0.0 has no Message.create_response.
+        own = ("", message.app_id, message.channel_id, MessageType.RESPONSE, payload, 0, message.message_id)
+        self._server.send_to_connection(self._connection(message), Message(*own))
 
     def _connection(self, message: Message) -> Any:
         return self._server.connection_manager.get_connection(message.payload.get("connection_id"))
@@ -113,8 +124,11 @@ def main() -> None:
     """Serve on the port of the command line until SIGTERM or SIGINT."""
     parser = argparse.ArgumentParser(description="ipc-framework's server with the conformance responder")
     parser.add_argument("--port", type=int, required=True)
-    server = FrameworkServer(port=parser.parse_args().port)
-    Responder(server).install()
+    parser.add_argument("--handlers", choices=HANDLERS, default="all", help="which handlers to register (default: all)")
+    options = parser.parse_args()
+    server = FrameworkServer(port=options.port)
+    if options.handlers != "none":
+        Responder(server).install(answers_system=options.handlers == "all")
     stops = {signal.SIGTERM, signal.SIGINT}
     signal.pthread_sigmask(signal.SIG_BLOCK, stops)  # before any thread starts, so that no thread gets the signal
     server.start()

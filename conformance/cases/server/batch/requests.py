@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+from conformance.cases.server.handling import INTERNALS, check_order
 from conformance.core.verdicts import Unsupported, Violation
 from conformance.harness.case import Case, add
 from conformance.harness.decorators import case
@@ -125,8 +126,7 @@ def no_internals(context: ServerContext) -> None:
     secret = context.name("secret")
     answers = answers_to(peer, batch_of(peer, "conformance.fail", [{"detail": secret}] * 2))
     text = codec.encode(answers).decode()
-    leaked = [mark for mark in (secret, "Traceback", "Exception", ".py", ".js") if mark in text]
-    if leaked:
+    if secret in text or INTERNALS.search(text):
         raise Violation("the answer to an item that failed tells internals", received=codec.shorten(answers))
     for answer in answers:
         check_item_error(answer, "handler_failed")
@@ -134,17 +134,17 @@ def no_internals(context: ServerContext) -> None:
 
 @case("batch/each-item-is-handled-once-in-order", "BAT-005", "BAT-006", profile=PROFILE, needs=("emit",))
 def handled_once_in_order(context: ServerContext) -> None:
-    """A handler that acts at once has acted once for each item, in the order of the items."""
+    """A handler that acts at once has acted once for each item, in their order as far as threads let it show."""
     watcher, peer = context.connect(), context.connect()
     channel = context.name("order")
     watcher.subscribe(channel)
-    emit = {"channel": channel, "count": 1, "message_type": "publish"}
-    expect_answers(
-        peer, batch_of(peer, "conformance.emit", [emit | {"payload": n} for n in range(50)]), [{"emitted": 1}] * 50
-    )
-    order = [message["payload"] for message in watcher.barrier()]
-    if order != list(range(50)):
-        raise Violation("the items of a batch were not handled once each and in order", received=codec.shorten(order))
+    items = [{"channel": channel, "count": 1, "message_type": "publish", "payload": number} for number in range(50)]
+
+    def act() -> list[Any]:
+        expect_answers(peer, batch_of(peer, "conformance.emit", items), [{"emitted": 1}] * 50)
+        return [message["payload"] for message in watcher.barrier()]
+
+    check_order(act, 50, "the items of a batch were not handled once each and in order")
 
 
 @case("batch/equal-items-are-handled-each", "BAT-005", profile=PROFILE, needs=("emit",))
@@ -284,15 +284,19 @@ def notification(context: ServerContext) -> None:
 @case("batch/does-not-delay-others", "REQ-010", "REQ-011", profile=PROFILE, needs=("delay",), seconds=0.4)
 def does_not_delay(context: ServerContext) -> None:
     """While a batch takes its time, another connection and a ping of its own are answered."""
-    peer, other = context.connect(), context.connect()
-    delay_ms = int(350 * context.time_scale)
-    batch = batch_of(peer, "conformance.delay", [{"delay_ms": delay_ms, "value": 1}] * 3)
-    ping = peer.ping_message()
-    peer.send(batch, ping)
-    other.expect_silence()
-    if peer.receive_through_pong(ping):
-        raise Violation("a ping waited for a batch of its own connection")
-    peer.expect_payload(batch, {"responses": [{"value": 1}] * 3}, "a slow batch's answer is wrong")
+
+    def attempt(seconds: float) -> None:
+        peer, other = context.connect(), context.connect()
+        batch = batch_of(peer, "conformance.delay", [{"delay_ms": int(1000 * seconds), "value": 1}] * 3)
+        ping = peer.marker_message()
+        peer.patience += 3 * seconds  # a server may do one after the other
+        peer.send(batch, ping)
+        other.expect_silence()
+        if peer.receive_through(ping):
+            raise Violation("a ping waited for a batch of its own connection")
+        peer.expect_payload(batch, {"responses": [{"value": 1}] * 3}, "a slow batch's answer is wrong")
+
+    context.with_more_time(attempt, 0.35)
 
 
 @case("profiles/without-batch-a-batch-is-a-payload", "PRF-003", needs=("echo",))

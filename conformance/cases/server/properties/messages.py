@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from hypothesis import strategies as st
-
-from conformance.cases.server.properties.strategies import Writing, bodies, envelope_members, json_values, writings
 from conformance.core.verdicts import Violation
 from conformance.harness.decorators import case
 from conformance.harness.property_testing import for_all
@@ -16,6 +13,10 @@ from conformance.harness.server_context import ServerContext
 from conformance.peers.client import ClientPeer
 from conformance.protocol import codec, oracle, schemas
 from conformance.protocol.codec import Message
+from conformance.results.survey import ANY_ERROR
+
+if TYPE_CHECKING:
+    from conformance.harness.strategies import Writing
 
 Sent = Callable[[ClientPeer, str], Message]
 SEQUENCES: dict[str, tuple[int, Sent]] = {
@@ -29,11 +30,14 @@ SEQUENCES: dict[str, tuple[int, Sent]] = {
     "forbidden": (1, lambda peer, channel: peer.message("subscribe", channel, {"connection_id": "nobody"})),
 }
 """What a sequence is made of, and how many frames the server sends because of it to a subscriber of the channel."""
+ABILITIES = {"ping": "ping", "publish": "own_delivery"}
+"""The abilities of the survey that the server needs for these frames; the others are errors."""
 
 
 @case("properties/any-split-gives-the-same-answers", "FRM-005", "FRM-006", seconds=0.5)
 def any_split(context: ServerContext) -> None:
     """However a sequence of frames is cut into segments, its answers are those to the same frames sent one by one."""
+    from hypothesis import strategies as st
 
     def holds(example: tuple[list[str], list[int]]) -> None:
         kinds, cuts = example
@@ -59,7 +63,9 @@ def _answers(context: ServerContext, kinds: list[str], cuts: list[int] | None) -
     ends = itertools.accumulate(map(len, frames)) if cuts is None else (cut % len(octets) for cut in cuts)
     for start, end in itertools.pairwise(sorted({0, len(octets), *ends})):
         peer.send_octets(octets[start:end])
-    answers = [peer.receive() for kind in kinds for _ in range(SEQUENCES[kind][0])]
+    needed = (ABILITIES.get(kind, ANY_ERROR) for kind in kinds if SEQUENCES[kind][0])
+    with peer.needing(next(filter(peer.expectations.survey.excludes, needed), "")):
+        answers = [peer.receive() for kind in kinds for _ in range(SEQUENCES[kind][0])]
     peer.expect_silence()
     return sorted(_essence(answer) for answer in answers)
 
@@ -73,6 +79,7 @@ def _essence(answer: Message) -> str:
 @case("properties/any-payload-comes-back", "ENC-015", "ENC-016", "SUB-012", seconds=0.3)
 def any_payload(context: ServerContext) -> None:
     """Whatever the payload of a publish is, its subscriber gets it unchanged."""
+    from conformance.harness.strategies import json_values
 
     def holds(payload: Any) -> None:
         peer, channel = context.connect(), context.name("channel")
@@ -90,6 +97,9 @@ def any_payload(context: ServerContext) -> None:
 )
 def any_envelope(context: ServerContext) -> None:
     """Whatever a request's members are and however it is written, its echo has its payload, under its message_id."""
+    from hypothesis import strategies as st
+
+    from conformance.harness.strategies import envelope_members, writings
 
     def holds(example: tuple[dict[str, Any], Writing]) -> None:
         members, writing = example
@@ -104,6 +114,7 @@ def any_envelope(context: ServerContext) -> None:
 @case("properties/any-octets-leave-others-alone", "ISO-006", seconds=0.3)
 def any_octets(context: ServerContext) -> None:
     """Whatever octets a connection sends, before the handshake and after it, another one is served."""
+    from hypothesis import strategies as st
 
     def holds(octets: bytes) -> None:
         bystander = context.connect()
@@ -124,6 +135,10 @@ def any_octets(context: ServerContext) -> None:
 )
 def any_body(context: ServerContext) -> None:
     """A body that is a valid message with something changed gets exactly what schemas and precedence say."""
+    from hypothesis import strategies as st
+
+    from conformance.harness.strategies import bodies
+
     app, me, token = context.name("app"), "me", context.target.credentials.token
 
     def holds(example: tuple[bool, bytes]) -> None:

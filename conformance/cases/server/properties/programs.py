@@ -1,7 +1,7 @@
 """Programs of connects, subscribes, publishes and closes, run on the server and on a model side by side.
 
 A program is a list of steps that Hypothesis draws, and not one of its own state machines: so a failing one can be
-remembered, printed and shrunk within a time limit (see :mod:`conformance.examples`).
+remembered, printed and shrunk within a time limit (see :mod:`conformance.harness.property_testing`).
 """
 
 from __future__ import annotations
@@ -10,8 +10,6 @@ import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
-
-from hypothesis import strategies as st
 
 from conformance.core.verdicts import Violation
 from conformance.harness.decorators import case
@@ -184,10 +182,7 @@ VERBS: dict[str, Verb] = {
     "speak_for_another": Machine.speak_for_another,
     "stray": Machine.stray,
 }
-steps = st.builds(Step, st.sampled_from(["connect", *VERBS]), st.integers(0, 5), st.integers(0, 5))
 OPENING = [Step("connect", 0), Step("connect", 1), Step("connect", 2, 1)]
-programs = st.lists(st.lists(steps, max_size=10), max_size=10).map(lambda parts: [*OPENING, *itertools.chain(*parts)])
-"""Drawn as lists of lists, for Hypothesis draws long lists seldom."""
 
 
 @case(
@@ -199,8 +194,11 @@ programs = st.lists(st.lists(steps, max_size=10), max_size=10).map(lambda parts:
 )
 def any_program(context: ServerContext) -> None:
     """Connects, takeovers, subscribes, publishes, requests and closes in any order have the effects of the model."""
+    from hypothesis import strategies as st
 
     def holds(program: list[Step]) -> None:
         Machine(context).run(program)
 
-    for_all(context, programs, holds)
+    steps = st.builds(Step, st.sampled_from(["connect", *VERBS]), st.integers(0, 5), st.integers(0, 5))
+    parts = st.lists(st.lists(steps, max_size=10), max_size=10)  # Hypothesis seldom draws long lists
+    for_all(context, parts.map(lambda parts: [*OPENING, *itertools.chain(*parts)]), holds)

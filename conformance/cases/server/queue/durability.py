@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from conformance.cases.server.queue.helpers import FAR_FUTURE, MANY, Queue, answer_of, await_event, ids, job, queue_case
-from conformance.core.verdicts import Unsupported, Violation
+from conformance.core.verdicts import Violation
 from conformance.harness.server_context import ServerContext
 from conformance.peers.base import Ended
 from conformance.peers.client import ClientPeer
@@ -158,9 +158,7 @@ def apart_after_kill(context: ServerContext) -> None:
 
 def _durable(context: ServerContext, name: str) -> Queue:
     queue = Queue(context, name=name)
-    payload = (queue.peer.acknowledgement or {})["payload"]
-    if payload.get("queue") != {"durable": True} | (payload.get("queue") or {}):
-        raise Unsupported("the server does not state that it is durable")
+    queue.require_durable()
     return queue
 
 

@@ -58,15 +58,19 @@ def event_retried(context: ServerContext) -> None:
 @queue_case("event-when-a-delay-is-over", "QUE-024", "QUE-027", "QUE-025", seconds=0.3)
 def event_delay(context: ServerContext) -> None:
     """A delayed job is an event when it becomes due, and not before."""
-    queue, watcher = watched(context)
-    (name,) = ids(context, 1)
-    queue.enqueue(job(name))
-    queue.expect_jobs(name)
-    watcher.peer.barrier()
-    queue.report("retry_job", name, delay=200)
-    watcher.peer.expect_silence("a delayed job was told of before it is due")
-    await_event(watcher, seconds=0.2)
-    queue.expect_jobs(name)
+
+    def attempt(seconds: float) -> None:
+        queue, watcher = watched(context)
+        (name,) = ids(context, 1)
+        queue.enqueue(job(name))
+        queue.expect_jobs(name)
+        watcher.peer.barrier()
+        queue.report("retry_job", name, delay=int(1000 * seconds))
+        watcher.peer.expect_silence("a delayed job was told of before it is due")
+        await_event(watcher, seconds=seconds)
+        queue.expect_jobs(name)
+
+    context.with_more_time(attempt, 0.2)
 
 
 @queue_case("event-when-a-lease-is-over", "QUE-024", "QUE-015", seconds=0.3)
@@ -74,10 +78,14 @@ def event_lease(context: ServerContext) -> None:
     """A job whose lease has passed is an event, and so is one whose connection has ended."""
     queue, watcher = watched(context)
     (name,) = ids(context, 1)
-    queue.enqueue(job(name))
-    queue.expect_jobs(name, lease_ms=SHORT_LEASE_MS)
-    watcher.peer.barrier()
-    await_event(watcher, seconds=SHORT_LEASE_MS / 1000)
+
+    def attempt(seconds: float) -> None:
+        queue.enqueue(job(name))
+        queue.await_jobs(name, seconds=seconds, why="the job is not there", lease_ms=int(1000 * seconds))
+        watcher.peer.barrier()
+        await_event(watcher, seconds=seconds)
+
+    context.with_more_time(attempt, SHORT_LEASE_MS / 1000)
     holder = queue.other_peer()
     holder.expect_jobs(name)
     holder.peer.end_sending()

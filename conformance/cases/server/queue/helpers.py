@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from conformance.core.verdicts import Violation
+from conformance.core.verdicts import Late, Unsupported, Violation
 from conformance.harness.decorators import case
 from conformance.harness.server_context import ServerContext
 from conformance.peers.client import ClientPeer
@@ -44,6 +44,16 @@ class Queue:
     def channel(self) -> str:
         """The channel of its events."""
         return f"queue:{self.name}"
+
+    def require_durable(self) -> None:
+        """Go on only with a server that states that its jobs survive it.
+
+        Raises:
+            Unsupported: it does not.
+        """
+        payload = (self.peer.acknowledgement or {})["payload"]
+        if payload.get("queue") != {"durable": True} | (payload.get("queue") or {}):
+            raise Unsupported("the server does not state that it is durable")
 
     def message(self, action: str, **members: Any) -> Message:
         """Return a request about the queue."""
@@ -122,7 +132,7 @@ class Queue:
         deadline = time.monotonic() + (seconds + PROMPT_SECONDS) * self.context.time_scale
         while not counts.items() <= (found := self.ask("queue-stats", "get_queue_stats")).items():
             if time.monotonic() > deadline:
-                raise Violation(
+                raise Late(
                     "jobs are not pending in time", expected=codec.shorten(counts), received=codec.shorten(found)
                 )
             self.context.wait(0.01)
@@ -138,7 +148,7 @@ class Queue:
         while len(found) < len(ids):
             found += self.dequeue(MANY, **members)
             if time.monotonic() > deadline:
-                raise Violation(why, expected=codec.shorten(list(ids)), received=codec.shorten(found))
+                raise Late(why, expected=codec.shorten(list(ids)), received=codec.shorten(found))
             self.context.wait(0.01)
         if sorted(job["id"] for job in found) != sorted(ids):
             raise Violation("other jobs were handed out", expected=str(ids), received=codec.shorten(found))

@@ -23,6 +23,8 @@ from conformance.transport.tls import TlsSocket
 
 MEBIBYTE = 1024 * 1024
 DELAY_MS = 300
+ARRIVAL_SECONDS = 0.1
+"""For a request to be in flight before the connection is cut off."""
 SUFFIX = "x"
 
 
@@ -185,17 +187,21 @@ def answers_after_close_notify(context: ServerContext) -> None:
 def cut_off(context: ServerContext) -> None:
     """A stream that ends without close_notify is a lost connection: nothing more is sent on it."""
     tls_of(context)
-    peer, witness = context.connect(), context.connect()
-    request = delayed(context, peer)
-    peer.send(request)
-    peer.expect_silence()
-    inside(peer).cut_off()
-    try:
-        message = peer.receive("the end of the connection")
-    except Ended:
-        witness.expect_silence()
-        return
-    raise Violation("an answer was sent on a connection that was cut off", received=codec.shorten(message))
+
+    def attempt(seconds: float) -> None:
+        peer, witness = context.connect(), context.connect()
+        peer.patience += 3 * seconds
+        peer.send(peer.request_message("conformance.delay", {"delay_ms": int(3000 * seconds), "value": 1}))
+        context.wait(seconds)  # a ping would show that it is in flight, but may wait for its handler (REQ-011)
+        inside(peer).cut_off()
+        try:
+            message = peer.receive("the end of the connection")
+        except Ended:
+            witness.expect_silence()
+            return
+        raise Violation("an answer was sent on a connection that was cut off", received=codec.shorten(message))
+
+    context.with_more_time(attempt, ARRIVAL_SECONDS)
 
 
 def delayed(context: ServerContext, peer: ClientPeer) -> Message:

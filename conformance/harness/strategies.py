@@ -1,4 +1,7 @@
-"""What Hypothesis draws from: JSON values, envelopes, ways to write them, and bodies that are almost right."""
+"""What Hypothesis draws from: JSON values, envelopes, ways to write them, and bodies that are almost right.
+
+This module loads Hypothesis, so a property imports it when it runs.
+"""
 
 from __future__ import annotations
 
