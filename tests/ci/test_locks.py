@@ -14,7 +14,7 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
-WITH_PROJECT = {"dev", "test"}
+WITH_PROJECT = {"dev", "test", "docs"}
 """Groups whose lock has the project's own dependencies, too."""
 PIN = re.compile(
     r"^([\w.-]+)==([^ \n]+)(?: ; [^\\\n]+)? ?"  # name, version, and for which systems
@@ -44,7 +44,7 @@ def pins(group: str) -> dict[str, Any]:
 
 
 def test_every_lock_has_a_group() -> None:
-    assert {"dev", "test", "nox", "node", "peer"} == set(LOCKS)
+    assert set(LOCKS) == set(PROJECT["dependency-groups"]) - {"build"}
 
 
 @pytest.mark.parametrize("group", LOCKS)
@@ -71,3 +71,10 @@ def test_locks_agree_with_each_other(group: str) -> None:
     assert {name: match[2] for name, match in pins(group).items()}.items() <= {
         name: match[2] for name, match in every.items()
     }.items()
+
+
+def test_packages_of_the_site_can_be_installed_beside_those_of_developers() -> None:
+    every = pins("dev")
+    shared = {name: (match[2], every[name][2]) for name, match in pins("docs").items() if name in every}
+    assert "jinja2" in shared
+    assert [name for name, (one, other) in shared.items() if one != other] == []

@@ -12,9 +12,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from shlex import quote
+from types import ModuleType
 from typing import Any
 
 from click.testing import CliRunner, Result
+from kit_forks import IS_POSSIBLE, forks
 
 from conformance.cli.main import main
 
@@ -23,10 +25,22 @@ KIT = [sys.executable, "-m", "conformance"]
 LIMIT_SECONDS = 120.0
 """Only a hung command takes this long, also on a busy machine."""
 GONE_SECONDS = 3.0
+os.environ.pop("GITHUB_STEP_SUMMARY", None)  # which the runs of tests must not fill
 ENVIRONMENT = {
     name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "COVERAGE", "FORCE_COLOR"))
 } | {"PYTHONFAULTHANDLER": "1"}
 """The environment of a command, without variables of the pytest that runs the test."""
+
+
+class RaisingModule(ModuleType):
+    """A module from which nothing can be imported: every attempt raises the error."""
+
+    def __init__(self, error: type[BaseException]) -> None:
+        super().__init__("raising")
+        self.__dict__["error"] = error
+
+    def __getattr__(self, _: str) -> Any:
+        raise self.__dict__["error"]
 
 
 def mini(wrong: str = "", marker: str = "") -> str:
@@ -51,11 +65,18 @@ def invoke(*arguments: str) -> Result:
 def started(*arguments: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
     """Start a command of the kit with readable output, and kill it at the end if it still runs."""
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    pipes["preexec_fn"] = _heed_signals if os.name == "posix" else None
     with subprocess.Popen([*KIT, *arguments], env=ENVIRONMENT | environment, **pipes) as process:
         try:
             yield process
         finally:
             process.kill()
+
+
+def _heed_signals() -> None:
+    """Do not ignore what a terminal sends, even if the tests run in the background, which makes them ignore it."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def finish(process: subprocess.Popen[str], seconds: float = LIMIT_SECONDS) -> tuple[str, str]:
@@ -75,7 +96,10 @@ def finish(process: subprocess.Popen[str], seconds: float = LIMIT_SECONDS) -> tu
 
 
 def run_kit(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run a command of the kit to its end."""
+    """Run a command of the kit to its end; as a fork, unless variables of Python choose how it starts."""
+    if IS_POSSIBLE and not any(name.startswith("PYTHON") for name in environment):
+        status, out, err = forks().run(arguments, ENVIRONMENT | environment, LIMIT_SECONDS)
+        return subprocess.CompletedProcess([*KIT, *arguments], status, out, err)
     with started(*arguments, **environment) as process:
         out, err = finish(process)
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)

@@ -16,11 +16,13 @@ import sys
 import threading
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 Message = dict[str, Any]
 hanging = threading.Event()
 numbers = itertools.count(1)
+LATE_SECONDS = 1.0
 
 
 class Refused(Exception):
@@ -34,11 +36,22 @@ def act(payload: Any, wrong: str) -> Message:
     if payload["action"] == "ping":
         return {"status": "gnip" if wrong == "pong" else "pong"}
     if payload["action"] == "get_time":
+        be_late(wrong)
         now = datetime.now(UTC)
         return {"timestamp": now.timestamp()} | ({} if wrong == "time" else {"iso": now.isoformat()})
     if payload["action"] == "reboot":
         misbehave(wrong)
     raise Refused("unknown_action")
+
+
+def be_late(wrong: str) -> None:
+    """Answer late: always, never, or once; the file that the variable LATE_ONCE names says that it was."""
+    was_late = Path(os.environ.get("LATE_ONCE", os.devnull))
+    if wrong == "slow" or (wrong == "late-once" and not was_late.exists()):
+        was_late.write_text("it was", "utf-8")
+        time.sleep(LATE_SECONDS)
+    elif wrong == "silent":
+        sleep_for_ever()
 
 
 def misbehave(wrong: str) -> None:

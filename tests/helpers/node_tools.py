@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import nox
+from filelock import FileLock
 
 OLDEST = 16
 EXPRESS = 20
@@ -44,10 +45,18 @@ def npm(session: nox.Session) -> str:
 
 
 def prepare_tests(session: nox.Session) -> None:
-    """Change to the Node client's folder and install the packages that its tests need."""
+    """Change to the Node client's folder and install the packages that its tests need.
+
+    Sessions that run at the same time share them, so they are not installed again while they fit.
+    """
     session.env["IPC_TEST_PYTHON"] = str(Path(session.bin, "python").absolute())
+    lock = Path(session.env_dir).absolute().with_name("npm-ci.lock")
     session.chdir(FOLDER)
-    session.run(npm(session), "ci", "--no-fund", "--no-audit", external=True)
+    wanted, installed = Path("package-lock.json").read_text("utf-8"), Path("node_modules", ".installed-lock.json")
+    with FileLock(lock):
+        if not installed.exists() or installed.read_text("utf-8") != wanted:
+            session.run(npm(session), "ci", "--no-fund", "--no-audit", external=True)
+            installed.write_text(wanted, "utf-8")
 
 
 def run_tests(session: nox.Session, node: str, *folders: str) -> None:

@@ -42,8 +42,8 @@ _mutant(
     "A line of text is sent when the client ends the connection.",
     (
         "link.js",
-        "    else linger(this.#socket);",
-        "    else {\n      this.#socket.write('bye\\n');\n      linger(this.#socket);\n    }",
+        "if (this.#retire() && hasSent) return linger",
+        "if (hasSent) this.#socket.write('bye\\n');\n    if (this.#retire() && hasSent) return linger",
     ),
 )
 _mutant(
@@ -52,7 +52,7 @@ _mutant(
     ("link.js", "this.#socket.setNoDelay(true);", "this.#socket.setNoDelay(false);"),
     (
         "link.js",
-        "    this.#cork();\n    this.#socket.write(frame);",
+        "    this.#cork();\n    this.#socket.write(frame, this.#onTaken);",
         "    this.#socket.write(frame.subarray(0, 4));\n    setImmediate(() => this.#socket.write(frame.subarray(4)));",
     ),
     harms=("client-publish/publish-with-an-object", "client-requests/unknown-members"),
@@ -81,8 +81,8 @@ _mutant(
     "Of the frames in a segment only the first is processed, the others when more arrives.",
     (
         "link.js",
-        "      while (this.#state !== 'closed') {\n        const body = this.#decoder.next();\n        if (body === null) return;\n        this.#deliver(decodeBody(body));\n      }",
-        "      const body = this.#decoder.next();\n      if (body !== null) this.#deliver(decodeBody(body));",
+        "      while (this.#state !== 'closed') {\n        const body = this.#decoder.next();\n        if (body === null) return;\n        if (isDeeper(body, this.#limits.maxDepth)) {\n          this.#refuse(decodeBody(outlineOf(body)));\n          continue;\n        }\n        this.#deliver(decodeBody(body), body.length);\n      }",
+        "      const body = this.#decoder.next();\n      if (body !== null) this.#deliver(decodeBody(body), body.length);",
     ),
     harms=ALL,
     because="what was written as two segments may arrive as one",
@@ -166,9 +166,9 @@ _mutant(
     "ENV-012",
     "Publishes go to an application of their own.",
     (
-        "client.js",
-        "const message = makeMessage(this.#appId, channel, type, payload);",
-        "const message = makeMessage(type === 'publish' ? 'elsewhere' : this.#appId, channel, type, payload);",
+        "messenger.js",
+        "return makeMessage(this.#identity.appId, channel, type, payload);",
+        "return makeMessage(type === 'publish' ? 'elsewhere' : this.#identity.appId, channel, type, payload);",
     ),
 )
 _mutant(
@@ -270,8 +270,8 @@ _mutant(
     "Attempts to connect again follow each other at once.",
     (
         "reconnector.js",
-        "series.timer = setTimeout(() => this.#attempt(series, attemptsLeft), this.#delay);",
-        "series.timer = setTimeout(() => this.#attempt(series, attemptsLeft), 0);",
+        "series.timer = setTimeout(() => this.#attempt(series), delay);",
+        "series.timer = setTimeout(() => this.#attempt(series), 0);",
     ),
 )
 _mutant(
@@ -279,14 +279,14 @@ _mutant(
     "The connection is dropped with a reset.",
     (
         "link.js",
-        "    else linger(this.#socket);",
-        "    else this.#socket.resetAndDestroy ? this.#socket.resetAndDestroy() : this.#socket.destroy();",
+        "if (this.#retire() && hasSent) return linger(this.#socket, patience);",
+        "if (this.#retire() && hasSent) this.#socket.resetAndDestroy ? this.#socket.resetAndDestroy() : this.#socket.destroy();",
     ),
 )
 _mutant(
     "HSK-029",
     "The timers of requests in flight go on after disconnect.",
-    ("outstanding.js", "      clearTimeout(timer);", "      void timer;"),
+    ("outstanding.js", "      deadline.clear();", "      void deadline;"),
 )
 _mutant(
     "REQ-006",
@@ -317,7 +317,7 @@ _mutant(
     "REQ-017",
     "A response that answers nothing in flight ends the connection.",
     (
-        "client.js",
+        "messenger.js",
         "    } else if (!this.#requests.resolve(answered, message) &&",
         "    } else if (!this.#requests.resolve(answered, message) && !this.#oneWay.has?.(answered) && !error) {\n      this.#connection.abort(new IPCError('invalid_message', 'a response that answers nothing'));\n    } else if (!this.#requests.resolve(answered, message) &&",
     ),
@@ -325,14 +325,31 @@ _mutant(
 _mutant(
     "REQ-018",
     "Requests in flight wait for their own timeout when the connection is lost.",
-    ("client.js", "    this.#requests.rejectAll(new IPCError('connection_lost', lost, error));\n", "    void lost;\n"),
+    (
+        "client.js",
+        "    this.#messenger.rejectRequests(new IPCError('connection_lost', lost, error));\n",
+        "    void lost;\n",
+    ),
 )
 _mutant(
     "SUB-001",
     "A subscribe names the application in place of the connection.",
-    ("client.js", "{ connection_id: this.#connectionId });\n", "{ connection_id: this.#appId });\n"),
+    (
+        "messenger.js",
+        "{ connection_id: this.#identity.connectionId }, true);\n",
+        "{ connection_id: this.#identity.appId }, true);\n",
+    ),
     harms=("client-publish/publish-with-an-object",),
     because="it subscribes",
+)
+_mutant(
+    "SUB-001/unsubscribe",
+    "An unsubscribe names the application in place of the connection.",
+    (
+        "messenger.js",
+        "{ connection_id: this.#identity.connectionId }, true);\n",
+        "{ connection_id: type === 'subscribe' ? this.#identity.connectionId : this.#identity.appId }, true);\n",
+    ),
 )
 _mutant(
     "SUB-019",
@@ -344,8 +361,8 @@ _mutant(
     "Of several handlers of a channel only the first is called.",
     (
         "handlers.js",
-        "for (const handler of [...this.#handlers]) this.#callOne(handler, values);",
-        "for (const handler of [...this.#handlers].slice(0, 1)) this.#callOne(handler, values);",
+        "for (const [handler, isOnce] of [...this.#handlers]) {",
+        "for (const [handler, isOnce] of [...this.#handlers].slice(0, 1)) {",
     ),
 )
 _mutant(
@@ -362,15 +379,15 @@ _mutant(
     "After a loss the first of the channels is subscribed to again, and no other.",
     (
         "client.js",
-        "for (const channel of this.#subscriptions.channels) this.#sendSubscription('subscribe', channel);",
-        "for (const channel of this.#subscriptions.channels.slice(0, 1)) this.#sendSubscription('subscribe', channel);",
+        "for (const channel of this.#subscriptions.channels) this.#renew(channel);",
+        "for (const channel of this.#subscriptions.channels.slice(0, 1)) this.#renew(channel);",
     ),
 )
 _mutant(
     "ERR-010",
     "An error answer is reported to the client's user, and its request left waiting.",
     (
-        "client.js",
+        "messenger.js",
         "    if (answered == null) {",
         "    if (error && answered != null) {\n      this.#report(serverError(error));\n    } else if (answered == null) {",
     ),
@@ -380,8 +397,8 @@ _mutant(
     "A body that is not JSON is dropped, and the connection goes on.",
     (
         "link.js",
-        "        this.#deliver(decodeBody(body));",
-        "        let message = null;\n        try {\n          message = decodeBody(body);\n        } catch {\n          continue;\n        }\n        this.#deliver(message);",
+        "        this.#deliver(decodeBody(body), body.length);",
+        "        let message = null;\n        try {\n          message = decodeBody(body);\n        } catch {\n          continue;\n        }\n        this.#deliver(message, body.length);",
     ),
 )
 _mutant(
@@ -394,8 +411,8 @@ _mutant(
     "A body that is an array or a number is dropped, and the connection goes on.",
     (
         "link.js",
-        "        this.#deliver(decodeBody(body));",
-        '        if (/^[[0-9"n]/.test(body.toString())) continue;\n        this.#deliver(decodeBody(body));',
+        "        this.#deliver(decodeBody(body), body.length);",
+        '        if (/^[[0-9"n]/.test(body.toString())) continue;\n        this.#deliver(decodeBody(body), body.length);',
     ),
 )
 _mutant(
@@ -431,7 +448,7 @@ _mutant(
     "A ping that is not answered has no consequence.",
     (
         "heartbeat.js",
-        "      if (error.code === 'timeout') this.#onLost();",
+        "      if (error.code === 'timeout' && this.unanswered()) this.#onLost();",
         "      void (error.code === 'timeout' || this.#onLost);",
     ),
 )

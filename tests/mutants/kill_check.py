@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from mutation import CONTROL, Mutant
 
+from conformance import PROTOCOL_VERSION
 from conformance.cases.catalogue import all_cases, select
 from conformance.core.roles import Role
 from conformance.core.settings import Settings
@@ -18,6 +19,8 @@ from conformance.harness.case import Case
 from conformance.reports.failure import describe
 from conformance.results.case_result import CaseResult
 from conformance.runner.case_runner import run_case
+from conformance.runner.second_tries import MORE_TIME
+from conformance.specification import drafts
 from conformance.targets.base import Target
 
 SEED = 1
@@ -77,23 +80,32 @@ class Outcome:
         return bool(self.killer and self.message) and not self.broken and not self.problem
 
 
+def _settings(time_scale: float) -> Settings:
+    """Return settings that judge by the newest version, which a mutant need not state."""
+    newest = drafts.chosen_version() or PROTOCOL_VERSION
+    return Settings(seed=SEED, time_scale=time_scale, protocol=newest)
+
+
 def claiming(requirement: str, role: Role) -> list[Case]:
     """Return a role's cases that claim a requirement, short ones first."""
     return [each for each in reversed(select(role=role)) if requirement in each.requirements]
 
 
 def control(laboratory: Laboratory, known: Any, names: Sequence[str], time_scale: float) -> list[CaseResult]:
-    """Run cases on the control, and return those that fail; unsupported cases do not count."""
-    with laboratory.made(CONTROL, known, Settings(seed=SEED, time_scale=time_scale)) as target:
+    """Run cases on the control, late ones once more with more time; return those that fail, but no unsupported ones."""
+    usual = _settings(time_scale)
+    with laboratory.made(CONTROL, known, usual) as target:
         results = [run_case(all_cases()[name], target) for name in names]
-    return [each for each in results if each.verdict not in (Verdict.PASS, Verdict.UNSUPPORTED)]
+        target.settings = replace(usual, time_scale=time_scale * MORE_TIME)
+        results = [run_case(all_cases()[each.case], target) if each.late else each for each in results]
+    return [each for each in results if each.verdict not in (Verdict.PASS, Verdict.SLOW, Verdict.UNSUPPORTED)]
 
 
 def attempt(laboratory: Laboratory, mutant: Mutant, known: Any, time_scale: float) -> Outcome:
     """Test one mutant."""
     outcome, start = Outcome(mutant.name), time.monotonic()
     try:
-        with laboratory.made(mutant.name, known, Settings(seed=SEED, time_scale=time_scale)) as target:
+        with laboratory.made(mutant.name, known, _settings(time_scale)) as target:
             _check_sanity(mutant, target, laboratory.sanity, outcome)
             _hunt(mutant, target, laboratory.role, outcome)
     except TargetError as error:

@@ -170,10 +170,11 @@ def goes_on_behind() -> None:
 
     @around(Connection, "_report")
     def report(original: Any, self: Connection, error: WireError) -> None:
+        is_meant = error.code is ErrorCode.MALFORMED_FRAME and self.app_id != "system"
+        behind = list(_events_behind(self)) if is_meant else []
         original(self, error)
-        if error.code is ErrorCode.MALFORMED_FRAME and self.app_id != "system":
-            for event in list(_events_behind(self)):
-                session_of(self)._publish(event)
+        for event in behind:
+            session_of(self)._publish(event)
 
 
 def _events_behind(self: Connection) -> Any:

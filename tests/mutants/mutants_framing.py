@@ -62,8 +62,8 @@ def two_writes() -> None:
         transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 0)
 
     @around(Connection, "data_to_send")
-    def data_to_send(original: Any, self: Connection, held: int) -> Any:
-        data = original(self, held)
+    def data_to_send(original: Any, self: Connection, *arguments: Any) -> Any:
+        data = original(self, *arguments)
         session_of(self)._transport.write(data[:4])
         return data[4:]
 

@@ -31,6 +31,18 @@ def last_in_first_out() -> None:
         self._queue.rotate(1)
 
 
+@mutant("REQ-009/pairs")
+def second_first() -> None:
+    """Of every two handlers that are to be started, the second one is started first."""
+
+    @around(EagerTasks, "start")
+    def start(original: Any, self: EagerTasks, *arguments: Any) -> None:
+        original(self, *arguments)
+        if len(self._queue) % 2 == 0:
+            self._queue.append(self._queue[-2])
+            del self._queue[-3]
+
+
 @mutant("REQ-010")
 def loop_blocked() -> None:
     """A handler that waits blocks the event loop."""
@@ -143,6 +155,28 @@ def latest_first() -> None:
     def start(original: Any, self: HandlerRunner, *arguments: Any) -> None:
         original(self, *arguments)
         self._tasks._queue.rotate(1)
+
+
+@mutant("NTF-003/pairs")
+def second_note_first() -> None:
+    """Of every two notifications that wait, the handler gets the second one first."""
+
+    @around(HandlerRunner, "start_notification")
+    def start(original: Any, self: HandlerRunner, *arguments: Any) -> None:
+        original(self, *arguments)
+        queue = self._tasks._queue
+        if len(queue) % 2 == 0:
+            queue.append(queue[-2])
+            del queue[-3]
+
+
+@mutant("REQ-009/kinds")
+def requests_first() -> None:
+    """The handlers of notifications are started behind those of requests that have arrived meanwhile."""
+
+    @around(HandlerRunner, "start_notification")
+    def start(original: Any, *arguments: Any) -> None:
+        asyncio.get_running_loop().call_later(0.005, original, *arguments)
 
 
 @mutant("NTF-004")

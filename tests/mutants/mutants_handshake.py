@@ -85,6 +85,12 @@ def limits_not_stated() -> None:
     change_acknowledgement(lambda payload: payload.pop("limits"))
 
 
+@mutant("HSK-030")
+def profiles_not_stated() -> None:
+    """The acknowledgement does not state the profiles."""
+    change_acknowledgement(lambda payload: payload.pop("profiles"))
+
+
 @mutant("HSK-008")
 def connect_is_closed() -> None:
     """A connect payload with a member that the server does not know is refused."""

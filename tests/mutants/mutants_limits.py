@@ -6,8 +6,9 @@ import os
 from typing import Any
 
 from mutation import around, mutant, replace
-from patches import session_of
+from patches import change_acknowledgement, session_of
 
+from reference_server.network.acceptor import Acceptor
 from reference_server.network.session import Session
 from reference_server.protocol import connection
 from reference_server.protocol.connection import Connection
@@ -42,8 +43,12 @@ def everything_held() -> None:
     """What a client does not read is held without a bound."""
 
     @around(Connection, "data_to_send")
-    def data_to_send(original: Any, self: Connection, _held: int) -> Any:
-        return original(self, 0)
+    def data_to_send(original: Any, self: Connection, _held: int, most: int) -> Any:
+        held, self.unsent.octets = self.unsent.octets, 0
+        if self._outbox:
+            original(self, 0, 0)
+        self.unsent.octets += held
+        return self.unsent.take(most)
 
 
 @mutant("LIM-005")
@@ -51,10 +56,10 @@ def newest_dropped() -> None:
     """What goes over the bound is dropped, and the connection goes on."""
 
     @around(Connection, "data_to_send")
-    def data_to_send(original: Any, self: Connection, held: int) -> Any:
-        if held + sum(map(len, self._outbox)) > self._limits.max_outbound_bytes:
+    def data_to_send(original: Any, self: Connection, held: int, most: int) -> Any:
+        if held + self.unsent.octets + sum(map(len, self._outbox)) > self._limits.max_outbound_bytes:
             self._outbox.clear()
-        return original(self, held)
+        return original(self, held, most)
 
 
 @mutant("LIM-016")
@@ -72,6 +77,11 @@ def depth_off_by_one() -> None:
         return original(frame, max_depth - 1)
 
 
+def session(served: object) -> Any:
+    """Return one of the server's connections as what it is."""
+    return served
+
+
 @mutant("LIM-006")
 def publisher_waits() -> None:
     """The server waits until every subscriber has taken a message before it reads the next one."""
@@ -79,14 +89,14 @@ def publisher_waits() -> None:
     @around(Session, "pause_writing")
     def pause_writing(original: Any, self: Session) -> None:
         original(self)
-        for each in self._server.sessions:
-            each._transport.pause_reading()
+        for each in self._server.places.sessions:
+            session(each)._transport.pause_reading()
 
     @around(Session, "resume_writing")
     def resume_writing(original: Any, self: Session) -> None:
         original(self)
-        for each in self._server.sessions:
-            each._transport.resume_reading()
+        for each in self._server.places.sessions:
+            session(each)._transport.resume_reading()
 
 
 @mutant("LIM-007")
@@ -102,7 +112,7 @@ def sixty_four_connections() -> None:
     @around(Session, "connection_made")
     def connection_made(original: Any, self: Session, transport: Any) -> None:
         original(self, transport)
-        if len(self._server.serving) > 64:
+        if len(self._server.places.serving) > 64:
             self._connection.fail(ErrorCode.TOO_MANY_CONNECTIONS)
 
 
@@ -113,7 +123,7 @@ def fifty_newcomers() -> None:
     @around(Session, "connection_made")
     def connection_made(original: Any, self: Session, transport: Any) -> None:
         original(self, transport)
-        if sum(each._connection.state is State.AWAITING_CONNECT for each in self._server.serving) > 50:
+        if sum(session(each)._connection.state is State.AWAITING_CONNECT for each in self._server.places.serving) > 50:
             self._connection.fail(ErrorCode.TOO_MANY_CONNECTIONS)
 
 
@@ -153,7 +163,7 @@ def places_never_free() -> None:
     def connection_made(original: Any, self: Session, transport: Any) -> None:
         counted.extend([self])
         original(self, transport)
-        if len(counted) > self._limits.max_connections + 1:
+        if len(counted) > self._limits.of_address + 1:
             self._connection.fail(ErrorCode.TOO_MANY_CONNECTIONS)
 
     counted: list[Session] = []
@@ -191,9 +201,9 @@ def still_listening() -> None:
 
     @around(Session, "connection_made")
     def connection_made(original: Any, self: Session, transport: Any) -> None:
-        stopping, self._server.stopping = self._server.stopping, False
+        stopping, self._server.places.stopping = self._server.places.stopping, False
         original(self, transport)
-        self._server.stopping = stopping
+        self._server.places.stopping = stopping
 
 
 @mutant("LIM-013")
@@ -206,6 +216,54 @@ def no_grace() -> None:
 def gone() -> None:
     """A shutdown closes every connection without a word."""
     _without_a_word(ErrorCode.SHUTTING_DOWN)
+
+
+@mutant("LIM-018")
+def outbound_below_a_frame() -> None:
+    """The announced bound for outbound data is an octet below the frame limit."""
+    change_acknowledgement(
+        lambda payload: payload["limits"].update(max_outbound_bytes=payload["limits"]["max_frame_bytes"] - 1)
+    )
+
+
+@mutant("LIM-019")
+def accepts_no_more() -> None:
+    """When the descriptors have run out, the server accepts nothing any more."""
+
+    @around(Acceptor, "_note_failure")
+    def failed(original: Any, self: Acceptor, error: OSError) -> None:
+        original(self, error)
+        self._task.cancel()
+
+
+@mutant("LIM-019/ends")
+def ends() -> None:
+    """When the descriptors have run out, the server ends."""
+
+    @around(Acceptor, "_note_failure")
+    def failed(_original: Any, _self: Acceptor, _error: OSError) -> None:
+        os._exit(1)
+
+
+@mutant("LIM-019/closes")
+def listens_no_more() -> None:
+    """When the descriptors have run out, the server closes the socket at which it listens."""
+
+    @around(Acceptor, "_note_failure")
+    def failed(original: Any, self: Acceptor, error: OSError) -> None:
+        original(self, error)
+        self._task.cancel()
+        self._listener.close()
+
+
+@mutant("LIM-020")
+def late_ones_are_accepted() -> None:
+    """During a shutdown, connections without a handshake stay, and their connect messages are acknowledged."""
+
+    @around(Connection, "fail")
+    def fail(original: Any, self: Connection, wanted: ErrorCode, *arguments: Any) -> None:
+        if wanted is not ErrorCode.SHUTTING_DOWN or self.state is not State.AWAITING_CONNECT:
+            original(self, wanted, *arguments)
 
 
 @mutant("LIM-017/memory")

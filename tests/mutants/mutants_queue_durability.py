@@ -7,9 +7,8 @@ from typing import Any
 from mutation import around, mutant
 from patches import change_acknowledgement
 
-from reference_server.profiles.queue import manager
+from reference_server.profiles.queue import profile
 from reference_server.profiles.queue.job_store import JobStore
-from reference_server.profiles.queue.state_file import open_memory
 
 
 @mutant("QUE-028")
@@ -22,9 +21,9 @@ def not_stated() -> None:
 def in_memory() -> None:
     """The jobs are in memory, whatever the acknowledgement says."""
 
-    @around(manager, "open_file")
-    def in_memory_after_all(_original: Any, _path: Any) -> Any:
-        return open_memory()
+    @around(profile, "open_store")
+    def in_memory_after_all(original: Any, _state: Any, *limits: Any) -> Any:
+        return original(None, *limits)
 
 
 @mutant("QUE-029/late")
@@ -54,9 +53,6 @@ def committed_later() -> None:
 def leases_survive() -> None:
     """A job that was leased when the server ended stays leased for its time."""
 
-    @around(JobStore, "__init__")
-    def init(_original: Any, self: JobStore, database: Any) -> None:
-        self._database = database
-        self._sql = database.execute
-        self._now = 0
-        self._due = set()
+    @around(JobStore, "_end_leases")
+    def end_leases(_original: Any, _self: JobStore) -> None:
+        return

@@ -8,7 +8,7 @@ import msgspec
 from mutation import around, mutant
 
 from reference_server.network.session import Session
-from reference_server.profiles.queue import job_store, manager
+from reference_server.profiles.queue import manager, tables
 from reference_server.profiles.queue.job_store import JobStore, NotLeasedError
 from reference_server.profiles.queue.manager import QueueManager
 from reference_server.protocol.states import State
@@ -137,7 +137,7 @@ def completed_comes_back() -> None:
 
     @around(JobStore, "finish")
     def finish(original: Any, self: JobStore, *job: Any) -> None:
-        if job[-1] == job_store.FAILED:
+        if job[-1] == tables.FAILED:
             original(self, *job)
 
 
@@ -147,7 +147,7 @@ def failed_comes_back() -> None:
 
     @around(JobStore, "finish")
     def finish(original: Any, self: JobStore, app: str, job_id: str, session: int, _state: int) -> None:
-        original(self, app, job_id, session, job_store.COMPLETED)
+        original(self, app, job_id, session, tables.COMPLETED)
 
 
 @mutant("QUE-020")

@@ -182,6 +182,24 @@ def nobody_answers() -> None:
             original(self, request, code, detail)
 
 
+def _refuse_with_another_code(right: ErrorCode, wrong: ErrorCode) -> None:
+    @around(Connection, "refuse")
+    def refuse(original: Any, self: Connection, request: RequestReceived, code: ErrorCode, detail: str) -> None:
+        original(self, request, wrong if code is right else code, detail)
+
+
+@mutant("REQ-012/code")
+def another_code_without_a_handler() -> None:
+    """A request on a channel without a handler gets the error handler_failed."""
+    _refuse_with_another_code(ErrorCode.NO_HANDLER, ErrorCode.HANDLER_FAILED)
+
+
+@mutant("REQ-013/code")
+def another_code_of_failures() -> None:
+    """A request whose handler fails gets the error unknown_action."""
+    _refuse_with_another_code(ErrorCode.HANDLER_FAILED, ErrorCode.UNKNOWN_ACTION)
+
+
 @mutant("REQ-015")
 def response_refused() -> None:
     """A response is answered with an error."""

@@ -1,8 +1,9 @@
 """The classes and the registry of mutants, and the tools with which they patch the reference server.
 
-A mutant is the reference server, or the Node.js client, with one mistake. It is named after the requirement that the
-mistake breaks. The modules ``mutants_*.py`` contain those of the server by chapter, ``client_mutants.py`` those of the
-client. ``run.py`` shows that the suite detects each of them.
+A mutant is the reference server, the Node.js client or the asyncio client, with one mistake. It is named after the
+requirement that the mistake breaks. The modules ``mutants_*.py`` contain those of the server by chapter,
+``client_mutants.py``, ``lifetime_client_mutants.py``, ``promises_client_mutants.py`` and ``python_client_mutants.py``
+those of the clients. ``run.py`` shows that the suite detects all of them.
 """
 
 from __future__ import annotations
@@ -75,7 +76,7 @@ class Edit:
 
 @dataclass(frozen=True, kw_only=True)
 class ClientMutant(Mutant):
-    """A mistake of the Node.js client, applied by edits of its source."""
+    """A mistake of a client, applied by edits of its source."""
 
     edits: tuple[Edit, ...]
 

@@ -1,13 +1,15 @@
-"""Mutation-test the suite: ``python tests/mutants/run.py [--role client] [--only GLOB] [--json FILE]``.
+"""Mutation-test the suite: ``python tests/mutants/run.py [--role ROLE] [--only GLOB] [--draft DIR] [--json FILE]``.
 
 Each mutant must fail at least one case that claims its requirement. Then the control, the server or client without a
 mistake, must pass each case that detected a mutant. The exit status is 1 if a mutant survives, if one breaks unrelated
-cases, if the control fails, or if a MUST in force has neither a mutant nor a reason for having none.
+cases, if the control fails, or if a MUST in force has neither a mutant nor a reason for having none. Mutants about the
+requirements of a draft are tested with that draft only.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,30 +19,45 @@ from pathlib import Path
 from typing import Any
 
 import click
-from clients import ClientLaboratory
+from clients import ClientLaboratory, PythonClientLaboratory
+from forks import end_with_parent
 from kill_check import Laboratory, Outcome, attempt, control
 from mutation import Mutant
 from servers import ServerLaboratory
 
 from conformance.analysis.traceability import MUTANTS_FORMAT
 from conformance.cases.catalogue import all_cases
-from conformance.core.roles import Role
+from conformance.core.verdicts import ExitCode
 from conformance.protocol.requirements import load
 from conformance.results.case_result import CaseResult
+from conformance.specification import drafts
 
-LABORATORIES: dict[Role, Laboratory] = {"server": ServerLaboratory(), "client": ClientLaboratory()}
+LABORATORIES: dict[str, Laboratory] = {
+    "server": ServerLaboratory(),
+    "client": ClientLaboratory(),
+    "python-client": PythonClientLaboratory(),
+}
 
 
 @click.command()
-@click.option("--role", type=click.Choice(["server", "client"]), default="server", help="The role of the mutants.")
+@click.option("--role", type=click.Choice(list(LABORATORIES)), default="server", help="The mutants; client is Node's.")
 @click.option("--only", default="*", metavar="GLOB", help="Test only mutants whose name matches.")
-@click.option("--jobs", default=2, show_default=True, help="Number of mutants to test at a time.")
+@click.option("--jobs", default=4, show_default=True, help="Number of mutants to test at a time.")
 @click.option("--json", "file", type=click.Path(dir_okay=False, path_type=Path), help="Write a mutants file.")
+@click.option(
+    "--draft", type=click.Path(file_okay=False, exists=True, path_type=Path), help="Add the cases of a draft."
+)
 @click.option("--time-scale", default=0.5, show_default=True, help="Multiply every deadline by this factor.")
-def main(role: Role, only: str, jobs: int, file: Path | None, time_scale: float) -> None:
-    """Mutation-test the suite with mutants of the reference server, or of the Node.js client."""
+def main(  # noqa: PLR0917 - one for each option
+    role: str, only: str, jobs: int, file: Path | None, draft: Path | None, time_scale: float
+) -> None:
+    """Mutation-test the suite with mutants of the reference server, the Node.js client or the asyncio client."""
     start, mutants = time.monotonic(), LABORATORIES[role].mutants()
-    chosen = [each for each in mutants.values() if fnmatchcase(each.name, only)]
+    if draft:
+        drafts.choose(drafts.DRAFT, draft)
+    all_cases()  # which adds the requirements of the draft
+    known = load()
+    chosen = [each for each in mutants.values() if fnmatchcase(each.name, only) and each.requirement in known]
     faults, outcomes = _experiment(role, chosen, jobs, time_scale)
     for fault in faults:
         click.echo(f"control: {fault.case}: {fault.verdict} {fault.message} {fault.received}")
@@ -54,29 +71,41 @@ def main(role: Role, only: str, jobs: int, file: Path | None, time_scale: float)
 
 
 def _experiment(
-    role: Role, chosen: Sequence[Mutant], jobs: int, time_scale: float
+    role: str, chosen: Sequence[Mutant], jobs: int, time_scale: float
+) -> tuple[list[CaseResult], list[Outcome]]:
+    pool = ProcessPoolExecutor(jobs, initializer=end_with_parent, initargs=(os.getpid(),))
+    try:
+        found = _outcomes(pool, role, chosen, jobs, time_scale)
+    except KeyboardInterrupt:  # which reaches the workers too, and a pool whose workers end may wait for ever
+        click.echo("interrupted", err=True)
+        os._exit(ExitCode.INTERRUPTED)  # they end with it
+    pool.shutdown()
+    return found
+
+
+def _outcomes(
+    pool: ProcessPoolExecutor, role: str, chosen: Sequence[Mutant], jobs: int, time_scale: float
 ) -> tuple[list[CaseResult], list[Outcome]]:
     number = len(chosen)
-    with ProcessPoolExecutor(jobs) as pool:
-        known = pool.submit(_explore, role, time_scale).result()
-        names = [mutant.name for mutant in chosen]
-        trials = pool.map(_attempt, [role] * number, names, [known] * number, [time_scale] * number)
-        outcomes = [_told(outcome) for outcome in trials]
-        # Other cases detected nothing that the control could refute.
-        noticed = {outcome.killer for outcome in outcomes if outcome.killer} | set(LABORATORIES[role].sanity)
-        controls = [pool.submit(_control, role, known, share, time_scale) for share in _shares(noticed, jobs)]
-        return [fault for each in controls for fault in each.result()], outcomes
+    known = pool.submit(_explore, role, time_scale).result()
+    names = [mutant.name for mutant in chosen]
+    trials = pool.map(_attempt, [role] * number, names, [known] * number, [time_scale] * number)
+    outcomes = [_told(outcome) for outcome in trials]
+    # Other cases detected nothing that the control could refute.
+    noticed = {outcome.killer for outcome in outcomes if outcome.killer} | set(LABORATORIES[role].sanity)
+    controls = [pool.submit(_control, role, known, share, time_scale) for share in _shares(noticed, jobs)]
+    return [fault for each in controls for fault in each.result()], outcomes
 
 
-def _explore(role: Role, time_scale: float) -> Any:
+def _explore(role: str, time_scale: float) -> Any:
     return LABORATORIES[role].explore(time_scale)
 
 
-def _control(role: Role, known: Any, names: Sequence[str], time_scale: float) -> list[CaseResult]:
+def _control(role: str, known: Any, names: Sequence[str], time_scale: float) -> list[CaseResult]:
     return control(LABORATORIES[role], known, names, time_scale)
 
 
-def _attempt(role: Role, name: str, known: Any, time_scale: float) -> Outcome:
+def _attempt(role: str, name: str, known: Any, time_scale: float) -> Outcome:
     laboratory = LABORATORIES[role]
     return attempt(laboratory, laboratory.mutants()[name], known, time_scale)
 
@@ -102,7 +131,7 @@ def _show(outcomes: Sequence[Outcome], mutants: Mapping[str, Mutant]) -> None:
             click.echo(f"breaks too much: {outcome.name}: {broken}")
 
 
-def _as_json(role: Role, outcomes: Sequence[Outcome]) -> dict[str, Any]:
+def _as_json(role: str, outcomes: Sequence[Outcome]) -> dict[str, Any]:
     """Return the content of a mutants file (schema ``tools/mutants``)."""
     known = LABORATORIES[role].mutants()
     mutants = [
@@ -117,14 +146,16 @@ def _as_json(role: Role, outcomes: Sequence[Outcome]) -> dict[str, Any]:
     ]
     reasons = LABORATORIES[role].without
     without = [{"requirement": name, "reason": reason} for name, reason in reasons.items()]
-    return {"format": MUTANTS_FORMAT, "role": role, "mutants": mutants, "without": without}
+    return {"format": MUTANTS_FORMAT, "role": LABORATORIES[role].role, "mutants": mutants, "without": without}
 
 
-def _without_mutant(role: Role) -> list[str]:
+def _without_mutant(role: str) -> list[str]:
     """Return the MUSTs in force for a role that have neither a mutant nor a reason; list those with a reason."""
     laboratory = LABORATORIES[role]
     covered = {mutant.requirement for mutant in laboratory.mutants().values()}
-    bare = [each for each in load().values() if each.is_in_force and each.binds(role) and each.id not in covered]
+    bare = [
+        each for each in load().values() if each.is_in_force and each.binds(laboratory.role) and each.id not in covered
+    ]
     for each in bare:
         reason = laboratory.without.get(each.id, "no mutant" if each.is_must else "not a MUST")
         click.echo(f"without mutant: {each.id} ({each.level}): {reason}")

@@ -11,8 +11,14 @@ from mutation import CONTROL, all_mutants
 
 from reference_server.cli import main
 
-if __name__ == "__main__":
-    name = sys.argv.pop(1)
+
+def serve(arguments: list[str]) -> None:
+    """Patch this process with the mutant that is named first, and run the server with the other arguments."""
+    name, *options = arguments
     if name != CONTROL:
         all_mutants()[name].patch()
-    main()
+    main(options)
+
+
+if __name__ == "__main__":
+    serve(sys.argv[1:])

@@ -14,13 +14,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import trustme
+from forked import ForkedTarget
 from mutation import CONTROL, Mutant, all_mutants
+from server_secrets import write_secrets
 
 from conformance.core.roles import Role
 from conformance.core.settings import Settings
 from conformance.targets.config import TargetConfig
-from conformance.targets.server import ServerTarget
 
 OPTIONS = (
     "--responder --profile batch --profile discovery --profile queue --state {state} "
@@ -29,7 +29,9 @@ OPTIONS = (
 
 
 SECURITY = "SEC"
-"""The prefixes of the names of mutants whose servers require a token and TLS."""
+"""The prefix of the names of mutants whose servers require a token and TLS."""
+INSIDE_TLS = "-tls"
+"""The ending of the names of such mutants that break another requirement."""
 
 
 @dataclass(frozen=True)
@@ -59,15 +61,15 @@ class ServerLaboratory:
 
     def explore(self, time_scale: float) -> Knowledge:
         """Return the properties of the control server."""
-        with ServerTarget(_options(CONTROL), Settings(time_scale=time_scale)) as target:
+        with ForkedTarget(_options(CONTROL), Settings(time_scale=time_scale)) as target:
             return Knowledge(target.acknowledgement, target.responder)
 
     @contextmanager
-    def made(self, name: str, known: Knowledge, settings: Settings) -> Iterator[ServerTarget]:
+    def made(self, name: str, known: Knowledge, settings: Settings) -> Iterator[ForkedTarget]:
         """Start the server with a mutant."""
-        target = ServerTarget(_options(name), settings)
+        target = ForkedTarget(_options(name), settings)
         target.acknowledgement, target.responder = known.acknowledgement, known.responder
-        if name.startswith(SECURITY):
+        if _is_secured(name):
             profiles = [*known.acknowledgement["profiles"], "security"]
             target.acknowledgement = known.acknowledgement | {"profiles": profiles}
         try:
@@ -77,15 +79,20 @@ class ServerLaboratory:
             target.stop()
 
 
+def _is_secured(name: str) -> bool:
+    return name.startswith(SECURITY) or name.endswith(INSIDE_TLS)
+
+
 def _options(name: str) -> TargetConfig:
     script = Path(__file__).with_name("serve.py")
     command = shlex.join([sys.executable, str(script), name]) + f" --port {{port}} {OPTIONS}"
-    if not name.startswith(SECURITY):
+    if not _is_secured(name):
         return TargetConfig(command=command)
     folder = _secrets()
     files = {"--tls-cert": "server.pem", "--tls-key": "server.key", "--token-file": "token"}
     demands = shlex.join(part for option, file in files.items() for part in (option, str(folder / file)))
-    return TargetConfig(command=f"{command} {demands}", token_file=folder / "token", tls_ca=folder / "ca.pem")
+    demands += " --max-wrong-tokens 1000000"
+    return TargetConfig(command=f"{command} {demands}", token_file=folder / "token", tls_ca=folder / "client.pem")
 
 
 @functools.cache
@@ -94,11 +101,5 @@ def _secrets() -> Path:
     place = tempfile.TemporaryDirectory(prefix="ipc-mutants-")
     atexit.register(place.cleanup)
     folder = Path(place.name)
-    authority = trustme.CA()
-    certificate = authority.issue_cert("localhost", "127.0.0.1")
-    authority.cert_pem.write_to_path(folder / "ca.pem")
-    certificate.private_key_pem.write_to_path(folder / "server.key")
-    for number, pem in enumerate(certificate.cert_chain_pems):
-        pem.write_to_path(folder / "server.pem", append=number > 0)
-    (folder / "token").write_text("an open secret\n", "utf-8")
+    write_secrets(folder)
     return folder

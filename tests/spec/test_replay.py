@@ -19,7 +19,8 @@ def announced_limits(session: list[Frame]) -> Limits:
     """Make the limits that the session's acknowledgement announces."""
     stated = session[1].message["payload"]["limits"]
     timeout = stated["handshake_timeout_ms"] / 1000
-    return Limits(handshake_timeout=timeout, **{name: stated[name] for name in stated if name.startswith("max_")})
+    most = {name: stated[name] for name in stated if name.startswith("max_")}
+    return Limits(handshake_timeout=timeout, max_address_connections=stated["max_connections"], **most)
 
 
 async def replay(session: list[Frame]) -> tuple[list[dict[str, Any]], bytes]:

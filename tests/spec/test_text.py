@@ -226,6 +226,11 @@ def test_check_finds_an_id_used_in_two_chapters(write_spec: WriteSpec) -> None:
     ]
 
 
+def test_requirement_in_the_readme_is_a_problem(write_spec: WriteSpec) -> None:
+    spec = write_spec(TITLE + GOOD, README="# A protocol\n\n**[FRM-001]** A server MUST go.\n")
+    assert problems(spec) == [(3, "a requirement in the README, which nothing checks")]
+
+
 def test_check_reads_references_in_the_readme_and_nothing_else_there(write_spec: WriteSpec) -> None:
     readme = "# A protocol\n\nThe key words MUST and MAY, and marks as in **[FRM-001]**.\n\nSee FRM-003.\n"
     assert problems(write_spec(TITLE + GOOD, README=readme)) == [(5, "FRM-003 is not defined")]

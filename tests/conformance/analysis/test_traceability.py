@@ -109,6 +109,33 @@ def test_file_that_is_no_evidence_is_wrong_use(content: str, tmp_path: Path) -> 
     assert f"evidence {file}: " in done.output.replace("\n", "")
 
 
+def test_profile_that_no_target_has_is_no_gap(results: Path, tmp_path: Path) -> None:
+    assert entry(as_json(str(results)), "QUE-001")["problems"] == []
+    claiming = tmp_path / "claiming.json"
+    content = json.loads(results.read_text())
+    content["target"]["profiles"] = ["queue"]
+    claiming.write_text(json.dumps(content))
+    assert entry(as_json(str(claiming)), "QUE-001")["problems"] == ["none of its cases was executed"]
+
+
+def test_rule_of_a_version_that_no_target_states_is_no_gap(
+    results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(load(), "QUE-001", replace(load()["QUE-001"], since="1.1"))
+    for stated, problems in (("1.0", []), ("1.1", ["none of its cases was executed"])):
+        claiming = tmp_path / f"states-{stated}.json"
+        content = json.loads(results.read_text())
+        content["target"] |= {"profiles": ["queue"], "protocol": stated}
+        claiming.write_text(json.dumps(content))
+        assert entry(as_json(str(claiming)), "QUE-001")["problems"] == problems
+
+
+def test_results_of_an_interrupted_run_are_a_problem(results: Path, tmp_path: Path) -> None:
+    part = tmp_path / "part.json"
+    part.write_text(json.dumps(json.loads(results.read_text()) | {"interrupted": True}))
+    assert "the results file part is of an interrupted run; run it again" in as_json(str(part))["problems"]
+
+
 def test_two_files_of_one_name_are_wrong_use(results: Path) -> None:
     done = invoke("requirements", str(results), str(results))
     assert done.exit_code == 2

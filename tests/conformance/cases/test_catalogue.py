@@ -75,11 +75,11 @@ def test_long_cases_come_first_and_selections_add_up() -> None:
     assert len(select(Selection(level="must"))) + len(select(Selection(level="should"))) == len(chosen)
 
 
-def test_cases_and_their_runner_need_no_pytest() -> None:
+def test_cases_and_their_runner_load_no_pytest_and_no_hypothesis() -> None:
     code = (
         "import sys, conformance.runner.case_runner\n"
         "from conformance.cases.catalogue import all_cases; assert all_cases()\n"
-        "print(sorted(name for name in sys.modules if 'pytest' in name))"
+        "print(sorted({name for name in sys.modules if 'pytest' in name} | {'hypothesis'} & sys.modules.keys()))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
@@ -116,3 +116,13 @@ def test_profile_is_unsupported_where_it_is_not_announced() -> None:
     with ServerTarget(TargetConfig(command=mini())) as target:
         verdicts = {each.id: run_case(each, target).verdict for each in chosen}
     assert set(verdicts.values()) == {Verdict.UNSUPPORTED}, verdicts
+
+
+def test_a_budget_begins_with_the_survey_and_one_case_for_each_requirement() -> None:
+    chosen = select(Selection(budget=1))
+    assert {each.id for each in chosen} == {each.id for each in select()}
+    surveyed = [each for each in chosen if each.ability]
+    assert chosen[: len(surveyed)] == surveyed
+    ahead = chosen[: len(chosen) // 4]
+    every = {name for each in chosen for name in each.requirements}
+    assert {name for each in ahead for name in each.requirements} == every

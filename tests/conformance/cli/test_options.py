@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,10 @@ from kit_commands import ENVIRONMENT, LIMIT_SECONDS, mini
 from conformance.cli.options import table_options
 from conformance.core.options import Option, as_arguments, from_options, options_of
 from conformance.core.settings import ChopMode, Selection, Settings
+from conformance.harness.case import Case
+from conformance.runner.case_runner import _reproduce
 from conformance.targets.config import TargetConfig
+from conformance.targets.server import ServerTarget
 
 FURTHER_OPTION = """
 from dataclasses import dataclass
@@ -65,7 +69,8 @@ def test_added_option_reaches_help_cases_workers_and_reruns(place: Path) -> None
     assert done.returncode == 1, done.stdout + done.stderr
     (result,) = json.loads((place / "r.json").read_text())["results"]
     assert result["message"] == "waited for 4.5"
-    assert result["reproduce"].endswith("--case 'draft/tea' --seed 7 --patience 4.5")
+    draft = shlex.quote(str(place / "draft"))
+    assert result["reproduce"].endswith(f" --draft {draft} --case 'draft/tea' --seed 7 --patience 4.5")
     done = python(place, *run, "--patience", "0")
     assert (done.returncode, "--patience" in done.stderr) == (2, True)
 
@@ -91,6 +96,31 @@ def test_target_is_handed_to_workers_whole(tmp_path: Path) -> None:
     target = TargetConfig.chosen({}, file)
     assert TargetConfig.from_json(json.loads(json.dumps(target.as_json()))) == target
     assert target.reproduce == f"--target {file}"
+
+
+def test_rerun_reaches_the_same_target(tmp_path: Path) -> None:
+    """What an ``again`` line says, read as a shell and the command line read it, is the target of the run."""
+    file, token = tmp_path / "it's mine.toml", tmp_path / "token"
+    file.write_text('command = "serve {port}"\nenvironment = {A = "1"}\nstart_seconds = 3\n')
+    token.write_text("secret\n")
+    given = {"token_file": token, "start_seconds": 40.0}
+    target = TargetConfig.from_json(json.loads(json.dumps(TargetConfig.chosen(given, file).as_json())))
+    words = shlex.split(target.reproduce)
+    assert words == ["--target", str(file), "--token-file", str(token), "--start-timeout", "40"]
+    made = TargetConfig(command="./serve 'a b' {port}", folder=tmp_path / "x y", environment={"A": "1 2"})
+    name, command = shlex.split(made.reproduce)
+    assert (name, shlex.split(command)[:2]) == ("--server-cmd", ["sh", "-c"])
+    (tmp_path / "x y").mkdir()
+    (tmp_path / "x y" / "serve").write_text('#!/bin/sh\necho "$1,$2,$A"\n')
+    (tmp_path / "x y" / "serve").chmod(0o755)
+    done = subprocess.run(shlex.split(command), capture_output=True, text=True, check=True)
+    assert done.stdout == "a b,{port},1 2\n"
+
+
+def test_rerun_selects_the_profile_that_the_run_demanded() -> None:
+    target = ServerTarget(TargetConfig(server="h:1", profiles=("queue",)), Settings(seed=1))
+    case = Case("made/up", ("QUE-001",), "Made up.", lambda _: None, profile="queue")
+    assert _reproduce(case, target) == "ipc-conformance run --server h:1 --profile queue --case 'made/up' --seed 1"
 
 
 def test_arguments_say_what_differs_from_the_usual_and_what_was_drawn() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import subprocess
 import sys
@@ -13,12 +14,11 @@ import pytest
 from hypothesis import strategies as st
 from kit_commands import REFERENCE, mini, run_on
 
-from conformance.cases.server.properties import strategies
 from conformance.cases.server.properties.programs import Machine, Step
 from conformance.core.settings import Settings
 from conformance.core.trace import SHOWN_OCTETS, Trace
-from conformance.core.verdicts import SERVER_ENDED, Violation
-from conformance.harness import property_testing
+from conformance.core.verdicts import SERVER_ENDED, Late, Violation
+from conformance.harness import property_testing, strategies
 from conformance.harness.property_testing import for_all
 from conformance.harness.server_context import ServerContext
 from conformance.protocol.server_model import ServerModel
@@ -43,6 +43,18 @@ def test_as_many_examples_are_tried_as_the_settings_say(context: ServerContext) 
     tried: list[object] = []
     for_all(context, st.integers(), tried.append)
     assert len(tried) == 200
+
+
+def test_server_that_fails_only_now_and_then_has_failed(context: ServerContext) -> None:
+    calls, fresh = itertools.count(), itertools.count()
+
+    def holds(example: object) -> None:
+        del example
+        if next(calls) == 20:
+            raise Violation("now and then")
+
+    with pytest.raises(Violation, match="now and then"):
+        for_all(context, st.integers().map(lambda each: (each, next(fresh))), holds)  # none is like an earlier one
 
 
 def test_examples_depend_on_the_seed_alone() -> None:
@@ -96,6 +108,24 @@ def test_shrinking_on_a_slow_server_ends_in_time(context: ServerContext, monkeyp
     assert sum(spent) < 1.0
 
 
+@pytest.mark.parametrize(("kind", "seconds"), [(Late, "WAITING_SECONDS"), (Violation, "SHRINKING_SECONDS")])
+def test_when_the_time_is_over_hypothesis_ends_and_the_smallest_example_counts(
+    context: ServerContext, monkeypatch: pytest.MonkeyPatch, kind: type[Violation], seconds: str
+) -> None:
+    monkeypatch.setattr(property_testing, seconds, 0.0)
+    tried: list[list[int]] = []
+
+    def holds(example: list[int]) -> None:
+        tried.append(example)
+        if len(example) > 2:
+            raise kind("wrong")
+
+    with pytest.raises(kind, match="wrong"):
+        for_all(context, LISTS, holds)
+    assert len(tried[-1]) > 2  # nothing was tried after the first failure
+    assert [each.text for each in context.trace.entries] == [f"example {tried[-1]!r}"]
+
+
 def reboot(context: ServerContext, word: str) -> None:
     peer = context.connect()
     peer.send(peer.request_message("system", {"action": word}))
@@ -104,7 +134,7 @@ def reboot(context: ServerContext, word: str) -> None:
 
 @pytest.mark.parametrize(("wrong", "message"), [("dies", SERVER_ENDED), ("hangs", "the server did not answer in time")])
 def test_server_that_an_example_ends_or_hangs_is_replaced_and_the_example_found(wrong: str, message: str) -> None:
-    with ServerTarget(TargetConfig(command=mini(wrong)), Settings(time_scale=0.1)) as target:
+    with ServerTarget(TargetConfig(command=mini(wrong)), Settings(time_scale=0.3)) as target:
         context = ServerContext(target, seed=1)
         words = st.sampled_from(["ping", "get_time", "reboot"])
         with pytest.raises(Violation, match=message):
@@ -115,7 +145,7 @@ def test_server_that_an_example_ends_or_hangs_is_replaced_and_the_example_found(
 
 def test_server_of_somebody_else_that_is_gone_is_not_tried_on() -> None:
     server = ServerProcess(mini("dies"))
-    target = ServerTarget(TargetConfig(server=str(server.address)), Settings(time_scale=0.1))
+    target = ServerTarget(TargetConfig(server=str(server.address)), Settings(time_scale=0.3))
     context, tried = ServerContext(target, seed=1), list[str]()
 
     def holds(words: list[str]) -> None:
@@ -134,7 +164,8 @@ def test_server_of_somebody_else_that_is_gone_is_not_tried_on() -> None:
 def test_script_of_a_failing_program_shows_the_fault_without_the_kit(tmp_path: Path) -> None:
     """SUB-005: a second subscribe makes the server deliver twice."""
     wrong = f"{quote(sys.executable)} {quote(str(SERVE_MUTANT))} SUB-005 --port {{port}} --responder"
-    done = run_on(wrong, "--case", "properties/any-program*", "--seed", "1", "--time-scale", "0.1")
+    options = ("--seed", "1", "--time-scale", "0.1", "--start-timeout", "60")
+    done = run_on(wrong, "--case", "properties/any-program*", *options)
     assert done.returncode == 1, done.stdout
     assert re.search(r"^  example +\[connect\(", done.stdout, re.MULTILINE)
     lines = done.stdout.partition("  script ")[2].partition("\n  again ")[0].splitlines()[1:]

@@ -136,6 +136,27 @@ def test_commands_after_one_that_waits_are_obeyed(drive: Drive) -> None:
     assert (answers[4], answers[5]) == ({}, {"healthy": False})
 
 
+def test_handler_obeys_a_command_once_and_reports_the_outcome(drive: Drive) -> None:
+    _, events, _ = drive(
+        CREATE,
+        {"id": 2, "command": "react", "channel": "a", "action": {"command": "unsubscribe", "channel": "a"}},
+        {"id": 3, "command": "publish", "channel": "a", "payload": 1},
+        {
+            "id": 4,
+            "command": "react",
+            "channel": "b",
+            "action": {"command": "subscribe", "channel": "b", "handler": "x"},
+        },
+        {"id": 5, "command": "publish", "channel": "b", "payload": 2},
+        {"id": 6, "command": "publish", "channel": "b", "payload": 3},
+    )
+    assert {"event": "reacted", "channel": "a", "handler": "default", "result": {}} in events
+    assert [event["skipped"][:29] for event in events if "skipped" in event] == ["the client has one handler fo"]
+    assert [event["message"] for event in events if event.get("event") == "message"] == [
+        {"payload": n} for n in (1, 2, 3)
+    ]
+
+
 def test_what_the_client_has_nothing_for_is_skipped(drive: Drive) -> None:
     subscribe = {"command": "subscribe", "channel": "c"}
     _, events, _ = drive(
@@ -194,7 +215,7 @@ def test_an_uncaught_exception_in_a_thread_is_a_crash(drive: Drive) -> None:
 def test_a_thread_left_behind_keeps_the_process(drive: Drive) -> None:
     leave = {"id": 3, "command": "notify", "channel": "c", "payload": "leave a thread behind"}
     with pytest.raises(subprocess.TimeoutExpired) as ended:
-        drive(CREATE, leave, EXIT, seconds=1.0)
+        drive(CREATE, leave, EXIT, seconds=4.0)
     assert b'{"id": 99, "result": {}}' in (ended.value.stdout or b"")
 
 

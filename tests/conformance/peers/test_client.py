@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 from collections.abc import Callable
@@ -11,10 +12,12 @@ import pytest
 from kit_scripted import Link, Script, after_handshake, connected, error, in_turn, pong, response, serving
 
 from conformance.core.trace import Trace
-from conformance.core.verdicts import TargetError, Violation
-from conformance.peers.base import Ended
+from conformance.core.verdicts import Late, TargetError, Violation
+from conformance.peers.base import QUICKACK, Ended
 from conformance.peers.client import ClientPeer
+from conformance.peers.expectations import Expectations
 from conformance.protocol import codec
+from conformance.results.survey import Finding, State, Survey
 from conformance.transport.address import address_of
 
 Act = Callable[[ClientPeer], object]
@@ -444,3 +447,127 @@ def test_connection_that_the_case_closed_is_not_waited_for() -> None:
         peer.close()
         with pytest.raises(ValueError, match="a connection that it closed"):
             peer.receive()
+
+
+def test_a_handshake_timeout_may_come_of_a_kit_that_was_late() -> None:
+    """It is tried again, and not held against the server at once."""
+
+    def refuse(link: Link) -> None:
+        connect = link.receive()
+        link.send(error(connect, "handshake_timeout"))
+
+    with connected(refuse) as connection, pytest.raises(Late, match=re.escape(NOT_THE_ACKNOWLEDGEMENT)):
+        connection.handshake()
+
+
+def answer_ping(link: Link) -> None:
+    link.send(pong(link.receive()))
+
+
+@pytest.mark.skipif(QUICKACK is None, reason="Linux only")
+def test_what_arrives_is_acknowledged_at_once_unless_a_case_wants_delays(monkeypatch: pytest.MonkeyPatch) -> None:
+    options = list[tuple[int, int]]()
+
+    class Recorded(socket.socket):
+        def setsockopt(self, level: int, name: int, value: Any) -> None:  # type: ignore[override]
+            options.append((name, value))
+            super().setsockopt(level, name, value)
+
+    def dial(address: Any, *_: object) -> socket.socket:
+        plain = address.connect(1.0)
+        return Recorded(plain.family, plain.type, fileno=plain.detach())
+
+    monkeypatch.setattr("conformance.peers.client.connect", dial)
+    with serving(after_handshake(in_turn(answer_ping, answer_ping))) as address:
+        connection = ClientPeer("A", address, Trace(), 5.0)
+        connection.app_id, connection.connection_id = "app", "me"
+        silence(connection)
+        assert (QUICKACK, 1) in options
+        connection.delay_acknowledgements()
+        del options[:-1]
+        assert options == [(QUICKACK, 0)]
+        connection.expect_silence()
+        assert options == [(QUICKACK, 0)]
+        connection.discard()
+
+
+def lacking(*abilities: str) -> Expectations:
+    """Return what to expect of a server without some abilities."""
+    return Expectations.of(
+        Survey(tuple(Finding(name, name, "", State.NO, 0.0) for name in abilities)), 1.0, is_patient=False
+    )
+
+
+def echo_and_wait(connection: ClientPeer) -> None:
+    connection.send(connection.request_message("conformance.echo", {"n": 1}))
+    connection.receive()
+
+
+def fail_and_wait(connection: ClientPeer) -> None:
+    connection.send(connection.request_message("conformance.fail", {"detail": "x"}))
+    connection.receive()
+
+
+def echo_and_expect_an_error(connection: ClientPeer) -> None:
+    connection.send(connection.request_message("conformance.echo", {"n": 1}))
+    connection.receive_error("invalid_message")
+
+
+def either(connection: ClientPeer) -> None:
+    with connection.blaming("ping", "error.malformed_frame"):
+        connection.receive()
+
+
+BLAMED: list[tuple[Act, tuple[str, ...], str]] = [
+    (echo_and_wait, ("echo",), "echo"),
+    (echo_and_wait, ("ping",), ""),
+    (fail_and_wait, ("errors",), "error.handler_failed"),
+    (echo_and_expect_an_error, ("echo", "errors"), "error.invalid_message"),
+    (either, ("ping",), "ping"),
+    (either, ("ping", "errors"), "ping"),
+    (either, ("errors",), "error.malformed_frame"),
+    (either, (), "error.malformed_frame"),
+    (ClientPeer.receive, ("echo",), ""),
+]
+
+
+@pytest.mark.parametrize(("act", "missing", "blamed"), BLAMED)
+def test_a_wait_says_which_ability_it_needed(act: Act, missing: tuple[str, ...], blamed: str) -> None:
+    with connected(after_handshake(Link.wait_for_the_end), patience=0.2) as connection:
+        connection.handshake()
+        connection.expectations = lacking(*missing)
+        with pytest.raises(Late) as found:
+            act(connection)
+        assert found.value.ability == blamed
+
+
+@pytest.mark.parametrize(("answered", "blamed"), [(1, "time"), (2, "")])
+def test_what_was_answered_is_not_blamed_later(answered: int, blamed: str) -> None:
+    def answer_some(link: Link) -> None:
+        for _ in range(answered):
+            link.send(response(link.receive(), {}))
+        link.wait_for_the_end()
+
+    with connected(after_handshake(answer_some), patience=0.2) as connection:
+        connection.handshake()
+        connection.expectations = lacking("ping", "time")
+        for action in ("ping", "get_time"):
+            connection.send(connection.request_message("system", {"action": action}))
+        for _ in range(answered):
+            connection.receive()
+        with pytest.raises(Late) as found:
+            connection.receive()
+        assert found.value.ability == blamed
+
+
+@pytest.mark.parametrize(("beside", "missing", "blamed"), [
+    (True, ("many_connections",), "many_connections"),
+    (False, ("many_connections",), "error.handshake_required"),
+    (True, (), "error.handshake_required"),
+])  # fmt: skip
+def test_a_further_connection_may_wait_for_its_turn(beside: bool, missing: tuple[str, ...], blamed: str) -> None:
+    with connected(Link.wait_for_the_end, patience=0.2) as connection:
+        connection.is_beside, connection.expectations = beside, lacking(*missing)
+        with pytest.raises(Late) as found:
+            connection.receive_error("handshake_required")
+        assert found.value.ability == blamed

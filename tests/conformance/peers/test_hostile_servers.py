@@ -130,7 +130,8 @@ def test_kit_survives_a_server_that(name: str, tmp_path: Path) -> None:
     source, status, text = HOSTILE[name]
     marker, temporary = new_marker(), tmp_path / "temporary"
     temporary.mkdir()
-    arguments = [*ONE_CASE, "--target", str(target_file(tmp_path, script(tmp_path, source, marker)))]
+    start_seconds = 3 if name == "never listens" else 30
+    arguments = [*ONE_CASE, "--target", str(target_file(tmp_path, script(tmp_path, source, marker), start_seconds))]
     done = run_kit("run", "-n", "1", *arguments, TMPDIR=str(temporary))
     assert done.returncode == status, done.stdout + done.stderr
     assert text in closing_lines(done.stdout)
@@ -139,10 +140,10 @@ def test_kit_survives_a_server_that(name: str, tmp_path: Path) -> None:
     assert list(temporary.iterdir()) == []
 
 
-def target_file(folder: Path, command: str) -> Path:
-    """Write a target file with little time to start in."""
+def target_file(folder: Path, command: str, start_seconds: int = 30) -> Path:
+    """Write a target file."""
     file = folder / "target.toml"
-    file.write_text(f"command = '''{command}'''\nstart_seconds = 6\n")
+    file.write_text(f"command = '''{command}'''\nstart_seconds = {start_seconds}\n")
     return file
 
 

@@ -34,10 +34,10 @@ def result(verdict: Verdict, expected: bool, message: str = "wrong") -> CaseResu
 
 @pytest.mark.parametrize(("verdict", "expected", "tag", "message"), TABLE)
 def test_verdict_becomes_an_element(verdict: Verdict, expected: bool, tag: str | None, message: str) -> None:
-    (test,) = suite_of(Run("server", 1, results=[result(verdict, expected)]))
+    (test,) = suite_of(Run("server", 1, results=[result(verdict, expected)])).iter("testcase")
     assert (test.get("classname"), test.get("name"), test.get("time")) == ("system", "system/ping", "1.500")
-    assert [each.tag for each in test] == ([tag] if tag else [])
-    assert [each.get("message", "") for each in test] == ([message] if tag else [])
+    found = [(each.tag, each.get("message", "")) for each in test if each.tag != "properties"]
+    assert found == ([(tag, message)] if tag else [])
 
 
 def test_counts_and_explanations() -> None:
@@ -52,7 +52,27 @@ def test_counts_and_explanations() -> None:
 
 
 def test_text_that_xml_cannot_have_is_replaced() -> None:
-    (test,) = suite_of(Run("server", 1, results=[result(Verdict.FAIL, expected=False, message="a\x00b\x1b[1m\ud800")]))
-    failure = test.find("failure")
+    bad = result(Verdict.FAIL, expected=False, message="a\x00b\x1b[1m\ud800")
+    failure = suite_of(Run("server", 1, results=[bad])).find("testcase/failure")
     assert failure is not None
     assert failure.get("message") == "a?b?[1m?"
+
+
+def test_causes_are_properties() -> None:
+    step = "the server did not answer in time, waiting for the pong"
+    bad = [result(Verdict.FAIL, expected) for expected in (True, False)]
+    for each in bad:
+        each.message, each.step = step.partition(",")[0], step
+    bad[0].case = "system/get-time"
+    good = result(Verdict.PASS, expected=True)
+    good.case = "system/unknown-action"
+    suite = suite_of(Run("server", 1, results=[*bad, good]))
+    assert suite[0].tag == "properties"
+    (cause,) = suite[0]
+    assert cause.attrib == {
+        "name": "cause.no-pong",
+        "value": "The server is silent where it must send the pong (2 cases)",
+    }
+    own = [[each.attrib for each in test.iter("property")] for test in suite.iter("testcase")]
+    assert own == [*[[{"name": "cause", "value": "no-pong"}]] * 2, []]
+    assert suite.get("tests") == "3"

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
+import execnet
 import pytest
+from absent_target import AbsentTarget
 from kit_commands import mini
 
 from conformance.core.settings import Settings
@@ -18,8 +22,12 @@ from conformance.protocol import codec
 from conformance.protocol.requirements import load
 from conformance.reports.failure import describe
 from conformance.results.case_result import CaseResult
+from conformance.results.causes import cause_id
 from conformance.results.run import Run
+from conformance.results.survey import Survey
 from conformance.runner.case_runner import run_case
+from conformance.runner.second_tries import late_cases
+from conformance.specification import drafts
 from conformance.targets import process
 from conformance.targets.config import TargetConfig
 from conformance.targets.server import ServerTarget
@@ -43,7 +51,7 @@ def raising(error: Exception) -> Callable[[ServerContext], None]:
 @pytest.fixture
 def nobody() -> ServerTarget:
     """A target that is not there, for cases that do not connect."""
-    return ServerTarget(TargetConfig(server="127.0.0.1:1"))
+    return AbsentTarget()
 
 
 @pytest.fixture
@@ -82,6 +90,19 @@ def test_verdict_of(name: str, nobody: ServerTarget) -> None:
         assert (result.wanted, result.received) == ("right", "bad")
 
 
+def test_a_worker_can_send_every_result(nobody: ServerTarget) -> None:
+    """It could not send a subclass of ``str``, and the whole run would end."""
+    shortened = {"expected": codec.shorten([1] * 500), "received": codec.shorten([2])}
+    for values in (
+        shortened,
+        {"received": shortened["received"]},
+        {"expected": shortened["expected"], "received": "x"},
+    ):
+        result = judged(nobody, made(raising(Violation("wrong", **values))))
+        assert {type(value) for value in (result.message, result.wanted, result.received)} == {str}
+        assert execnet.loads(execnet.dumps(result.as_json())) == result.as_json()
+
+
 def test_an_exception_in_the_kit_is_an_error_with_its_traceback(nobody: ServerTarget) -> None:
     result = judged(nobody, made(raising(KeyError("surprise"))))
     assert result.verdict is Verdict.ERROR
@@ -112,6 +133,54 @@ def test_a_missing_handler_a_profile_and_a_process_make_a_case_unsupported(nobod
         "needs a server that the kit starts itself (--server-cmd)",
     ]
     assert judged(nobody, made(lambda _: None, needs=("echo",))).verdict is Verdict.PASS
+
+
+@pytest.mark.parametrize(
+    ("stated", "chosen", "is_judged"),
+    [
+        *(("1.1", None, True), ("1.10", None, True), ("1.0", None, False), (None, None, False), ("new", None, False)),
+        *(("1.1", "1.0", False), ("1.0", "1.1", True)),
+    ],
+)
+def test_a_newer_rule_is_for_those_who_state_its_version(
+    nobody: ServerTarget, monkeypatch: pytest.MonkeyPatch, stated: str | None, chosen: str | None, *, is_judged: bool
+) -> None:
+    newer = replace(load()["SYS-003"], id="SYS-999", since="1.1")
+    monkeypatch.setitem(load(), newer.id, newer)
+    nobody.acknowledgement = {"protocol": stated} if stated else {}
+    nobody.settings = Settings(protocol=chosen)
+
+    result = judged(nobody, made(lambda _: None, newer.id))
+
+    assert result.verdict is (Verdict.PASS if is_judged else Verdict.UNSUPPORTED)
+    if not is_judged:
+        how = "is judged by" if chosen else "states"
+        assert result.message == f"the server {how} protocol 1.0, and the rule is of 1.1"
+
+
+@pytest.mark.parametrize(
+    ("stated", "rules", "verdict"),
+    [("1.0", [SHOULD], Verdict.WARN), ("1.1", [SHOULD, "SYS-999"], Verdict.FAIL)],
+)
+def test_a_case_of_two_versions_is_judged_by_the_rules_of_the_one_that_is_stated(
+    nobody: ServerTarget, monkeypatch: pytest.MonkeyPatch, stated: str, rules: list[str], verdict: Verdict
+) -> None:
+    newer = replace(load()["SYS-003"], id="SYS-999", since="1.1")
+    monkeypatch.setitem(load(), newer.id, newer)
+    nobody.acknowledgement = {"protocol": stated}
+    result = judged(nobody, made(raising(Violation("wrong")), SHOULD, newer.id))
+    assert (result.requirements, result.verdict) == (rules, verdict)
+    assert result.level == ("must" if len(rules) > 1 else "should")
+
+
+def test_a_draft_is_judged_by_its_own_version(nobody: ServerTarget, monkeypatch: pytest.MonkeyPatch) -> None:
+    newer = replace(load()["SYS-003"], id="SYS-999", since="1.1")
+    monkeypatch.setitem(load(), newer.id, newer)
+    monkeypatch.setenv(drafts.DRAFT, "somewhere")
+    assert nobody.protocol == "1.1"
+    assert judged(nobody, made(lambda _: None, newer.id)).verdict is Verdict.PASS
+    nobody.settings = Settings(protocol="1.0")
+    assert judged(nobody, made(lambda _: None, newer.id)).verdict is Verdict.UNSUPPORTED
 
 
 def test_traces_of_passed_cases_are_kept_on_demand(nobody: ServerTarget) -> None:
@@ -174,14 +243,61 @@ def test_a_dead_server_is_a_failure_whatever_else_the_case_says(
     assert "signal 9" in result.received
 
 
+def test_a_server_that_was_busy_for_a_moment_is_not_restarted(
+    spawned: ServerTarget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, looks = spawned.process, iter([False, False, True])
+    monkeypatch.setattr(spawned, "is_serving", lambda: next(looks))
+    result = judged(spawned, made(raising(Violation("it is wrong"))))
+    assert (result.stopped, spawned.process) == (False, first)
+    assert next(looks, None) is None
+
+
+@pytest.mark.parametrize("spawned", ["hangs"], indirect=True)
+def test_a_server_that_is_busy_after_another_one_hung_is_not_restarted(
+    spawned: ServerTarget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert judged(spawned, made(reboot)).stopped
+    test_a_server_that_was_busy_for_a_moment_is_not_restarted(spawned, monkeypatch)
+
+
 @pytest.mark.parametrize("spawned", ["hangs"], indirect=True)
 def test_a_server_that_hangs_is_restarted(spawned: ServerTarget) -> None:
     first = spawned.process
     result = judged(spawned, made(reboot))
     assert (result.verdict, result.message) == (Verdict.FAIL, "the server did not answer in time")
     assert "Afterwards the server served nobody and was restarted" in result.received
+    assert result.stopped
+    assert late_cases(Run(role="server", seed=0, results=[replace(result, expected=False)])) == []
     assert spawned.process is not first
     assert judged(spawned, made(ServerContext.check_alive)).verdict is Verdict.PASS
+
+
+@pytest.mark.parametrize("spawned", ["hangs"], indirect=True)
+def test_a_server_that_hangs_fails_a_case_about_a_should(spawned: ServerTarget) -> None:
+    result = judged(spawned, made(reboot, SHOULD))
+    assert (result.verdict, result.message) == (Verdict.FAIL, "the server did not answer in time")
+    assert cause_id(result, Survey()) == "stops-serving"
+
+
+def fails_at_first(context: ServerContext) -> None:
+    context.first_attempt = "it was red"
+
+
+@pytest.mark.parametrize("spawned", ["hangs"], indirect=True)
+@pytest.mark.parametrize("ending", [raising(Violation("it was red", expected="blue")), fails_at_first])
+def test_a_server_that_hangs_fails_a_case_that_broke_no_must(
+    ending: Callable[[ServerContext], None], spawned: ServerTarget
+) -> None:
+    def hang(context: ServerContext) -> None:
+        with contextlib.suppress(Violation):
+            reboot(context)
+        ending(context)
+
+    result = judged(spawned, made(hang, SHOULD))
+    assert (result.verdict, result.message, result.stopped) == (Verdict.FAIL, "the server stopped serving", True)
+    assert "it was red" in result.received
+    assert cause_id(result, Survey()) == "stops-serving"
 
 
 def test_a_stopped_server_that_takes_no_signal_is_restarted(
@@ -197,6 +313,45 @@ def test_a_stopped_server_that_takes_no_signal_is_restarted(
 
     assert "was restarted" in judged(spawned, made(freeze)).received
     assert spawned.is_serving()
+
+
+@pytest.mark.parametrize("spawned", ["dies"], indirect=True)
+@pytest.mark.parametrize("rule", [MUST, SHOULD])
+def test_a_server_of_the_case_that_dies_is_named_like_the_shared_one(spawned: ServerTarget, rule: str) -> None:
+    def on_its_own(context: ServerContext) -> None:
+        with context.own_server():
+            reboot(context)
+
+    result = judged(spawned, made(on_its_own, rule))
+    assert (result.verdict, result.message) == (Verdict.FAIL, "the server process ended during the case")
+    assert "out of coffee" in result.received
+
+
+@pytest.mark.parametrize("spawned", ["dies"], indirect=True)
+def test_a_server_of_the_case_that_dies_gets_no_second_attempt(spawned: ServerTarget) -> None:
+    attempts: list[float] = []
+
+    def dies_at_first(context: ServerContext) -> None:
+        def attempt(seconds: float) -> None:
+            attempts.append(seconds)
+            with context.own_server():
+                if len(attempts) == 1:
+                    reboot(context)
+
+        context.with_more_time(attempt, 0.1)
+
+    result = judged(spawned, made(dies_at_first))
+    assert (result.verdict, result.message) == (Verdict.FAIL, "the server process ended during the case")
+
+
+def test_a_server_that_the_case_ends_has_not_died(spawned: ServerTarget) -> None:
+    def end_it(context: ServerContext) -> None:
+        with context.own_server() as own:
+            peer = context.connect()
+            own.kill()
+            peer.receive()
+
+    assert judged(spawned, made(end_it)).message.startswith("the server ended the connection")
 
 
 def test_a_case_with_a_server_of_its_own_leaves_the_shared_one_alone(spawned: ServerTarget) -> None:
@@ -238,7 +393,7 @@ def test_a_long_trace_is_cut_at_its_beginning(nobody: ServerTarget) -> None:
     result = judged(nobody, made(chatty))
     assert "    ... 60 earlier lines: --trace shows them" in describe(result)
     assert not any("event 59." in line for line in describe(result))
-    assert any("event 0." in line for line in describe(result, whole_trace=True))
+    assert any("event 0." in line for line in describe(result, trace_lines=None))
 
 
 def outcome(*verdicts: tuple[Verdict, bool], **members: Any) -> Run:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -13,18 +15,22 @@ import pytest
 from kit_commands import REFERENCE, new_marker, nothing_left, processes_with, started
 from rich.console import Console
 
+from conformance.protocol import schemas
 from conformance.reports.progress import RunProgress
 from conformance.results.run import Run
-from conformance.runner.session import Collector
+from conformance.runner.pytest_plugin import UNREACHABLE
+from conformance.runner.session import Bounds, Collector
 
 CASES_RAN = "100 of"
 LONG, SHORT = "golden/*", "golden/[e-h]*"
 
 
 @contextmanager
-def running(command: str, workers: int, folder: Path, cases: str = LONG) -> Iterator[subprocess.Popen[str]]:
+def running(
+    command: str, workers: int, folder: Path, cases: str = LONG, *further: str
+) -> Iterator[subprocess.Popen[str]]:
     """Start a run, wait until cases have been run, and see to its end."""
-    arguments = ("--server-cmd", command, "-n", str(workers), "--case", cases)
+    arguments = ("--server-cmd", command, "-n", str(workers), "--case", cases, *further)
     with started("run", *arguments, TMPDIR=str(folder)) as process:
         assert process.stderr
         for line in process.stderr:
@@ -52,13 +58,22 @@ class Worker:
 
 
 def test_interrupt_takes_the_waiting_cases_from_all_workers() -> None:
-    with RunProgress(Console(quiet=True), 3) as progress:
-        collector = Collector(Run(role="server", seed=1), [progress])
+    run = Run(role="server", seed=1, selected=3)
+    with RunProgress(Console(quiet=True), run) as progress:
+        collector = Collector(run, [progress], Bounds())
         lost, busy = Worker(gone=True), Worker()
         for worker in (lost, busy):
             collector.pytest_xdist_node_collection_finished(worker, ["a", "b", "c"])
         collector.pytest_keyboard_interrupt()
     assert busy.taken == [[0], [1], [2]]
+
+
+def test_target_that_cannot_be_reached_ends_the_run_at_the_first_case() -> None:
+    run = Run(role="server", seed=1)
+    report = pytest.TestReport("suite[a/b]", ("", 0, ""), {}, "failed", f"{UNREACHABLE}nobody there", "setup")
+    with pytest.raises(pytest.Session.Interrupted):
+        Collector(run, [], Bounds()).pytest_runtest_logreport(report)
+    assert run.unreachable == "nobody there"
 
 
 def reference(marker: str) -> str:
@@ -67,19 +82,34 @@ def reference(marker: str) -> str:
     return REFERENCE.replace("-m reference_server", f"-c '{strip}' {marker}")
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_signal_ends_the_run_in_order(number: int, workers: int, tmp_path: Path) -> None:
-    marker = new_marker()
-    with running(reference(marker), workers, tmp_path) as process:
+@pytest.mark.parametrize(
+    ("number", "workers", "is_for_all"),
+    [(signal.SIGINT, 1, False), (signal.SIGTERM, 4, False), (signal.SIGHUP, 2, True)],
+    ids=["ctrl-c", "SIGTERM", "closed terminal"],
+)
+def test_signal_ends_the_run_with_a_report_of_what_is_known(
+    number: int, workers: int, is_for_all: bool, tmp_path: Path
+) -> None:
+    marker, temporary = new_marker(), tmp_path / "temporary"
+    temporary.mkdir()
+    files = ("--json", str(tmp_path / "r.json"), "--junit", str(tmp_path / "r.xml"))
+    with running(reference(marker), workers, temporary, LONG, *files) as process:
         assert len(processes_with(marker)) >= workers
+        for pid in workers_of(process) if is_for_all else ():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
         process.send_signal(number)
-        out, err = process.communicate(timeout=5)
+        out, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert err.endswith("interrupted; all started processes have been stopped\n")
-    assert out == ""
+    assert "interrupted; all started processes have been stopped\n" in err
+    content = json.loads((tmp_path / "r.json").read_text())
+    assert schemas.problem("tools/results", content) is None
+    ended = len(content["results"])
+    assert (content["interrupted"], content["summary"]["conformant"], ended >= 100) == (True, False, True)
+    assert f"interrupted: {ended} of " in out.splitlines()[-1]
+    assert 'name="interrupted"' in (tmp_path / "r.xml").read_text()
     assert nothing_left(marker)
-    assert list(tmp_path.iterdir()) == []
+    assert list(temporary.iterdir()) == []
 
 
 @pytest.mark.parametrize("workers", [1, 2])

@@ -10,6 +10,10 @@ from typing import Any
 import pytest
 from kit_commands import ENVIRONMENT, finish, mini
 
+from conformance.cases.catalogue import select
+from conformance.harness.case import Case
+from conformance.runner.pytest_plugin import dealt
+
 SUITE = "from conformance.suite import test_conformance\n"
 OVERRIDE = """
 import pytest
@@ -62,9 +66,11 @@ def test_broken_server_fails_with_the_description_and_a_fixture_says_which(tmp_p
 )
 def test_suite_without_a_server_says_so(arguments: tuple[str, ...], text: str, tmp_path: Path) -> None:
     (tmp_path / "test_protocol.py").write_text(SUITE)
-    done = pytest_in(tmp_path, "--ipc-case", "system/ping", *arguments)
+    done = pytest_in(tmp_path, "--ipc-case", "system/*", *arguments)
     assert done.returncode != 0
     assert text in done.stdout + done.stderr
+    if arguments:
+        assert "1 error in" in done.stdout, "the other cases would say the same"
 
 
 def test_repository_without_the_suite_is_left_alone(tmp_path: Path) -> None:
@@ -75,3 +81,15 @@ def test_repository_without_the_suite_is_left_alone(tmp_path: Path) -> None:
     done = pytest_in(tmp_path, "-q")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "1 passed" in done.stdout
+
+
+@pytest.mark.parametrize(("number", "workers"), [(10, 3), (11, 3), (2233, 8), (5, 1), (2, 4)])
+def test_each_worker_gets_its_share_of_long_cases(number: int, workers: int) -> None:
+    cases = select()[:number]
+    ordered, parts = dealt(cases, workers), list[list[Case]]()
+    for left in range(workers, 0, -1):  # as pytest-xdist divides them
+        parts.append(ordered[: len(ordered) // left])
+        del ordered[: len(ordered) // left]
+    assert sorted(each.id for part in parts for each in part) == sorted(each.id for each in cases)
+    first = {each.id for each in cases[:workers]}
+    assert {part[0].id for part in parts if part} == first

@@ -10,7 +10,11 @@ from typing import Any
 
 import pytest
 
-RELEASE = Path(__file__).parents[3] / "spec" / "releases" / "1.0.json"
+ROOT = Path(__file__).parents[3]
+RELEASE = ROOT / "spec" / "releases" / "1.0.json"
+DRAFTS = ROOT / "spec" / "drafts"
+SERVER = ROOT / "conformance" / "implementations" / "reference_server" / "default.toml"
+CLIENT = ROOT / "conformance" / "implementations" / "python_client" / "default.toml"
 CASE = '''
 from conformance.case import case
 
@@ -108,3 +112,28 @@ def test_what_cannot_be_used_is_said_in_a_line(tmp_path: Path, option: str) -> N
     assert done.returncode == 2
     assert f"{chosen}: cannot be used (" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def listed(role: str, *arguments: str) -> set[str]:
+    """The ids of a role's cases."""
+    return {each["case"] for each in json.loads(kit("list", "--role", role, "--json", *arguments).stdout)}
+
+
+@pytest.mark.parametrize("name", sorted(path.parent.name for path in DRAFTS.glob("*/cases.py")))
+def test_drafts_of_this_tree_are_accepted_and_our_server_and_client_pass_their_cases(name: str) -> None:
+    folder = DRAFTS / name
+    assert f"`{name}`" in (DRAFTS / "README.md").read_text("utf-8")
+    judged = kit("gate", "--draft", str(folder))
+    assert judged.returncode == 0, judged.stdout
+    count = 0
+    for role, target in (("server", SERVER), ("client", CLIENT)):
+        cases = listed(role, "--draft", str(folder)) - listed(role)
+        chosen = [word for case in cases for word in ("--case", case)]
+        if cases:
+            ran = kit("run", "--draft", str(folder), "--target", str(target), "--format", "json", *chosen)
+            verdicts = {each["case"]: each["verdict"] for each in json.loads(ran.stdout)["results"]}
+            assert {
+                each: "pass" if verdict == "slow" else verdict for each, verdict in verdicts.items()
+            } == dict.fromkeys(cases, "pass")
+        count += len(cases)
+    assert count > 0

@@ -20,14 +20,15 @@ from conformance.core.trace import Trace
 from conformance.core.verdicts import TargetError, Unsupported, Verdict, Violation
 from conformance.harness.case import Case
 from conformance.harness.client_context import ClientContext
-from conformance.protocol import codec
+from conformance.protocol import codec, schemas
+from conformance.proxy.relay import Link as RelayLink
 from conformance.proxy.relay import Relay
 from conformance.results.case_result import CaseResult
 from conformance.runner.case_runner import run_case
 from conformance.targets.client import ClientTarget
 from conformance.targets.config import TargetConfig
-from conformance.targets.driver import Driver
-from conformance.targets.manual_driver import ManualClientTarget
+from conformance.targets.driver import COMMANDS, EVENTS, Driver
+from conformance.targets.manual_driver import Console, ManualClientTarget
 from conformance.targets.process import SupervisedProcess
 from conformance.transport.address import TcpAddress
 
@@ -117,13 +118,20 @@ def test_verdict_when_the_driver(name: str, write_driver: Callable[[str], str]) 
 
 
 def test_verdict_when_the_driver_never_answers(write_driver: Callable[[str], str]) -> None:
-    command = write_driver(AT_CREATE + "continue")
+    command = write_driver(AT_CREATE + "print('out of tea', file=sys.stderr, flush=True); continue")
     result = outcome(command, ClientContext.create, patience=0.5)
     assert (result.verdict, result.message) == (Verdict.FAIL, "an answer to a command did not come in time")
+    assert result.received.endswith("\nIts last output:\n| out of tea")
+    assert result.purpose == "Made up."
+
+
+def test_verdict_when_the_driver_does_not_know_a_command(write_driver: Callable[[str], str]) -> None:
+    result = outcome(write_driver(""), lambda context: context.react("news", "default", "disconnect"))
+    assert (result.verdict, result.message) == (Verdict.UNSUPPORTED, "the driver does not know the command react")
 
 
 def test_verdict_when_the_client_never_connects(write_driver: Callable[[str], str]) -> None:
-    result = outcome(write_driver(""), ClientContext.accept, patience=0.3)
+    result = outcome(write_driver(""), ClientContext.accept, patience=1.0)
     assert (result.verdict, result.message) == (Verdict.FAIL, "the client did not connect in time")
 
 
@@ -132,6 +140,7 @@ NO_DRIVERS = {
     "says nothing": (f"{sys.executable} -c 'import time; time.sleep(60)'", "did not come in time"),
     "dies at once": (f"{sys.executable} -c 'import sys; sys.exit(\"no tea\")'", "no tea"),
     "talks": (f"{sys.executable} -c 'print(\"Hello!\", flush=True); input()'", "not JSON: 'Hello!'"),
+    "writes an empty line": (f"{sys.executable} -c 'print(flush=True); input()'", "not JSON: ''"),
 }
 
 
@@ -141,6 +150,72 @@ def test_no_driver_is_a_target_error(name: str) -> None:
     with pytest.raises(TargetError) as caught:
         outcome(command, ClientContext.create, patience=0.4 if name == "says nothing" else 5.0)
     assert text in str(caught.value)
+
+
+def test_driver_may_take_longer_to_start_than_to_answer(tmp_path: Path) -> None:
+    file = tmp_path / "driver.py"
+    file.write_text("import time\ntime.sleep(1)\n" + GOOD_DRIVER.replace("WRONG", "pass"))
+    assert outcome(f"{quote(sys.executable)} {quote(str(file))}", ClientContext.create, patience=0.6).message == ""
+
+
+def test_program_that_never_stops_talking_is_a_target_error_without_a_traceback() -> None:
+    with pytest.raises(TargetError, match="the driver wrote a line that is not JSON: 'hello'"):
+        outcome("yes hello", ClientContext.create)
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("x", "no command waits for a result"),
+        ("message", "write message CHANNEL JSON"),
+        ("message news oops", "write message CHANNEL HANDLER JSON"),
+    ],
+)
+def test_line_that_a_person_mistyped_is_explained(line: str, reason: str) -> None:
+    shown: list[str] = []
+    console = Console(iter([line]), shown.append)
+    console.write(b'{"id": 1, "command": "capabilities"}')
+    assert len(list(console.output)) == 1
+    assert shown == [f"not understood, type it again: {reason}"]
+
+
+@pytest.mark.parametrize(
+    ("line", "outcome"),
+    [
+        ("reacted", {"result": {"response": {"payload": "through"}}}),
+        ("reacted = [1]", {"result": {"response": {"payload": [1]}}}),
+        ("reacted ! no time", {"error": {"message": "no time"}}),
+    ],
+)
+def test_person_types_what_came_of_a_reaction(line: str, outcome: dict[str, Any]) -> None:
+    console = Console(iter(["", line]), print)
+    console.write(b'{"id": 1, "command": "capabilities"}')
+    action = {"command": "send_request", "channel": "asked", "payload": 1}
+    console.write(json.dumps({"id": 2, "command": "react", "channel": "news", "action": action}).encode())
+    _, answer, event = map(json.loads, console.output)
+    assert answer == {"id": 2, "result": {}}
+    assert event == {"event": "reacted", "channel": "news", "handler": "default"} | outcome
+    assert schemas.problem(EVENTS, event) is None
+
+
+@pytest.mark.parametrize(
+    ("action", "is_valid"),
+    [
+        ({"command": "send_request", "channel": "a", "payload": None, "timeout_ms": 5}, True),
+        ({"command": "send_request", "channel": "a"}, False),
+        ({"command": "subscribe", "channel": "a", "handler": "b", "fails": True}, True),
+        ({"command": "subscribe"}, False),
+        ({"command": "subscribe", "channel": "a", "payload": 1}, False),
+        ({"command": "unsubscribe", "channel": "a", "handler": "b"}, True),
+        ({"command": "unsubscribe", "channel": "a", "fails": True}, False),
+        ({"command": "disconnect"}, True),
+        ({"command": "disconnect", "channel": "a"}, False),
+        ({"command": "publish", "channel": "a", "payload": 1}, False),
+    ],
+)
+def test_action_of_a_handler_is_a_command_without_an_id(action: dict[str, Any], is_valid: bool) -> None:
+    react = {"id": 1, "command": "react", "channel": "news", "action": action}
+    assert (schemas.problem(COMMANDS, react) is None) is is_valid
 
 
 @pytest.mark.parametrize("wrong", ["event['id'] += 1", "event = {'id': command['id'], 'skipped': 'x'}", "print(0)"])
@@ -164,7 +239,10 @@ def test_answers_come_in_any_order_and_events_between_them(write_driver: Callabl
     driver = Driver(process(write_driver(f"{late}\n    {both}")), Trace(), 5.0)
     try:
         connecting = driver.begin("connect")
+        assert not driver.is_answered(connecting)
         driver.ask("publish", channel="a", payload=1)
+        assert driver.is_answered(connecting, 5.0)
+        assert driver.is_answered(connecting)
         assert driver.finish(connecting) == {}
         assert driver.expect("connected") == {"event": "connected"}
         with pytest.raises(Violation, match="succeeded where it had to fail"):
@@ -187,7 +265,7 @@ class Relayed:
 
     def __init__(self, upstream: TcpAddress) -> None:
         self.told: list[str] = []
-        self.relay = Relay(upstream, Trace(), on_finding=self.told.append)
+        self.relay = Relay(upstream, Trace(), link=RelayLink, on_finding=self.told.append)
         self.relay.__enter__()
         self.client = self.relay.address.connect(5)
 
@@ -254,7 +332,7 @@ def test_relay_passes_octets_on_both_ways_whatever_they_are() -> None:
 
     with (
         serving(echo) as upstream,
-        Relay(upstream, Trace()) as relay,
+        Relay(upstream, Trace(), link=RelayLink) as relay,
         relay.address.connect(5) as client,
     ):
         client.sendall(b"\xff" * 100_000)
@@ -263,14 +341,14 @@ def test_relay_passes_octets_on_both_ways_whatever_they_are() -> None:
 
 
 def test_relay_that_is_left_listens_no_more() -> None:
-    with Relay(NOBODY, Trace()) as relay, relay.address.connect(5) as client:
+    with Relay(NOBODY, Trace(), link=RelayLink) as relay, relay.address.connect(5) as client:
         assert client.recv(1) == b""  # so its thread is at the next accept, or about to be
     with pytest.raises(OSError, match="refused"):
         relay.address.connect(5)
 
 
 def test_relay_ends_a_connection_when_nobody_is_behind_it() -> None:
-    with Relay(NOBODY, Trace()) as relay, relay.address.connect(5) as client:
+    with Relay(NOBODY, Trace(), link=RelayLink) as relay, relay.address.connect(5) as client:
         assert client.recv(1) == b""
 
 
@@ -341,3 +419,13 @@ def test_serve_plays_only_client_cases_that_exist() -> None:
         done = invoke("serve", "--case", wrong)
         assert done.exit_code == 2
         assert "there is no client case" in done.output
+
+
+@pytest.mark.parametrize("workers", ["1", "4"])
+def test_a_client_without_a_driver_is_told_once_with_its_output_and_status(workers: str) -> None:
+    program = "import os, sys, time; os.write(2, b'no such option'); os.close(1); time.sleep(0.2); sys.exit(7)"
+    ran = invoke("run", "--client-cmd", f"{quote(sys.executable)} -c {quote(program)}", "-n", workers)
+    assert ran.exit_code == 3
+    text = ran.output
+    assert "no driver answers: the process ended (exit status 7); its last output:\n| no such option\n" in text
+    assert text.count("| no such option") == 1

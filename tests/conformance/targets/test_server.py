@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 from kit_commands import REFERENCE, invoke, mini, new_marker, nothing_left, processes_with, wait_until
-from kit_scripted import serving
+from kit_scripted import Link, serving
 
 from conformance.core.settings import Settings
 from conformance.core.verdicts import TargetError
 from conformance.protocol import schemas
 from conformance.protocol.responder import RESPONDER
+from conformance.results.survey import Finding, State, Survey
 from conformance.targets.config import TargetConfig
 from conformance.targets.process import ServerProcess, SupervisedProcess, filled_in
 from conformance.targets.server import ServerTarget
@@ -32,7 +33,10 @@ WRONG_OPTIONS = {
     "a port of other digits": (["--server", "localhost:8٣"], "is neither HOST:PORT"),
     "a command without a place": (["--server-cmd", "my_server"], "the server command has no {port}"),
     "a target file that is absent": (["--target", "/nonexistent/t.toml"], "target file /nonexistent/t.toml: "),
-    "a profile nobody has": (["--server", "a:1", "--profile", "nope"], "the selection matches no case"),
+    "a profile nobody has": (
+        ["--server", "a:1", "--profile", "nope"],
+        "no case has the profile nope; there are",
+    ),
 }
 WRONG_FILES = {
     "not TOML": ("server = ", "target file {file}: "),
@@ -164,6 +168,25 @@ def test_nobody_there_is_a_target_error() -> None:
         ServerTarget(TargetConfig(server=str(address))).__enter__()
 
 
+def test_a_server_that_acknowledges_as_late_as_in_a_case_serves() -> None:
+    def late(link: Link) -> None:
+        time.sleep(1.2 * ServerTarget.PROBE_PATIENCE_SECONDS)
+        link.shake_hands()
+
+    with serving(late) as address:
+        target = ServerTarget(TargetConfig(server=str(address)))
+        target.adopt(Survey(answer_seconds=0.3))
+        assert target.is_serving()
+
+
+@pytest.mark.parametrize(("state", "patience"), [(State.SLOWLY, 6.0), (State.YES, 1.5), (State.NO, 1.5)])
+def test_deadlines_follow_slow_acknowledgements(state: State, patience: float) -> None:
+    target = ServerTarget(TargetConfig(server="127.0.0.1:1"), Settings(time_scale=2.0))
+    finding = Finding("acknowledgement", "acknowledges", "survey/acknowledgement", state, 0.3)
+    target.adopt(Survey((finding,), answer_seconds=0.001))
+    assert target.patience == pytest.approx(patience * 2.0)
+
+
 class ServerProcessOf:
     """A server process as a context manager."""
 
@@ -202,7 +225,7 @@ def test_process_gets_its_folder_its_environment_and_no_input(tmp_path: Path) ->
     look = "import os, sys; print(os.getcwd(), os.environ['A'], repr(sys.stdin.read()))"
     process = SupervisedProcess([sys.executable, "-c", look], folder=tmp_path, environment={"A": "b"})
     assert process.wait(10) == 0
-    assert process.tail() == f"{tmp_path} b ''"
+    assert process.tail() == f"| {tmp_path} b ''"
     process.stop()
     process.stop()
 
@@ -211,7 +234,7 @@ def test_tail_is_the_end_of_a_long_output() -> None:
     process = SupervisedProcess([sys.executable, "-c", "print('x' * 3_000_000, 'the end')"])
     assert process.wait(10) == 0
     assert process.tail().endswith("x the end")
-    assert len(process.tail()) <= 4000
+    assert len(process.tail()) <= 4000 + len(process.tail().splitlines()) * len("| ")
     process.stop()
 
 
@@ -219,15 +242,18 @@ def test_looking_at_the_tail_disturbs_no_writer() -> None:
     process = SupervisedProcess([sys.executable, "-uc", "for number in range(2000): print(number)"])
     while process.is_alive:
         process.tail()
-    assert process.tail().splitlines()[-700:] == [str(number) for number in range(1300, 2000)]
+    assert process.tail().splitlines()[-500:] == [f"| {number}" for number in range(1500, 2000)]
     assert process._output.seek(0, 2) == sum(len(f"{number}\n") for number in range(2000))
     process.stop()
 
 
 def test_process_is_asked_politely_first() -> None:
-    polite = (
-        "import signal, sys; signal.signal(15, lambda *_: sys.exit('bye')); print('up', flush=True); signal.pause()"
-    )
+    polite = """if True:
+        import signal, sys, time
+        signal.signal(15, lambda *_: sys.exit('bye'))
+        print('up', flush=True)
+        while True: time.sleep(0.1)  # signal.pause() would miss a signal that comes just before it
+    """
     process = SupervisedProcess([sys.executable, "-c", polite])
     assert wait_until(lambda: "up" in process.tail(), 10)
     process.ask_to_stop()

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 import trustme
 from kit_commands import REFERENCE, run_kit
+from kit_scripted import Link, error, serving
 
 from conformance.core.verdicts import TargetError
 from conformance.targets.config import TargetConfig
 from conformance.targets.server import ServerTarget
 from conformance.transport.credentials import Credentials
+from conformance.transport.dial import speaks_tls
 
 TOKEN = "öpen sesame"  # noqa: S105 - of servers that live for a second
 
@@ -60,7 +63,8 @@ def test_reproduce_says_how_to_get_in(folder: Path) -> None:
     ("access", "reason"),
     [
         (("--token-file", "token", "--tls-ca", "stranger.pem"), "the handshake of TLS .* failed: .*certificate verify"),
-        (("--token-file", "token"), "did not answer a connect message|cannot connect"),
+        (("--token-file", "token"), r"requires TLS; pass the certificates to trust with --tls-ca FILE"),
+        (("--tls-ca", "ca.pem"), r"requires a token.*; pass the token with --token-file FILE"),
     ],
 )
 def test_run_that_is_not_let_in_says_so(folder: Path, access: tuple[str, ...], reason: str) -> None:
@@ -68,6 +72,38 @@ def test_run_that_is_not_let_in_says_so(folder: Path, access: tuple[str, ...], r
     done = run_kit("run", "--server-cmd", command(folder), *options, "--case", "system/ping")
     assert done.returncode == 3, done.stdout + done.stderr
     assert re.search(reason, done.stdout + done.stderr)
+
+
+TALKS_PLAIN = {
+    "says nothing": lambda _: None,
+    "says something else": lambda link: link.octets(b"HTTP/1.1 400 Bad Request\r\n\r\n"),
+    "refuses a frame that is too large": lambda link: link.send(error({"app_id": "system", "channel_id": "system",
+        "message_id": "x"}, "frame_too_large", reply_to=None)),
+    "resets": Link.reset,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TALKS_PLAIN)
+def test_server_without_tls_is_not_taken_for_one_with_tls(name: str) -> None:
+    with serving(TALKS_PLAIN[name]) as address:
+        assert not speaks_tls(address, 1.0)
+    assert not speaks_tls(address, 1.0)
+
+
+def test_server_that_refuses_this_tls_is_taken_for_one_with_tls() -> None:
+    with serving(lambda link: link.octets(b"\x15\x03\x03\x00\x02\x02\x28")) as address:  # fatal, handshake_failure
+        assert speaks_tls(address, 1.0)
+
+
+@pytest.mark.parametrize(("code", "is_stopped"), [("unauthorized", True), ("unsupported_protocol", False)])
+def test_only_the_error_of_the_specification_is_the_wish_for_a_token(code: str, is_stopped: bool) -> None:
+    def refuse(link: Link) -> None:
+        link.send(error(link.receive(), code, app_id="system", channel_id="system"))
+
+    with serving(refuse) as address:
+        target = ServerTarget(TargetConfig(server=str(address)))
+        with pytest.raises(TargetError, match="--token-file") if is_stopped else nullcontext():
+            target.__enter__()
 
 
 def test_wrong_token_fails_every_case(folder: Path) -> None:
