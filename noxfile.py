@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import secrets
+import shlex
 import shutil
 import subprocess
 import sys
@@ -34,14 +35,32 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 PYTHONS = ["3.11", "3.12", "3.13"]
 OTHER_NODES = ["16.17.0", "18", "24"]
-LOCKS = ("dev", "test", "nox", "node", "peer")
+OLD_FRAMEWORKS = ["1.0.0", "1.1.0"]
+"""Earlier releases of ipc-framework, for the matrix; the lock file of each is peer-MAJOR-MINOR-PATCH.txt."""
+LOCKS = ("dev", "test", "nox", "docs", "mutation", "release", "node", "peer", "peer-1-0-0", "peer-1-1-0")
+CONSTRAINED = ("test", "nox", "docs", "mutation", "release")
+"""Locks with the versions of dev.txt, as far as they have the same packages."""
 IMPLEMENTATIONS = "conformance/implementations"
 FRAMEWORK = f"{IMPLEMENTATIONS}/ipc_framework"
 SERVER = f"{IMPLEMENTATIONS}/reference_server/default.toml"
 CLIENT = f"{IMPLEMENTATIONS}/node_client/default.toml"
+PYTHON_CLIENT = f"{IMPLEMENTATIONS}/python_client/default.toml"
 SECURITY = ("--case", "security/*", "--case", "golden/security-*")
-OF_FILES = ("ci", "docs", "schemas", "gate/test_corpus.py", "gate/test_rules.py")
+OF_FILES = ("ci", "ci_of_others", "docs", "schemas", "gate/test_corpus.py", "gate/test_rules.py")
 """Tests of files that are no Python code, and judgements of the gate: the result is the same on every Python."""
+CUT_THEMSELVES = (
+    *("framing/a-mebibyte-in-*", "properties/any-split-*"),
+    *("client-framing/*-cut-*", "client-framing/*-octet-by-octet"),
+)
+MANY_TIMES = (
+    *("leftovers/*", "many/*", "late/places-*", "late/timers-*", "limits/ended-*", "limits/hundred-*"),
+    *("limits/too-many-*", "properties/any-frames-*", "publish/churn", "publish/many-*", "publish/thousand-*"),
+    "queue/thousand-*",
+)
+UNCUT = (*CUT_THEMSELVES, *MANY_TIMES, "limits/slow-*", "queue/*-kill", "names/*")
+"""Cases in which other TCP segments show nothing that the remaining cases do not; docs/decisions/0052 says why."""
+VALUES = ("golden/*", "client-encoding/keeps-*", "client-publish/*-of-*", "client-publish/*-with-*")
+"""Cases of single frames that differ in a value."""
 UNTYPED = ("--allow-untyped-defs", "--allow-incomplete-defs", "--allow-untyped-calls", "--no-check-untyped-defs")
 
 
@@ -72,10 +91,13 @@ def conformance(session: nox.Session) -> None:
 
 @nox.session(python=_test_pythons(), tags=["ci"])
 def tests(session: nox.Session) -> None:
-    """Run the project's own tests on every installed Python; tests of files that are no code only on the first."""
+    """Run the project's own tests on every installed Python; tests of files that are no code only on the first.
+
+    A few failures are tried once more, alone; what passes then was late, and is named.
+    """
     _install(session)
     others = () if session.python == _test_pythons()[0] else (f"--ignore=tests/{name}" for name in OF_FILES)
-    session.run("pytest", "-n", "3", *others, *session.posargs)
+    session.run("python", "tests/helpers/twice.py", *others, *session.posargs)
 
 
 @nox.session(tags=["quick"])
@@ -96,6 +118,13 @@ def mutants(session: nox.Session) -> None:
         session.run("python", "tests/mutants/run.py", *arguments)
 
 
+@nox.session(tags=["slow"])
+def mutation(session: nox.Session) -> None:
+    """Run the suite on a sample of machine-made mutants of the server; renews docs/mutation.md. Also: -- --all."""
+    _install(session, "test", "mutation")
+    session.run("python", "tests/machine_made/mutate.py", *session.posargs)
+
+
 @nox.session(tags=["ci"])
 def ledger(session: nox.Session) -> None:
     """List each requirement with its cases, verdicts and mutants, from the results of conformance, interop, mutants."""
@@ -105,6 +134,20 @@ def ledger(session: nox.Session) -> None:
     for role, names in targets.items():
         files = [_results(name) for name in (*names, f"{role}_mutants")]
         session.run("ipc-conformance", "requirements", *files, "--role", role, "--strict", *session.posargs)
+
+
+@nox.session(tags=["ci"])
+def architectures(session: nox.Session) -> None:
+    """Run the suites on servers and clients of other architectures, which conform; fails if any case does."""
+    _install(session)
+    session.run("python", "tests/architectures/run.py", *session.posargs)
+
+
+@nox.session(tags=["slow"])
+def diagnosis(session: nox.Session) -> None:
+    """Run the suite on eight servers that each lack one ability; fails if the first cause is another one."""
+    _install(session)
+    session.run("python", "tests/diagnosis/run.py", *session.posargs)
 
 
 @nox.session(tags=["ci"])
@@ -133,16 +176,18 @@ def fuzz(session: nox.Session) -> None:
 
 @nox.session(tags=["slow"])
 def repeat(session: nox.Session) -> None:
-    """Run the suites twenty times, every second time on a busy core; all verdicts must be the same."""
+    """Run the suites twenty times, every second time with all cores busy; what passed once must always pass."""
     _install(session)
     node_tools.put_first(session)
     first: dict[str, list[str]] = {}
     for number in range(int(session.posargs[0]) if session.posargs else 20):
         for target in (SERVER, CLIENT):
-            with _busy_core() if number % 2 else contextlib.nullcontext():
+            with _busy_cores() if number % 2 else contextlib.nullcontext():
                 _test(session, target, "--json", _results("repeat"))
             results = json.loads(Path(_results("repeat")).read_text())["results"]
-            verdicts = [f"{each['case']} {each['verdict']}" for each in results]
+            verdicts = [
+                f"{each['case']} {'pass' if each['verdict'] == 'slow' else each['verdict']}" for each in results
+            ]
             if verdicts != first.setdefault(target, verdicts):
                 session.error(f"run {number + 1} differs: {sorted(set(verdicts) ^ set(first[target]))}")
 
@@ -151,14 +196,15 @@ def repeat(session: nox.Session) -> None:
 def chop(session: nox.Session) -> None:
     """Run the suites on our server and client with every TCP segmentation of the kit's writes.
 
-    Octet by octet, the golden vectors are omitted: they are single frames, and take half a minute.
+    Values in single frames are cut at random only. Cases in which segmentation shows nothing are omitted.
     """
     _install(session)
     node_tools.put_first(session)
     for mode in ("octets", "header", "random:1", "coalesce"):
-        chosen = ("--case", "[!g]*") if mode == "octets" else ()
+        omitted = UNCUT if mode == "random:1" else (*UNCUT, *VALUES)
+        options = [argument for case in omitted for argument in ("--exclude", case)]
         for target in (SERVER, CLIENT):
-            _test(session, target, "--chop", mode, *chosen, *session.posargs)
+            _test(session, target, "--chop", mode, *options, *session.posargs)
 
 
 @nox.session(tags=["ci", "slow"])
@@ -170,21 +216,58 @@ def soak(session: nox.Session) -> None:
         "limits/ended-connections-*",
         "limits/too-many-*",
         "isolation/many-silent-*",
+        "leftovers/*",
+        "many/messages-*",
+        "reading/pauses-*",
         "queue/*-kill",
     )
     chosen = [argument for case in cases for argument in ("--case", case)]
-    _test(session, SERVER.replace("default", "soak"), *chosen, *(session.posargs or ["--soak"]))
+    # Two of the longest cases only wait, so three workers keep two cores busy.
+    _test(session, SERVER.replace("default", "soak"), "-n", "3", *chosen, *(session.posargs or ["--soak"]))
+
+
+@nox.session(tags=["ci"])
+def responders(session: nox.Session) -> None:
+    """Run the cases that the responder serves on the programs of docs/responders, in the languages that are there."""
+    _install(session)
+    session.run("python", "tests/responders/run.py", *session.posargs)
+
+
+@nox.session(tags=["ci", "slow"])
+def attack(session: nox.Session) -> None:
+    """Attack the reference server on loopback: it must stay in its bounds and serve others."""
+    _install(session)
+    session.run("python", "tests/attacks/run_attacks.py", "--json", _results("attacks"), *session.posargs)
 
 
 @nox.session(tags=["ci", "slow"])
 def interop(session: nox.Session) -> None:
-    """Run the suites on a third-party server and client, and compare with their expected failures."""
+    """Run the suites on a third-party server and client, compare with their expected failures, and run its examples."""
     _install(session, "test", "peer")
     # Most of their cases wait, so more workers than cores cost little. A driver has three seconds to start, though.
     for role, workers, results in (("server", "16", "ipc-framework"), ("client", "4", "ipc-framework-client")):
         known = ("--known-failures", f"{FRAMEWORK}/known-failures-{role}.toml")
         options = ("-n", workers, "--seed", "1", "--json", _results(results))
         _test(session, f"{FRAMEWORK}/{role}.toml", *known, *options, *session.posargs)
+    if not session.posargs:
+        session.run("python", "tests/shipped_examples/run.py")
+
+
+@nox.session(name="interop-matrix", tags=["ci"])
+def interop_matrix(session: nox.Session) -> None:
+    """Run every client with every server; fails if a cell of the matrix changes, or docs/interop.md is out of date."""
+    _install(session, "test", "peer")
+    node_tools.put_first(session)
+    place = Path(session.create_tmp()).resolve()
+    for version in OLD_FRAMEWORKS:
+        lock = f".ci/requirements/peer-{version.replace('.', '-')}.txt"
+        session.install("--no-deps", "--target", str(place / version), "-r", lock)
+    page = place / "interop.md"
+    options = ("--matrix", f"{IMPLEMENTATIONS}/interop.toml", "--json", _results("interop-matrix"))
+    environment = {"IPC_FRAMEWORK_RELEASES": str(place)}
+    session.run("ipc-conformance", "interop", *options, "--markdown", str(page), *session.posargs, env=environment)
+    if not session.posargs and page.read_text("utf-8") != Path("docs/interop.md").read_text("utf-8"):
+        session.error(f"docs/interop.md is out of date; replace it by {page}")
 
 
 @nox.session(tags=["ci"])
@@ -198,9 +281,39 @@ def node(session: nox.Session) -> None:
     node_tools.run_tests(session, executable, "test", "test/patterns", "test/express")
 
 
+@nox.session(name="python-client", tags=["ci"])
+def python_client(session: nox.Session) -> None:
+    """Run the suite on the asyncio client, over TCP and unix sockets; mutation-test the suite with its mistakes."""
+    _install(session)
+    _test(session, PYTHON_CLIENT, "--json", _results("python_client"), *session.posargs)
+    chosen = ("--case", "client-handshake/*", "--case", "client-loss/*")
+    _test(session, PYTHON_CLIENT.replace("default", "unix"), *chosen)
+    session.run("python", "tests/mutants/run.py", "--role", "python-client")
+
+
+@nox.session(name="seed-blocks", tags=["ci"])
+def seed_blocks(session: nox.Session) -> None:
+    """Run the code blocks of the first client's documentation as typed; skipped where that document is not at hand.
+
+    If IPC_SEED_DOCUMENT names it, it must be there.
+    """
+    document = Path(os.environ.get("IPC_SEED_DOCUMENT", "../shared/seed/nodejs-package-documentation.md")).resolve()
+    if not document.is_file():
+        tell = session.error if "IPC_SEED_DOCUMENT" in os.environ else session.skip
+        tell(f"there is no document {document}; IPC_SEED_DOCUMENT names it")
+    _install(session, "test", "peer")
+    node_tools.put_first(session)
+    program = str(Path("tests", "seed", "run_blocks.py").resolve())
+    node_tools.prepare_tests(session)
+    session.run("python", program, str(document), *session.posargs)
+
+
 @nox.session(tags=["ci"])
 def browser(session: nox.Session) -> None:
-    """Test the page of the Express example in headless Chromium: IPC_TEST_CHROMIUM, or the one on PATH."""
+    """Test the pages of Express, of the HTML report and of the site in headless Chromium.
+
+    That is IPC_TEST_CHROMIUM, or the one on PATH. `nox -s docs` builds the site.
+    """
     _install(session)
     executable = node_tools.executable(session, node_tools.EXPRESS)
     node_tools.prepare_tests(session)
@@ -218,6 +331,17 @@ def node_versions(session: nox.Session) -> None:
         # Express needs 18.
         folders = ("test", "test/patterns", "test/express")[: 2 if executable == executables[0] else 3]
         node_tools.run_tests(session, executable, *folders)
+
+
+@nox.session(name="other-runtimes", tags=["slow", "network"])
+def other_runtimes(session: nox.Session) -> None:
+    """Run the suite on the Node client in Bun and in Deno; downloads them."""
+    _install(session)
+    driver = str(Path("node_harness", "driver.js").resolve())
+    for package, options in (("bun", ()), ("deno", ("run", "--allow-all"))):
+        runtime = node_tools.install_package(session, package)
+        command = shlex.join([str(runtime.parent / ".bin" / package), *options, driver])
+        session.run("ipc-conformance", "run", "--client-cmd", command, "-n", "4", "--json", _results(package))
 
 
 @nox.session(name="npm-client", tags=["network"])
@@ -244,15 +368,17 @@ def lint(session: nox.Session) -> None:
 @nox.session(tags=["ci", "quick"])
 def typing(session: nox.Session) -> None:
     """Check the types: strictly in the packages, and the existing annotations in tests."""
-    _install(session, "dev")
-    session.run("mypy", "conformance", "reference_server", "noxfile.py")
+    _install(session, "dev", "docs")
+    session.run("mypy", "conformance", "reference_server", "noxfile.py", ".ci/release.py")
+    builder = [str(path) for path in sorted(Path("docs", "site").glob("*.py"))]
+    session.run("mypy", "--cache-dir", ".mypy_cache/site", *builder, env={"MYPYPATH": "docs/site"})
     # Tests may lack annotations, but existing ones must be correct. Each set of options needs its own cache, or the two
     # runs would invalidate each other's. MYPYPATH is pytest's pythonpath; the other folders repeat module names.
-    imported = [f"tests/{name}" for name in ("gate", "helpers", "mutants")]
+    imported = [f"tests/{name}" for name in ("attacks", "gate", "helpers", "machine_made", "mutants", "seed")]
     others = [str(path) for path in sorted(Path("tests").iterdir()) if path.name[0].isalpha()]
     others = [path for path in others if path not in imported]
     options = ("--cache-dir", ".mypy_cache/tests", *UNTYPED)
-    path = {"MYPYPATH": os.pathsep.join(imported)}
+    path = {"MYPYPATH": os.pathsep.join([*imported, "docs/site"])}
     session.run("mypy", *options, *imported, env=path)
     session.run("mypy", *options, "--explicit-package-bases", *others, env=path)
 
@@ -262,6 +388,14 @@ def spec(session: nox.Session) -> None:
     """Check the text of the specification, and that its list of requirements is up to date."""
     _install(session)
     session.run("ipc-conformance", "spec", "check")
+
+
+@nox.session(tags=["ci"])
+def docs(session: nox.Session) -> None:
+    """Build the site of the specification in results/site, or in the folder `-- FOLDER`; fails if a link is dead."""
+    _install(session, "docs")
+    session.run("python", "docs/site/build.py", *(session.posargs or ["results/site"]))
+    session.run("pytest", "-q", "tests/docs/test_site.py")
 
 
 @nox.session(tags=["ci", "quick"])
@@ -306,6 +440,17 @@ def build(session: nox.Session) -> None:
         package = str(session.run("python", "-c", where, silent=True)).strip()
         chosen = ("--case", "golden/*", "--case", "system/*", "--case", "properties/any-payload*")
         _test(session, f"{package}/{SERVER.removeprefix('conformance/')}", *chosen)
+        _test(session, f"{package}/{PYTHON_CLIENT.removeprefix('conformance/')}", "--case", "client-encoding/*")
+
+
+@nox.session(tags=["slow"])
+def release(session: nox.Session) -> None:
+    """Build a release twice in results/release: wheel, sdist, npm tarball, SBOM, digests; publishes nothing.
+
+    Fails if the builds differ, or if twine or npm would refuse them.
+    """
+    session.install("-r", ".ci/requirements/release.txt")
+    session.run("python", ".ci/release.py", *(session.posargs or ["results/release"]))
 
 
 @nox.session(tags=["slow"], allow_parallel=False)
@@ -330,8 +475,8 @@ def lock(session: nox.Session) -> None:
     session.install("-r", ".ci/requirements/nox.txt")
     options = ("--quiet", "--universal", "--python-version", PYTHONS[0], "--generate-hashes", *session.posargs)
     for name in LOCKS:
-        project = ("pyproject.toml",) if name in ("dev", "test") else ()
-        same = ("--constraint", ".ci/requirements/dev.txt") if name in ("test", "nox") else ()
+        project = ("pyproject.toml",) if name in ("dev", "test", "docs") else ()
+        same = ("--constraint", ".ci/requirements/dev.txt") if name in CONSTRAINED else ()
         file = f".ci/requirements/{name}.txt"
         said = ("--custom-compile-command", "nox -s lock")
         session.run("uv", "pip", "compile", *options, *said, *project, "--group", name, *same, "--output-file", file)
@@ -377,10 +522,12 @@ def _secured(session: nox.Session) -> str:
 
 
 @contextlib.contextmanager
-def _busy_core() -> Iterator[None]:
-    """Keep a core busy."""
-    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as process:
-        try:
-            yield
-        finally:
+def _busy_cores() -> Iterator[None]:
+    """Keep every core busy."""
+    processes = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(os.cpu_count() or 1)]
+    try:
+        yield
+    finally:
+        for process in processes:
             process.kill()
+            process.wait()
