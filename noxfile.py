@@ -1,7 +1,7 @@
 """The nox sessions of this project: ``nox -l`` lists them, ``nox`` without arguments runs the conformance suite.
 
-Tags: ``quick`` for checks of seconds, ``ci`` for the sessions of CI, ``slow`` for sessions that take minutes,
-``network`` for sessions that download.
+Tags: ``quick`` for checks of seconds, ``ci`` for the sessions of CI, ``nightly`` for those of the nightly run, ``slow`` for
+other sessions that take minutes, ``network`` for sessions that download.
 """
 
 from __future__ import annotations
@@ -64,11 +64,10 @@ VALUES = ("golden/*", "client-encoding/keeps-*", "client-publish/*-of-*", "clien
 UNTYPED = ("--allow-untyped-defs", "--allow-incomplete-defs", "--allow-untyped-calls", "--no-check-untyped-defs")
 
 
-def _test_pythons() -> list[str]:
-    """Return the supported interpreters that are installed, or the running one if there are none."""
-    present = [version for version in PYTHONS if shutil.which(f"python{version}")]
+def _other_pythons() -> list[str] | None:
+    """Return the supported Pythons that are installed, without the running one; None, for that one, if there are none."""
     running = f"{sys.version_info.major}.{sys.version_info.minor}"
-    return present if running in PYTHONS else [*present, running]
+    return [each for each in PYTHONS if each != running and shutil.which(f"python{each}")] or None
 
 
 @nox.session(tags=["ci"])
@@ -89,15 +88,30 @@ def conformance(session: nox.Session) -> None:
     session.run("ipc-conformance", "requirements", client, "--role", "client", "--strict", "--missing")
 
 
-@nox.session(python=_test_pythons(), tags=["ci"])
+@nox.session(tags=["ci"])
 def tests(session: nox.Session) -> None:
-    """Run the project's own tests on every installed Python; tests of files that are no code only on the first.
+    """Run the project's own tests.
 
     A few failures are tried once more, alone; what passes then was late, and is named.
     """
     _install(session)
-    others = () if session.python == _test_pythons()[0] else (f"--ignore=tests/{name}" for name in OF_FILES)
-    session.run("python", "tests/helpers/twice.py", *others, *session.posargs)
+    session.run("python", "tests/helpers/twice.py", *session.posargs)
+
+
+@nox.session(name="tests-pythons", python=_other_pythons(), tags=["nightly"])
+def tests_pythons(session: nox.Session) -> None:
+    """Run the project's own tests on every other Python that is installed, except tests of files that are no code."""
+    _install(session)
+    ignored = [f"--ignore=tests/{name}" for name in OF_FILES]
+    session.run("python", "tests/helpers/twice.py", *ignored, *session.posargs)
+
+
+@nox.session(python=_other_pythons(), tags=["ci"])
+def pythons(session: nox.Session) -> None:
+    """Run the suite, the reference server and the asyncio client on every other Python that is installed."""
+    _install(session)
+    _test(session, SERVER, *session.posargs)
+    _test(session, PYTHON_CLIENT, "--case", "client-handshake/*", "--case", "client-loss/*")
 
 
 @nox.session(tags=["quick"])
@@ -108,7 +122,7 @@ def unit(session: nox.Session) -> None:
     session.run("pytest", "-q", "-n", "2", *(session.posargs or folders))
 
 
-@nox.session(tags=["ci", "slow"])
+@nox.session(tags=["ci"])
 def mutants(session: nox.Session) -> None:
     """Mutation-test the suite: it must detect every server and client that is wrong in one way."""
     _install(session)
@@ -136,7 +150,7 @@ def ledger(session: nox.Session) -> None:
         session.run("ipc-conformance", "requirements", *files, "--role", role, "--strict", *session.posargs)
 
 
-@nox.session(tags=["ci"])
+@nox.session(tags=["nightly"])
 def architectures(session: nox.Session) -> None:
     """Run the suites on servers and clients of other architectures, which conform; fails if any case does."""
     _install(session)
@@ -166,7 +180,7 @@ def unix(session: nox.Session) -> None:
         _test(session, target.replace("default", "unix"), *session.posargs)
 
 
-@nox.session(tags=["ci", "slow"])
+@nox.session(tags=["nightly"])
 def fuzz(session: nox.Session) -> None:
     """Send the reference server 100000 frames, and test every property with as many examples."""
     _install(session)
@@ -192,7 +206,7 @@ def repeat(session: nox.Session) -> None:
                 session.error(f"run {number + 1} differs: {sorted(set(verdicts) ^ set(first[target]))}")
 
 
-@nox.session(tags=["ci", "slow"])
+@nox.session(tags=["nightly"])
 def chop(session: nox.Session) -> None:
     """Run the suites on our server and client with every TCP segmentation of the kit's writes.
 
@@ -207,7 +221,7 @@ def chop(session: nox.Session) -> None:
             _test(session, target, "--chop", mode, *options, *session.posargs)
 
 
-@nox.session(tags=["ci", "slow"])
+@nox.session(tags=["nightly"])
 def soak(session: nox.Session) -> None:
     """Run the long-running cases for 90 seconds, or `-- --soak SECONDS`, and kill a durable server 200 times."""
     _install(session)
@@ -233,14 +247,14 @@ def responders(session: nox.Session) -> None:
     session.run("python", "tests/responders/run.py", *session.posargs)
 
 
-@nox.session(tags=["ci", "slow"])
+@nox.session(tags=["ci"])
 def attack(session: nox.Session) -> None:
     """Attack the reference server on loopback: it must stay in its bounds and serve others."""
     _install(session)
     session.run("python", "tests/attacks/run_attacks.py", "--json", _results("attacks"), *session.posargs)
 
 
-@nox.session(tags=["ci", "slow"])
+@nox.session(tags=["ci"])
 def interop(session: nox.Session) -> None:
     """Run the suites on a third-party server and client, compare with their expected failures, and run its examples."""
     _install(session, "test", "peer")
@@ -283,12 +297,18 @@ def node(session: nox.Session) -> None:
 
 @nox.session(name="python-client", tags=["ci"])
 def python_client(session: nox.Session) -> None:
-    """Run the suite on the asyncio client, over TCP and unix sockets; mutation-test the suite with its mistakes."""
+    """Run the suite on the asyncio client, over TCP and unix sockets."""
     _install(session)
     _test(session, PYTHON_CLIENT, "--json", _results("python_client"), *session.posargs)
     chosen = ("--case", "client-handshake/*", "--case", "client-loss/*")
     _test(session, PYTHON_CLIENT.replace("default", "unix"), *chosen)
-    session.run("python", "tests/mutants/run.py", "--role", "python-client")
+
+
+@nox.session(name="python-mutants", tags=["nightly"])
+def python_mutants(session: nox.Session) -> None:
+    """Mutation-test the suite with mistakes of the asyncio client, most of which are those of the Node client's mutants."""
+    _install(session)
+    session.run("python", "tests/mutants/run.py", "--role", "python-client", *session.posargs)
 
 
 @nox.session(name="seed-blocks", tags=["ci"])

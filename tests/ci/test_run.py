@@ -1,11 +1,14 @@
-"""``.ci/run`` runs every session that the noxfile tags for CI, and no other; what the noxfile chooses exists."""
+"""``.ci/run`` runs every session that the noxfile tags for it, and no other; what the noxfile chooses exists."""
 
 from __future__ import annotations
 
 import ast
 import re
+import subprocess
 from fnmatch import filter as matching
 from pathlib import Path
+
+import pytest
 
 from conformance.cases.catalogue import all_cases
 
@@ -27,16 +30,28 @@ def sessions() -> dict[str, set[str]]:
     return found
 
 
-def test_ci_runs_the_sessions_that_are_tagged_so() -> None:
+@pytest.mark.parametrize("run", ["ci", "nightly"])
+def test_each_run_has_the_sessions_that_are_tagged_for_it(run: str) -> None:
     script = (ROOT / ".ci" / "run").read_text("utf-8")
-    called = re.findall(r"^nox .*-s ([a-z -]+?)(?: --.*)? 2>&1 .*$", script, re.MULTILINE)
+    head, nightly, changes = re.split(
+        r'^if \[ "\$run" = nightly \]; then\n|^fi\n(?=\nif ! command)', script, flags=re.MULTILINE
+    )
+    called = re.findall(
+        r"^ *nox .*-s ([a-z -]+?)(?: --.*)? 2>&1 .*$", nightly if run == "nightly" else changes, re.MULTILINE
+    )
     names = [name for words in called for name in words.split()]
+    assert "-s" not in head
     assert len(names) == len(set(names))
-    assert set(names) == {name for name, tags in sessions().items() if "ci" in tags}
+    assert set(names) == {name for name, tags in sessions().items() if run in tags}
+
+
+def test_unknown_run_is_refused() -> None:
+    done = subprocess.run(["bash", ".ci/run", "weekly"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (2, "usage: .ci/run [nightly]\n")
 
 
 def test_tags_are_known_ones() -> None:
-    assert all(tags and tags <= {"ci", "quick", "slow", "network"} for tags in sessions().values())
+    assert all(tags and tags <= {"ci", "nightly", "quick", "slow", "network"} for tags in sessions().values())
 
 
 def test_patterns_of_cases_in_the_noxfile_match_cases() -> None:
