@@ -1,7 +1,7 @@
 """The nox sessions of this project: ``nox -l`` lists them, ``nox`` without arguments runs the conformance suite.
 
-Tags: ``quick`` for checks of seconds, ``ci`` for the sessions of CI, ``nightly`` for those of the nightly run, ``slow`` for
-other sessions that take minutes, ``network`` for sessions that download.
+Tags: ``quick`` for checks of seconds, ``ci`` for the sessions of CI, ``nightly`` for those of its nightly
+run, ``slow`` for other sessions that take minutes, ``network`` for sessions that download.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ UNTYPED = ("--allow-untyped-defs", "--allow-incomplete-defs", "--allow-untyped-c
 
 
 def _other_pythons() -> list[str] | None:
-    """Return the supported Pythons that are installed, without the running one; None, for that one, if there are none."""
+    """Return the supported Pythons that are installed, except the running one; None, for this one, if none is."""
     running = f"{sys.version_info.major}.{sys.version_info.minor}"
     return [each for each in PYTHONS if each != running and shutil.which(f"python{each}")] or None
 
@@ -306,7 +306,7 @@ def python_client(session: nox.Session) -> None:
 
 @nox.session(name="python-mutants", tags=["nightly"])
 def python_mutants(session: nox.Session) -> None:
-    """Mutation-test the suite with mistakes of the asyncio client, most of which are those of the Node client's mutants."""
+    """Mutation-test the suite with mistakes of the asyncio client, most of them like those of the Node client."""
     _install(session)
     session.run("python", "tests/mutants/run.py", "--role", "python-client", *session.posargs)
 
