@@ -1,9 +1,9 @@
 """Mutation-test the suite: ``python tests/mutants/run.py [--role ROLE] [--only GLOB] [--draft DIR] [--json FILE]``.
 
-Each mutant must fail at least one case that claims its requirement. Then the control, the server or client without a
-mistake, must pass each case that detected a mutant. The exit status is 1 if a mutant survives, if one breaks unrelated
-cases, if the control fails, or if a MUST in force has neither a mutant nor a reason for having none. Mutants about the
-requirements of a draft are tested with that draft only.
+Each mutant must fail at least one case that claims its requirement; a few that do not are tried once more, alone. Then
+the control, the server or client without a mistake, must pass each case that detected a mutant. The exit status is 1 if
+a mutant survives, if one breaks unrelated cases, if the control fails, or if a MUST in force has neither a mutant nor a
+reason for having none. Mutants about the requirements of a draft are tested with that draft only.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from conformance.cases.catalogue import all_cases
 from conformance.core.verdicts import ExitCode
 from conformance.protocol.requirements import load
 from conformance.results.case_result import CaseResult
+from conformance.runner.second_tries import MORE_TIME
 from conformance.specification import drafts
 
 LABORATORIES: dict[str, Laboratory] = {
@@ -37,6 +38,9 @@ LABORATORIES: dict[str, Laboratory] = {
     "client": ClientLaboratory(),
     "python-client": PythonClientLaboratory(),
 }
+
+MOST_LATE = 5
+"""More survivors than this are not tried again: the machine is not to blame for all of them."""
 
 
 @click.command()
@@ -90,11 +94,24 @@ def _outcomes(
     known = pool.submit(_explore, role, time_scale).result()
     names = [mutant.name for mutant in chosen]
     trials = pool.map(_attempt, [role] * number, names, [known] * number, [time_scale] * number)
-    outcomes = [_told(outcome) for outcome in trials]
+    outcomes = _tried_twice(pool, role, known, [_told(outcome) for outcome in trials], time_scale)
     # Other cases detected nothing that the control could refute.
     noticed = {outcome.killer for outcome in outcomes if outcome.killer} | set(LABORATORIES[role].sanity)
     controls = [pool.submit(_control, role, known, share, time_scale) for share in _shares(noticed, jobs)]
     return [fault for each in controls for fault in each.result()], outcomes
+
+
+def _tried_twice(
+    pool: ProcessPoolExecutor, role: str, known: Any, outcomes: Sequence[Outcome], time_scale: float
+) -> list[Outcome]:
+    """Try a few mutants that nothing killed once more, one after the other, with more time; name what was late."""
+    late = [each.name for each in outcomes if not each.is_good]
+    if not 0 < len(late) <= MOST_LATE:
+        return list(outcomes)
+    again = {name: pool.submit(_attempt, role, name, known, time_scale * MORE_TIME).result() for name in late}
+    for name in (name for name, outcome in again.items() if outcome.is_good):
+        click.echo(f"late, killed alone: {name}")
+    return [again.get(each.name, each) for each in outcomes]
 
 
 def _explore(role: str, time_scale: float) -> Any:

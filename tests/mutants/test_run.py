@@ -55,6 +55,29 @@ def test_mutant_without_a_mistake_survives(tmp_path: Path) -> None:
 
 
 @LINUX_ONLY
+def test_mutant_that_dies_at_the_second_try_is_late(tmp_path: Path) -> None:
+    marker = tmp_path / "tried"
+    statement = f"""
+import pathlib
+import run
+from kill_check import Outcome, attempt
+
+def late_once(laboratory, mutant, known, time_scale):
+    marker = pathlib.Path({str(marker)!r})
+    if marker.exists():
+        return attempt(laboratory, mutant, known, time_scale)
+    marker.touch()
+    return Outcome(mutant.name)
+
+run.attempt = late_once
+"""
+    done = _run(tmp_path, "SYS-005", statement)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "late, killed alone: SYS-005" in done.stdout
+    assert "1 mutants, 1 killed" in done.stdout
+
+
+@LINUX_ONLY
 def test_control_with_a_mistake_is_reported(tmp_path: Path) -> None:
     done = _run(tmp_path, "SYS-005", "all_mutants()['SYS-005'].patch()")
     assert done.returncode == 1
