@@ -4,6 +4,7 @@ const { checkAppId, checkChannel, checkHandler, checkMilliseconds, completeOptio
 const { Connection } = require('./connection');
 const { IPCError, asError } = require('./errors');
 const { Events } = require('./events');
+const { ForgottenConnect } = require('./forgotten-connect');
 const { HandlerRuns } = require('./handler-runs');
 const { Identity } = require('./identity');
 const { MessageStreams } = require('./message-stream');
@@ -29,6 +30,7 @@ class IPCClient {
   #identity;
   #runs = new HandlerRuns();
   #events = new Events((handler, values) => this.#runs.call(handler, values));
+  #forgotten = new ForgottenConnect();
   #subscriptions = new Subscriptions((error) => this.#report(error));
   #streams = new MessageStreams();
   /** @type {Connection} */
@@ -92,6 +94,7 @@ class IPCClient {
    *   when `disconnect` was called meanwhile; never rejects
    */
   connect() {
+    this.#forgotten.settle();
     return this.#connection.open();
   }
 
@@ -107,6 +110,7 @@ class IPCClient {
    */
   disconnect({ timeout = DEFAULT_PATIENCE } = {}) {
     checkMilliseconds('timeout', timeout);
+    this.#forgotten.settle();
     const wasOpen = this.connected;
     const ended = this.#connection.close(timeout);
     this.#messenger.rejectRequests(new IPCError('connection_lost', 'connection closed by disconnect()'));
@@ -309,7 +313,7 @@ class IPCClient {
    * @throws {TypeError}
    */
   on(event, handler) {
-    this.#events.add(event, handler);
+    this.#listen(event, handler);
     return this;
   }
 
@@ -321,7 +325,7 @@ class IPCClient {
    * @throws {TypeError}
    */
   once(event, handler) {
-    this.#events.add(event, handler, true);
+    this.#listen(event, handler, true);
     return this;
   }
 
@@ -339,7 +343,7 @@ class IPCClient {
 
   /** @param {() => unknown} handler called whenever the connection is open, with all subscriptions sent again */
   onConnected(handler) {
-    this.#events.add('connected', handler);
+    this.#listen('connected', handler);
   }
 
   /** @param {(reason: Error | null) => unknown} handler called when an open connection ended; null: by `disconnect` */
@@ -368,6 +372,16 @@ class IPCClient {
   /** @param {(error: Error) => unknown} handler called with every error that is not thrown and rejects no promise */
   onError(handler) {
     this.#events.add('error', handler);
+  }
+
+  /**
+   * @param {string} event
+   * @param {(...values: any[]) => unknown} handler
+   * @param {boolean} [isOnce]
+   */
+  #listen(event, handler, isOnce) {
+    this.#events.add(event, handler, isOnce);
+    if (event === 'connected') this.#forgotten.expect(this.#identity.appId);
   }
 
   /** @param {Error} error */

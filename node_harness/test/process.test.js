@@ -205,3 +205,18 @@ test('nothing that goes wrong ends a careless process: a hostile server', async 
   peer.send(message('publish', 'end', 1));
   assert.deepEqual(await ended, { status: 0, output: 'alive' });
 });
+
+test('a program that waits for the connection and never calls connect is told so, once', async (t) => {
+  const quick = 'const real = setTimeout; global.setTimeout = (act, ms) => real(act, ms / 10);';
+  const wait = 'setTimeout(() => process.exit(), 8000);';
+  const handlers = "for (const each of [a, b]) each.onConnected(() => {}); a.on('connected', () => {});";
+  const clients = `${quick} const a = new IPCClient('a', { port }), b = new IPCClient('b', { port });`;
+  const forgotten = program(t, 1, `${clients} ${handlers} ${wait}`);
+  const unconcerned = program(t, 1, `${clients} a.onError(() => {}); ${wait}`);
+  const connecting = program(t, 1, `${clients} ${handlers} a.onError(() => {}); a.connect(); b.disconnect(); ${wait}`);
+  const short = program(t, 1, `${clients} ${handlers}`);
+  const texts = await Promise.all([forgotten, unconcerned, connecting, short].map(async ({ ended }) => (await ended).output));
+  assert.match(texts[0], /IPC_NEVER_CONNECTED.*a client of 'a' has a handler for 'connected', but connect\(\) was never/);
+  assert.equal(texts[0].match(/IPC_NEVER_CONNECTED/g).length, 1);
+  assert.deepEqual(texts.slice(1), ['', '', '']);
+});
