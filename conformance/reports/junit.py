@@ -38,8 +38,10 @@ def as_junit(run: Run) -> str:
 
     An unexpected outcome is a ``failure`` whose text is the same explanation as on the terminal, or an ``error`` if the
     kit itself failed. An interrupted run is an ``error`` too. Cases that the target does not support, and known
-    failures, are ``skipped`` with the reason. The causes are properties of the suite, and each failed case has that of
-    its own.
+    failures, are ``skipped`` with the reason. The causes are properties of the suite; the ``type`` of a failure is the
+    id of its cause, or the verdict.
+
+    The result fits version 10 of the schema of Jenkins' plugin xUnit, which refuses properties of a test.
     """
     suite = ET.Element("testsuite", name="ipc-conformance")
     causes = run.causes()
@@ -48,10 +50,10 @@ def as_junit(run: Run) -> str:
         suite.append(_test_case(result, cause_of.get(result.case, "")))
     for number, text in enumerate([*run.kit_errors, *([run.unreachable] if run.unreachable else [])], start=1):
         test = ET.SubElement(suite, "testcase", classname=KIT, name=f"problem {number}", time="0")
-        _add(test, "error", text.partition("\n")[0], text)
+        _add(test, "error", Verdict.ERROR, text.partition("\n")[0], text)
     if run.is_interrupted:  # an error, so that no CI takes a part of a run for a whole one
         test = ET.SubElement(suite, "testcase", classname=KIT, name="interrupted", time="0")
-        _add(test, "error", run.interruption)
+        _add(test, "error", "interrupted", run.interruption)
     found = Counter(each.tag for test in suite for each in test)
     for name, tag in {"failures": "failure", "errors": "error", "skipped": "skipped"}.items():
         suite.set(name, str(found[tag]))
@@ -70,15 +72,14 @@ def as_junit(run: Run) -> str:
 def _test_case(result: CaseResult, cause: str) -> ET.Element:
     seconds = f"{result.duration_ms / 1000:.3f}"
     test = ET.Element("testcase", classname=result.case.partition("/")[0], name=result.case, time=seconds)
-    if cause:
-        test.append(_properties({"cause": cause}))
+    kind = cause or result.verdict
     if not result.expected:
         tag = "error" if result.verdict is Verdict.ERROR else "failure"
-        _add(test, tag, result.message or result.foreseen, "\n".join(describe(result)))
+        _add(test, tag, kind, result.message or result.foreseen, "\n".join(describe(result)))
     elif result.verdict is Verdict.UNSUPPORTED:
-        _add(test, "skipped", result.message)
+        _add(test, "skipped", kind, result.message)
     elif not result.verdict.is_good:
-        _add(test, "skipped", f"known failure: {result.message} ({result.known})".removesuffix(" ()"))
+        _add(test, "skipped", kind, f"known failure: {result.message} ({result.known})".removesuffix(" ()"))
     elif not result.verdict.is_clean:
         ET.SubElement(test, "system-out").text = printable("\n".join(describe(result)))
     return test
@@ -91,8 +92,8 @@ def _properties(values: Mapping[str, str]) -> ET.Element:
     return element
 
 
-def _add(test: ET.Element, tag: str, message: str, text: str | None = None) -> None:
-    element = ET.SubElement(test, tag, message=printable(message))
+def _add(test: ET.Element, tag: str, kind: str, message: str, text: str | None = None) -> None:
+    element = ET.SubElement(test, tag, type=kind, message=printable(message))
     element.text = printable(text) if text else None
 
 

@@ -15,6 +15,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from click.testing import CliRunner, Result
+from junit_shape import misfits
 from protocol_tree import ROOT, Workshop
 
 from conformance.cli.gate import gate
@@ -114,6 +115,7 @@ def test_junit_has_a_failure_for_each_refusal(workshop: Workshop) -> None:
     narrowed(workshop)
     file = workshop.root / "gate.xml"
     invoke(workshop, "--junit", str(file))
+    assert misfits(file.read_text("utf-8")) == []
     suite = ET.parse(file).getroot()  # noqa: S314 - written by the test itself
     assert (suite.get("tests"), suite.get("failures")) == ("2", "1")
     assert [case.get("classname") for case in suite if case.find("failure") is not None] == ["senders-broken"]

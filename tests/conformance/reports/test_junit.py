@@ -5,6 +5,7 @@ from __future__ import annotations
 from xml.etree import ElementTree as ET
 
 import pytest
+from junit_shape import misfits
 
 from conformance.core.verdicts import Verdict
 from conformance.reports.junit import as_junit
@@ -36,7 +37,7 @@ def result(verdict: Verdict, expected: bool, message: str = "wrong") -> CaseResu
 def test_verdict_becomes_an_element(verdict: Verdict, expected: bool, tag: str | None, message: str) -> None:
     (test,) = suite_of(Run("server", 1, results=[result(verdict, expected)])).iter("testcase")
     assert (test.get("classname"), test.get("name"), test.get("time")) == ("system", "system/ping", "1.500")
-    found = [(each.tag, each.get("message", "")) for each in test if each.tag != "properties"]
+    found = [(each.tag, each.get("message", "")) for each in test]
     assert found == ([(tag, message)] if tag else [])
 
 
@@ -46,6 +47,7 @@ def test_counts_and_explanations() -> None:
     assert {name: suite.get(name) for name in ("tests", "failures", "errors", "skipped")} == {
         "tests": "8", "failures": "2", "errors": "2", "skipped": "2",
     }  # fmt: skip
+    assert misfits(as_junit(Run("server", 1, results=results, kit_errors=["it broke"], unreachable="gone"))) == []
     explained = suite.findtext("testcase/failure") or ""
     assert explained.startswith("FAIL system/ping\n  [SYS-003]")
     assert suite.find("testcase[@classname='kit']/error[@message='it broke']") is not None
@@ -73,6 +75,22 @@ def test_causes_are_properties() -> None:
         "name": "cause.no-pong",
         "value": "The server is silent where it must send the pong (2 cases)",
     }
-    own = [[each.attrib for each in test.iter("property")] for test in suite.iter("testcase")]
-    assert own == [*[[{"name": "cause", "value": "no-pong"}]] * 2, []]
+    assert misfits(as_junit(Run("server", 1, results=[*bad, good], is_interrupted=True, selected=9))) == []
+    assert [[each.get("type") for each in test] for test in suite.iter("testcase")] == [["no-pong"], ["no-pong"], []]
     assert suite.get("tests") == "3"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("<suites/>", ["suites is not a root", "unknown element suites"]),
+        ('<testsuite name="a" tests="1" failures="0" errors="0" time="1,5"/>', ["time 1,5 of testsuite"]),
+        ('<testsuites><testcase classname="a"/></testsuites>', ["testcase in testsuites", "testcase without name"]),
+        (
+            '<testsuites><property name="a" value="b" of="c"/></testsuites>',
+            ["property in testsuites", "property with of"],
+        ),
+    ],
+)
+def test_shape_is_strict(text: str, expected: list[str]) -> None:
+    assert sorted(misfits(text)) == expected
