@@ -10,7 +10,8 @@ A command may be a wrapper, such as ``go run .`` or ``sh -c 'server; true'``. On
 wrapper has ended takes the wrapper's place: its end is the end of the target. If the wrapper ended because of SIGTERM,
 the process gets SIGTERM, too, unless it stops listening by itself: then the wrapper has forwarded the signal. A process
 that still listens a while after SIGTERM, below a wrapper that does not, gets it as well: the wrapper has caught the
-signal and not forwarded it. A server that listens and has its workers below it is told alone. START is the number of
+signal and not forwarded it. A server that listens and has its workers below it is told alone. On a busy machine, a
+process that has the signal may not have acted on it yet, so one that is at work is waited for. START is the number of
 seconds after which a wrapper that ended in order must have left a process that listens.
 """
 
@@ -39,6 +40,8 @@ SETTLE_SECONDS = 0.1
 """Time for an orphan to stop listening because of a signal that its wrapper, which caught it, forwarded."""
 UNHEEDED_SECONDS = 1.2
 """Time for a wrapper to do something about SIGTERM; a server may look for the signal no more than once a second."""
+BUSY_SECONDS = 1.0
+"""How much longer the supervisor waits for a process that is at work: it may be stopping already."""
 LISTEN_STATE = "0A"
 ACCEPTS_FLAG = 0x10000
 
@@ -121,8 +124,9 @@ class Target:
         if self._is_asked:
             settle_seconds = 0.0 if status == -signal.SIGTERM else SETTLE_SECONDS  # the signal killed the wrapper
             for pid in set(children(os.getpid())) - self._members - self._others:
-                seen = self._seen.setdefault(pid, time.monotonic())
-                if time.monotonic() - seen >= settle_seconds and is_listening([pid, *descendants(pid)]):
+                waited = time.monotonic() - self._seen.setdefault(pid, time.monotonic()) - settle_seconds
+                family = [pid, *descendants(pid)]
+                if waited >= 0 and is_listening(family) and (waited >= BUSY_SECONDS or not is_at_work(family)):
                     self._members.add(pid)
                     terminate(pid)
         elif not self._members and status == 0:
@@ -130,12 +134,14 @@ class Target:
 
     def _pass_wrappers(self) -> None:
         """Forward SIGTERM, once, to processes that still listen, below members that have done nothing about it."""
-        if time.monotonic() >= self._unheeded_from:
+        waited = time.monotonic() - self._unheeded_from
+        if waited < 0:
+            return
+        unheeding = [each for pid in self._members for each in listeners(pid) if each != pid]
+        if waited >= BUSY_SECONDS or not is_at_work(unheeding):
             self._unheeded_from = float("inf")
-            for pid in self._members:
-                for each in listeners(pid):
-                    if each != pid:
-                        terminate(each)
+            for pid in unheeding:
+                terminate(pid)
 
     def _may_go_on(self, status: int) -> bool:
         """Return true if a target without members has processes that are still stopping or still starting."""
@@ -208,6 +214,23 @@ def listeners(pid: int) -> list[int]:
 def is_listening(pids: Iterable[int]) -> bool:
     """Return true if one of the processes has a socket that accepts connections; false on systems without /proc."""
     return any(descriptors(pid) & listening_sockets(pid) for pid in pids)
+
+
+def is_at_work(pids: Iterable[int]) -> bool:
+    """Return true if one of the processes runs or is about to, or was sent a SIGTERM that has not reached it yet."""
+    return any(_state(pid) == "R" or _is_term_pending(pid) for pid in pids)
+
+
+def _state(pid: int) -> str:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    return ""
+
+
+def _is_term_pending(pid: int) -> bool:
+    rows = (row.partition(":") for row in read_rows(Path(f"/proc/{pid}/status")))
+    masks = [int(value, 16) for name, _, value in rows if name in {"SigPnd", "ShdPnd"}]
+    return any(mask >> (signal.SIGTERM - 1) & 1 for mask in masks)
 
 
 def descriptors(pid: int) -> set[str]:
