@@ -164,14 +164,14 @@ def diagnosis(session: nox.Session) -> None:
     session.run("python", "tests/diagnosis/run.py", *session.posargs)
 
 
-@nox.session(tags=["ci"])
+@nox.session(tags=["nightly"])
 def secure(session: nox.Session) -> None:
     """Run the suite on a reference server that requires a token and TLS."""
     _install(session)
     _test(session, _secured(session), *session.posargs)
 
 
-@nox.session(tags=["ci"])
+@nox.session(tags=["nightly"])
 def unix(session: nox.Session) -> None:
     """Run the suites on the reference server and the Node client over unix sockets."""
     _install(session)

@@ -106,23 +106,21 @@ class Actor:
     Attributes:
         recorder: everything between this client and the server.
         driver: the driver, for what has no method here.
-        comes_back: whether the client connects again by itself.
     """
 
     def __init__(self, driver: Driver, recorder: Recorder, stage: Stage) -> None:
         self.driver = driver
         self.recorder = recorder
-        self.comes_back = True
         self._connect_seconds = 0.0
         self._stage = stage
         self._inbox: list[Message] = []
 
     def create(self, *, reconnects: bool, **options: Any) -> None:
-        """Make the client; it is told to connect again by itself if it can."""
+        """Make the client; ``reconnects`` lets it connect again by itself if it ever does."""
         wanted = {"app_id": RESPONDER_APP, **self.recorder.address.client_options, **options}
         hurry = {"connection_timeout_ms": self._stage.scaled(CONNECT_MS)}
-        alone = {"reconnect_attempts": 0}
-        attempts = [hurry | RECONNECTS, RECONNECTS, hurry | alone, alone] if reconnects else [hurry | alone, alone]
+        usual = RECONNECTS if reconnects else {"reconnect_attempts": 0}
+        attempts = [hurry | usual, usual]
         for chosen in attempts:
             try:
                 self.driver.ask("create", **wanted, **chosen)
@@ -130,7 +128,6 @@ class Actor:
                 if chosen is attempts[-1]:
                     raise
             else:
-                self.comes_back = not reconnects or chosen["reconnect_attempts"] > 0
                 self._connect_seconds = chosen.get("connection_timeout_ms", 0) / 1000
                 return
 

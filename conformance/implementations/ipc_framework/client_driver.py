@@ -122,10 +122,7 @@ class Driver:
     def _create(self, app_id: str, **members: Any) -> dict[str, Any]:
         if self._client is not None:
             raise RuntimeError("there is a client already")
-        # It never connects again by itself. No rule asks it to, and a case that wants to see how it does would find it
-        # guilty of breaking another. Other options that it does not have, such as the interval of pings, are dropped.
-        if members.get("reconnect_attempts"):
-            raise Skipped("the client does not connect again by itself")
+        # Options that it does not have, such as the attempts to connect again and the interval of pings, are dropped.
         if "path" in members:
             raise Skipped("the client does not connect to unix sockets")
         options = {name: value for name, value in members.items() if name in ("host", "port")}
