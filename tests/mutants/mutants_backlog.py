@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -50,6 +51,19 @@ def overtaken() -> None:
             _put_first(self, list(frames))
         else:
             original(self, frames)
+
+
+@mutant("SUB-014/same-turn")
+def same_turn() -> None:
+    """What is sent when a slow client has just read something overtakes the rest of what waits for it."""
+
+    @around(Connection, "data_to_send")
+    def data_to_send(original: Any, self: Connection, held: int, most: int = sys.maxsize) -> Any:
+        data = b"".join(self._outbox)
+        if data and self.unsent.octets and not self.unsent._taken and len(data) <= most:
+            self._outbox.clear()
+            return data
+        return original(self, held, most)
 
 
 @mutant("SUB-014/short-ones-first")

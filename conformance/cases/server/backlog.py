@@ -131,6 +131,22 @@ def arrives_in_order(context: ServerContext) -> None:
     made.slow.check_deliveries(arrived, made.messages, "what waited for a slow reader did not arrive unchanged")
 
 
+@case("backlog/order-stays-while-a-reader-catches-up", "SUB-014", "SUB-010", "SUB-012", seconds=0.4)
+def order_stays(context: ServerContext) -> None:
+    """What is published while a slow reader catches up, one for each message that it reads, arrives behind the rest."""
+    made = backlog(context)
+    arrived: list[Message] = []
+    for number in range(len(made.messages), 2 * len(made.messages)):
+        message = made.publisher.message("publish", made.channel, number)
+        made.messages.append(message)
+        made.publisher.send(message)
+        arrived.append(made.slow.receive())
+    made.publisher.expect_silence()
+    arrived += made.slow.barrier()
+    made.check_prefix(arrived)
+    made.slow.check_deliveries(arrived, made.messages, "what waited for a slow reader did not arrive unchanged")
+
+
 @case("backlog/pong-is-behind-what-waits", "SUB-016", "SUB-010", seconds=0.3)
 def pong_is_behind(context: ServerContext) -> None:
     """The pong to a ping of a slow reader is behind everything that was published before its ping."""
