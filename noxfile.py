@@ -473,6 +473,17 @@ def release(session: nox.Session) -> None:
     session.run("python", ".ci/release.py", *(session.posargs or ["results/release"]))
 
 
+@nox.session(tags=["slow"])
+def picture(session: nox.Session) -> None:
+    """Draw the picture of the README: the first screen of a report about ipc-framework."""
+    _install(session, "test", "peer")
+    results = _results("picture")
+    options = ("-n", "16", "--seed", "1", "--json", results)
+    command = ("ipc-conformance", "run", "--target", f"{FRAMEWORK}/server.toml", *options, *session.posargs)
+    session.run(*command, success_codes=[0, 1])
+    session.run("python", "docs/pictures/first_screen.py", results, "docs/pictures/first-screen.svg")
+
+
 @nox.session(tags=["slow"], allow_parallel=False)
 def bench(session: nox.Session) -> None:
     """Measure the reference server, the third-party server and a bare echo side by side."""
