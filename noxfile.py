@@ -390,7 +390,7 @@ def typing(session: nox.Session) -> None:
     """Check the types: strictly in the packages, and the existing annotations in tests."""
     _install(session, "dev", "docs")
     session.run("mypy", "conformance", "reference_server", "noxfile.py", ".ci/release.py")
-    builder = [str(path) for path in sorted(Path("docs", "site").glob("*.py"))]
+    builder = [str(path) for name in ("pictures", "site") for path in sorted(Path("docs", name).glob("*.py"))]
     session.run("mypy", "--cache-dir", ".mypy_cache/site", *builder, env={"MYPYPATH": "docs/site"})
     # Tests may lack annotations, but existing ones must be correct. Each set of options needs its own cache, or the two
     # runs would invalidate each other's. MYPYPATH is pytest's pythonpath; the other folders repeat module names.

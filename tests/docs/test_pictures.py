@@ -30,7 +30,7 @@ def test_picture_of_the_readme_is_the_first_screen_and_loads_nothing() -> None:
     seen = texts(picture)
     assert "ipc-framework 1.1.2: not conformant" in seen
     assert re.search(r"survey +yes", seen)
-    assert re.search(r"^ cases  cause", seen, re.MULTILINE)
+    assert re.search(r"^ +cases  cause", seen, re.MULTILINE)
     assert "CAUSE no-errors: The server sends no error answers." in seen
     assert re.findall(r"https?://[^\"' ]+", picture.read_text("utf-8")) == [SVG.strip("{}")]
 
