@@ -38,6 +38,7 @@ PAGES = (
     "node_harness/**/*.md",
     "tests/**/*.md",
 )
+PICTURES = "docs/pictures/*.svg"
 STYLE = "conformance/reports/html/report.css"
 FILE = "project-file"
 """The scheme of links to files that are no pages; identifiers.py makes them relative."""
@@ -65,8 +66,10 @@ def stage(root: Path, folder: Path) -> set[str]:
         name = f"spec/{path.name}"
         pages[name] = with_diagrams(path.name, pages[name])
     pages |= generated(root) | {"index.md": (HERE / "index.md").read_text("utf-8")}
+    pictures = {path.relative_to(root).as_posix(): path.read_text("utf-8") for path in root.glob(PICTURES)}
     linked = set[str]()
-    pages = {path: with_links(path, text, root, set(pages), linked) for path, text in pages.items()}
+    staged = {*pages, *pictures}
+    pages = {path: with_links(path, text, root, staged, linked) for path, text in pages.items()} | pictures
     for name, text in pages.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text, "utf-8")

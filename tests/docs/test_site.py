@@ -77,6 +77,12 @@ def test_links_lead_to_pages_of_the_site(link: str, leads: str) -> None:
     assert found == f"See [x]({leads}), [y]({leads}).\n```\n[x]({link})\n```\n"
 
 
+def test_pictures_are_staged_as_they_are(staged: Path) -> None:
+    picture = "docs/pictures/first-screen.svg"
+    assert (staged / picture).read_bytes() == (ROOT / picture).read_bytes()
+    assert f"]({picture})" in (staged / "README.md").read_text("utf-8")
+
+
 @pytest.mark.parametrize("link", ["nowhere.md", "../nowhere.py", "../tests/docs/nowhere"])
 def test_a_link_to_nothing_is_named(link: str) -> None:
     with pytest.raises(ValueError, match=r"spec/page\.md links to .*nowhere"):
