@@ -44,7 +44,7 @@ class Verdict(StrEnum):
     UNSUPPORTED = "unsupported", 0, "cyan", ExitCode.CONFORMANT
     """The case needs something optional that the target, or its configuration in the kit, does not offer."""
     ERROR = "error", 4, "bold magenta", ExitCode.KIT_ERROR
-    """The kit itself failed; says nothing about the target."""
+    """The kit itself failed, or the driver of a client broke the driver protocol; says nothing about the target."""
 
     def __new__(
         cls, text: str, severity: int = 0, style: str = "", exit_status: ExitCode = ExitCode.CONFORMANT

@@ -140,6 +140,10 @@ _GENERAL: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], Step]], ...] = 
             f"(?P<pin>{_SIDE}(?:'s)? (?:process ended|crashed).*)",
             _named("process-ends", "The process of the {side} ends"),
         ),
+        (
+            "(?P<pin>the client handed over what is no message)",
+            _named("hands-over-no-message", "The client hands over what is no message"),
+        ),
         ("(?P<pin>the server stopped serving)", _named("stops-serving", "The server stops serving")),
         (
             "(?P<pin>the server does not accept a connection)",

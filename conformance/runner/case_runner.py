@@ -28,6 +28,7 @@ from conformance.results.case_result import CaseResult
 from conformance.specification import drafts
 from conformance.targets.base import Target
 from conformance.targets.client import ClientTarget
+from conformance.targets.driver import DriverError
 from conformance.targets.server import Loss, ServerTarget
 
 
@@ -94,6 +95,8 @@ def _judge(case: Case, context: CaseContext, result: CaseResult) -> None:
         result.late, result.stopped = isinstance(violation, Late), violation.stopped
         printed = context.output() if result.late else ""
         result.received += f"\nIts last output:\n{printed}" if printed else ""
+    except DriverError as error:
+        result.verdict, result.message = Verdict.ERROR, str(error)
     except TargetError as error:
         result.verdict, result.message = Verdict.FAIL, str(error)
     except Unsupported:

@@ -16,19 +16,20 @@ from typing import Any, Protocol
 
 from conformance.core.trace import Trace
 from conformance.core.verdicts import Late, TargetError, Unsupported, Violation
-from conformance.protocol import schemas
+from conformance.protocol import codec, schemas
+from conformance.targets.driver_faults import EVENTS, fault
 
 Event = dict[str, Any]
 MEANWHILE_SECONDS = 0.02
 """How often the kit does something else while it waits for the driver."""
-COMMANDS, EVENTS, MESSAGE = "tools/driver-command", "tools/driver-event", "#/$defs/message"
-"""The schemas of the lines, and the part for the events that come by the thousand."""
+COMMANDS, MESSAGE = "tools/driver-command", "#/$defs/message"
+"""The schema of commands, and the part of the schema of events for those that come by the thousand."""
 CLIENT = "client"
 """The name of the driver in the trace."""
 
 
 class DriverError(TargetError):
-    """The driver wrote something that is no event."""
+    """The driver broke the driver protocol, so nothing can be said about the client."""
 
 
 class Gone(Violation):
@@ -97,6 +98,7 @@ class Driver:
         self._meanwhile = meanwhile
         self.patience = patience if start_seconds is None else start_seconds
         self._ids = itertools.count(1)
+        self._commands: dict[int, str] = {}
         self._lines: queue.Queue[str | None] = queue.Queue()
         self._waiting: list[Event] = []
         threading.Thread(target=self._read, daemon=True).start()
@@ -118,6 +120,7 @@ class Driver:
         """Send a command and return its id; :meth:`finish` waits for the answer."""
         self._before()
         identity = next(self._ids)
+        self._commands[identity] = command
         told = {"id": identity, "command": command} | members
         problem = schemas.problem(f"{COMMANDS}#/$defs/{command}", told)  # of all commands: 10 times as long
         assert problem is None, f"the kit gave a command that is none: {problem}"  # noqa: S101 - the kit's own fault
@@ -255,11 +258,13 @@ class Driver:
         except ValueError:
             raise DriverError(f"the driver wrote a line that is not JSON: {line[:200]!r}") from None
         is_message = isinstance(event, dict) and event.get("event") == "message"  # thousands may come
-        problem = schemas.problem(EVENTS + MESSAGE if is_message else EVENTS, event)
-        if problem:
-            raise DriverError(f"the driver wrote a line that is not a driver event: {problem}")
+        if schemas.problem(EVENTS + MESSAGE if is_message else EVENTS, event):
+            raise DriverError(f"the driver breaks the driver protocol: {fault(event, self._commands)}")
         if event.get("event") == "crash":
             raise Violation("the client crashed", received=json.dumps(event))
+        handed = event["message"] if is_message else event.get("result", {}).get("response", {"payload": None})
+        if "payload" not in handed:
+            raise Violation("the client handed over what is no message", received=codec.shorten(handed))
         return event
 
     def _line(self, deadline: float) -> str | None:

@@ -35,7 +35,7 @@ def order(context: ClientContext) -> None:
     events = context.handed_over(end, 2 * MANY)
     for channel, name in handlers:
         given = [
-            event["message"]["payload"][0]
+            payload[0] if isinstance(payload := event["message"]["payload"], list) and payload else payload
             for event in events
             if (event["channel"], event["handler"]) == (channel, name)
         ]

@@ -88,15 +88,21 @@ WRONG_DRIVERS: dict[str, tuple[str, Verdict, str, str]] = {
     ),
     "writes no JSON": (
         AT_CREATE + "print('debug: here')",
-        Verdict.FAIL,
+        Verdict.ERROR,
         "the driver wrote a line that is not JSON: 'debug: here'",
         "",
     ),
     "writes another event": (
         AT_CREATE + "event = {'id': command['id'], 'outcome': 1}",
-        Verdict.FAIL,
-        "the driver wrote a line that is not a driver event: ",
+        Verdict.ERROR,
+        "the driver breaks the driver protocol: an answer has one of result, error and skipped; the line is {",
         "",
+    ),
+    "hands over what is no message": (
+        AT_CREATE + "print(json.dumps({'event': 'message', 'channel': 'a', 'handler': 'b', 'message': {'c': 1}}))",
+        Verdict.FAIL,
+        "the client handed over what is no message",
+        '{"c": 1}',
     ),
     "crashes": (
         AT_CREATE + "event = {'event': 'crash', 'error': {'message': 'undefined is not a function'}}",
