@@ -1,4 +1,4 @@
-"""The first pages for servers and for clients can be followed to the letter, in a folder with a clone of the project."""
+"""The first pages for servers and for clients can be followed to the letter, in a folder with only a clone."""
 
 from __future__ import annotations
 
