@@ -14,6 +14,7 @@ from conformance.gate.model.judgement import Judgement, Waiver
 from conformance.gate.model.release import Release
 from conformance.gate.rules import versions
 from conformance.gate.rules.comparison import Comparison
+from conformance.gate.rules.places import placed
 
 
 def judge(
@@ -42,6 +43,7 @@ def judge(
     findings = list(rules.differences(comparison, progress))
     findings += versions.check(comparison, findings, tree.changes, released(tree.root))
     findings += versions.edited(edited_releases)
+    findings = [placed(each, old, tree.release) for each in findings]
     new = tree.release.version
     judgement = Judgement(old.version, new)
     today = today or datetime.date.today()

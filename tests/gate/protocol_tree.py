@@ -70,6 +70,11 @@ def _packed() -> dict[str, bytes]:
         return {name: archive.read(name) for name in archive.namelist()}
 
 
+def original(file: str) -> str:
+    """Return a file of the archive; empty if it has none of that name."""
+    return _packed().get(file, b"").decode("utf-8")
+
+
 def _is_wanted(name: str, vectors: Sequence[str] | None) -> bool:
     path = Path(name)
     return path.parent.name != "vectors" or vectors is None or path.stem in vectors

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import tomllib
+from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any
 
 import pytest
-from protocol_tree import Workshop
+from protocol_tree import Workshop, original
 
 from conformance.gate.inputs.contradictions import contradictions
-from conformance.gate.inputs.working_tree import Tree
+from conformance.gate.inputs.working_tree import Place, Tree
 from conformance.gate.model.findings import Finding
 from conformance.gate.model.judgement import Judgement
 from conformance.gate.model.release import ReleaseError
 from conformance.gate.model.version import Step
+from conformance.gate.output.items import items
 
 FILES = sorted((Path(__file__).parent / "corpus").glob("*.toml"))
 EDITS: list[dict[str, Any]] = [edit for file in FILES for edit in tomllib.loads(file.read_text("utf-8"))["edit"]]
@@ -22,6 +24,10 @@ TOO_SMALL = [(edit, version) for edit in EDITS for version in edit.get("too_smal
 MOST_UNNECESSARY = 0.03
 OF_EVERY_MAJOR = ("id-moved", "vector-deleted")
 """Rules about what every new major version does."""
+ABOUT_THE_UNCHANGED = ("id-kept", "target-changed")
+"""What a line elsewhere changes: an identifier that had to change, the target of all requirements of a chapter."""
+OBJECT_LINES, SENTENCE_LINES = 60, 4
+"""How many lines a changed object, and a changed sentence with its notes, has at most behind its first one."""
 
 
 def at_version(edit: dict[str, Any], version: str) -> dict[str, Any]:
@@ -78,6 +84,35 @@ def test_breaking_edit_is_never_called_safe(edit: dict[str, Any], tmp_path: Path
         assert set(edit["who"]) <= {role for each in breaking(judgement) for role in each.who}
     for each in judgement.refused:
         assert each.witness or each.rule.id not in ("senders-broken", "receivers-broken")
+        assert each.who or not each.directions, f"{each.rule.id} does not say whom it breaks"
+    assert not misplaced(judgement, tmp_path)
+
+
+def misplaced(judgement: Judgement, root: Path) -> list[str]:
+    """Return the refused findings that are shown far from every changed line."""
+    shown = [each for each in items(judgement, Tree.read(root)) if each.verdict == "refused"]
+    return [
+        f"{each.finding.rule.id} at {each.place}"
+        for each in shown
+        if each.finding.rule.id not in ABOUT_THE_UNCHANGED and not is_near(each.place, root)
+    ]
+
+
+def is_near(place: Place, root: Path) -> bool:
+    """Return true if a line of the sentence or of the object that begins at a place was changed."""
+    file = root / place.file
+    new = file.read_text("utf-8").splitlines() if file.is_file() else []
+    changed = changed_lines(original(place.file).splitlines(), new)
+    most = OBJECT_LINES if file.suffix == ".json" else SENTENCE_LINES
+    return any(place.line <= line <= place.line + most for line in changed)
+
+
+def changed_lines(old: list[str], new: list[str]) -> set[int]:
+    """Return the numbers of lines that are new, and of those around deleted ones."""
+    found = set[int]()
+    for tag, _, _, first, end in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+        found |= set() if tag == "equal" else set(range(first + 1, end + 1)) or {first, first + 1}
+    return found
 
 
 @pytest.mark.parametrize(("edit", "version"), TOO_SMALL, ids=[f"{edit['id']}-{version}" for edit, version in TOO_SMALL])
