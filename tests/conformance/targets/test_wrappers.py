@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
 import sys
 from pathlib import Path
 from shlex import quote
 
 import pytest
-from kit_commands import new_marker, nothing_left
+from kit_commands import new_marker, nothing_left, wait_until
 
 from conformance.cases.catalogue import all_cases
 from conformance.core.settings import Settings
@@ -16,6 +18,7 @@ from conformance.runner.case_runner import run_case
 from conformance.targets.config import TargetConfig
 from conformance.targets.process import ServerProcess, SupervisedProcess
 from conformance.targets.server import ServerTarget
+from conformance.targets.supervisor import is_at_work
 
 PYTHON = quote(sys.executable)
 SERVER = """
@@ -120,6 +123,21 @@ def test_killing_a_server_behind_a_wrapper_kills_it(name: str, tmp_path: Path) -
     process.kill()
     assert nothing_left(marker)
     process.stop()
+
+
+@linux_only
+def test_process_is_at_work_while_it_runs_or_has_a_signal_to_take() -> None:
+    with subprocess.Popen(["sleep", "60"]) as sleeping, subprocess.Popen([sys.executable, "-c", "while 1: 1"]) as busy:
+        try:
+            assert wait_until(lambda: not is_at_work([sleeping.pid]))
+            assert wait_until(lambda: is_at_work([sleeping.pid, busy.pid]))
+            sleeping.send_signal(signal.SIGSTOP)
+            sleeping.send_signal(signal.SIGTERM)
+            assert wait_until(lambda: is_at_work([sleeping.pid])), "it has been told, and has not acted on it yet"
+        finally:
+            for each in (sleeping, busy):
+                each.kill()
+    assert not is_at_work([sleeping.pid])
 
 
 def test_crash_behind_a_wrapper_is_the_end_although_helpers_are_left() -> None:
