@@ -132,8 +132,9 @@ def test_process_is_at_work_while_it_runs_or_has_a_signal_to_take() -> None:
             assert wait_until(lambda: not is_at_work([sleeping.pid]))
             assert wait_until(lambda: is_at_work([sleeping.pid, busy.pid]))
             sleeping.send_signal(signal.SIGSTOP)
+            assert wait_until(lambda: ") T " in Path(f"/proc/{sleeping.pid}/stat").read_text())
             sleeping.send_signal(signal.SIGTERM)
-            assert wait_until(lambda: is_at_work([sleeping.pid])), "it has been told, and has not acted on it yet"
+            assert is_at_work([sleeping.pid]), "it has been told, and has not acted on it yet"
         finally:
             for each in (sleeping, busy):
                 each.kill()
