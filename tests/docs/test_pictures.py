@@ -41,7 +41,7 @@ def test_program_draws_what_the_kit_shows(tmp_path: Path) -> None:
         "system/ping", ["SYS-003"], "must", Verdict.FAIL, False, 1.0, message="there was no <pong> & more"
     )
     Run("server", 1, target_name="mine", results=[failed], selected=1).write(tmp_path / "results.json")
-    command = [sys.executable, PICTURES / "first_screen.py", tmp_path / "results.json", tmp_path / "a.svg"]
+    command = [sys.executable, *map(str, (PICTURES / "first_screen.py", tmp_path / "results.json", tmp_path / "a.svg"))]
     subprocess.run(command, check=True, timeout=60)
     seen = texts(tmp_path / "a.svg")
     assert "mine: not conformant" in seen

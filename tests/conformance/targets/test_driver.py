@@ -27,7 +27,8 @@ from conformance.results.case_result import CaseResult
 from conformance.runner.case_runner import run_case
 from conformance.targets.client import ClientTarget
 from conformance.targets.config import TargetConfig
-from conformance.targets.driver import COMMANDS, EVENTS, Driver
+from conformance.targets.driver import COMMANDS, Driver
+from conformance.targets.driver_faults import EVENTS
 from conformance.targets.manual_driver import Console, ManualClientTarget
 from conformance.targets.process import SupervisedProcess
 from conformance.transport.address import TcpAddress
