@@ -110,8 +110,8 @@ class IPCClient {
    */
   disconnect({ timeout = DEFAULT_PATIENCE } = {}) {
     checkMilliseconds('timeout', timeout);
-    this.#forgotten.settle();
     const wasOpen = this.connected;
+    this.#forgotten.settle();
     const ended = this.#connection.close(timeout);
     this.#messenger.rejectRequests(new IPCError('connection_lost', 'connection closed by disconnect()'));
     this.#isLost = false;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,10 +12,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from mutation import ClientMutant
+from run import LABORATORIES
 
 from conformance.targets.supervisor import descendants
 
 MUTANTS = Path(__file__).parent
+ROOT = MUTANTS.parents[1]
 PREPARED = f"""
 import sys
 sys.path.insert(0, {str(MUTANTS)!r})
@@ -123,3 +127,14 @@ def _wait_until(holds: Callable[[], bool]) -> None:
     while not holds():
         assert time.monotonic() < deadline, "it does not come true"
         time.sleep(0.02)
+
+
+@pytest.mark.parametrize("role", ["client", "python-client"])
+def test_every_edit_of_a_client_fits_its_source(role: str, tmp_path: Path) -> None:
+    sources = {"client": ROOT / "node_harness" / "client", "python-client": ROOT / "reference_server" / "client"}
+    for mutant in LABORATORIES[role].mutants().values():
+        folder = tmp_path / mutant.name.replace("/", "-")
+        shutil.copytree(sources[role], folder)
+        assert isinstance(mutant, ClientMutant)
+        for edit in mutant.edits:
+            edit.apply(folder)
