@@ -33,7 +33,8 @@ class ForgottenConnect {
 function warn(appId) {
   if (hasWarned) return;
   hasWarned = true;
-  const text = `a client of '${appId}' has a handler for 'connected', but connect() was never called: nothing happens until it is`;
+  const told = `a client of '${appId}' has a handler for 'connected', but connect() was never called`;
+  const text = `${told}: nothing happens until it is`;
   process.emitWarning(text, { type: 'IPCWarning', code: 'IPC_NEVER_CONNECTED' });
 }
 

@@ -215,8 +215,9 @@ test('a program that waits for the connection and never calls connect is told so
   const unconcerned = program(t, 1, `${clients} a.onError(() => {}); ${wait}`);
   const connecting = program(t, 1, `${clients} ${handlers} a.onError(() => {}); a.connect(); b.disconnect(); ${wait}`);
   const short = program(t, 1, `${clients} ${handlers}`);
-  const texts = await Promise.all([forgotten, unconcerned, connecting, short].map(async ({ ended }) => (await ended).output));
-  assert.match(texts[0], /IPC_NEVER_CONNECTED.*a client of 'a' has a handler for 'connected', but connect\(\) was never/);
+  const programs = [forgotten, unconcerned, connecting, short];
+  const texts = await Promise.all(programs.map(async ({ ended }) => (await ended).output));
+  assert.match(texts[0], /IPC_NEVER_CONNECTED.*of 'a' has a handler for 'connected', but connect\(\) was never called/);
   assert.equal(texts[0].match(/IPC_NEVER_CONNECTED/g).length, 1);
   assert.deepEqual(texts.slice(1), ['', '', '']);
 });
