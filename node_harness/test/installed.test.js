@@ -29,7 +29,7 @@ test('packed package has what users need and nothing else, works by require and 
   const folder = makeFolder(t);
   const files = await install(folder);
   const parts = ['address', 'advice', 'arguments', 'candidates', 'client', 'connection', 'deadline', 'diagnostics'];
-  const further = ['encoding', 'events', 'handler-runs', 'message-stream', 'messenger', 'similar-options'];
+  const further = ['encoding', 'events', 'forgotten-connect', 'handler-runs', 'message-stream', 'messenger', 'similar-options'];
   const more = ['envelope', 'errors', 'framing', 'handlers', 'heartbeat', 'identity', 'linger', 'link', 'nesting'];
   const others = ['outstanding', 'reconnector', 'security', 'socket', 'subscriptions', 'index'];
   const modules = [...parts, ...further, ...more, ...others].map((name) => `client/${name}.js`);
