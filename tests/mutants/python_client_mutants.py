@@ -5,6 +5,8 @@ from __future__ import annotations
 from mutation import ClientMutant, Edit
 
 ALL = ("*",)
+UNCHECKED = ("messages.py", "    _check(frame)\n    return frame\n", "    return frame\n")
+"""An edit: the client's own check of what it sends, which would find the mistake, is not made."""
 
 MUTANTS: dict[str, ClientMutant] = {}
 
@@ -82,13 +84,13 @@ _mutant(
     "ENC-002",
     "Bodies are sent in Latin-1.",
     ("messages.py", "        body = text.encode()\n", '        body = text.encode("latin-1", "replace")\n'),
-    ("messages.py", "    _check(frame)\n    return frame\n", "    return frame\n"),
+    UNCHECKED,
 )
 _mutant(
     "ENC-002/mark",
     "Bodies begin with a byte order mark.",
     ("messages.py", "        body = text.encode()\n", '        body = text.encode("utf-8-sig")\n'),
-    ("messages.py", "    _check(frame)\n    return frame\n", "    return frame\n"),
+    UNCHECKED,
     harms=ALL,
     because="no body of the client is JSON",
 )
@@ -96,13 +98,13 @@ _mutant(
     "ENC-003",
     "Numbers beyond binary64 are sent.",
     ("messages.py", "allow_nan=False", "allow_nan=True"),
-    ("messages.py", "    _check(frame)\n    return frame\n", "    return frame\n"),
+    UNCHECKED,
 )
 _mutant(
     "ENC-003/surrogates",
     "Half of a surrogate pair is sent as an escape.",
     ("messages.py", "ensure_ascii=False", "ensure_ascii=True"),
-    ("messages.py", "    _check(frame)\n    return frame\n", "    return frame\n"),
+    UNCHECKED,
 )
 _mutant(
     "ENV-001",
