@@ -68,10 +68,17 @@ class Edit:
             PatchError: the piece does not occur exactly once.
         """
         path = folder / self.file
-        text = path.read_text("utf-8")
+        path.write_text(self.applied(path.read_text("utf-8")), "utf-8")
+
+    def applied(self, text: str) -> str:
+        """Return the edited text of the file.
+
+        Raises:
+            PatchError: the piece does not occur exactly once.
+        """
         if text.count(self.old) != 1:
             raise PatchError(f"{self.file} has {text.count(self.old)} times: {self.old}")
-        path.write_text(text.replace(self.old, self.new), "utf-8")
+        return text.replace(self.old, self.new)
 
 
 @dataclass(frozen=True, kw_only=True)
