@@ -35,6 +35,7 @@ SANITY = (
 class ClientLaboratory:
     """Creates Node.js clients."""
 
+    name = "client"
     role: Role = "client"
     sanity = SANITY
     without: Mapping[str, str] = MappingProxyType({})
@@ -66,6 +67,7 @@ class ClientLaboratory:
 class PythonClientLaboratory:
     """Creates asyncio clients."""
 
+    name = "python-client"
     role: Role = "client"
     sanity = SANITY
     without: Mapping[str, str] = MappingProxyType({})

@@ -1,9 +1,10 @@
 """Mutation-test the suite: ``python tests/mutants/run.py [--role ROLE] [--only GLOB] [--draft DIR] [--json FILE]``.
 
-Each mutant must fail at least one case that claims its requirement; a few that do not are tried once more, alone. Then
-the control, the server or client without a mistake, must pass each case that detected a mutant. The exit status is 1 if
-a mutant survives, if one breaks unrelated cases, if the control fails, or if a MUST in force has neither a mutant nor a
-reason for having none. Mutants about the requirements of a draft are tested with that draft only.
+Each mutant must fail at least one case that claims its requirement; the one that ``killers.json`` names is tried first.
+A few mutants that survive are tried once more, alone. Then the control, the server or client without a mistake, must
+pass each case that detected a mutant. The exit status is 1 if a mutant survives, if one breaks unrelated cases, if the
+control fails, or if a MUST in force has neither a mutant nor a reason for having none. Mutants about the requirements
+of a draft are tested with that draft only.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import click
 from clients import ClientLaboratory, PythonClientLaboratory
 from forks import end_with_parent
 from kill_check import Laboratory, Outcome, attempt, control
+from killers import renew
 from mutation import Mutant
 from servers import ServerLaboratory
 
@@ -52,8 +54,9 @@ MOST_LATE = 5
     "--draft", type=click.Path(file_okay=False, exists=True, path_type=Path), help="Add the cases of a draft."
 )
 @click.option("--time-scale", default=0.5, show_default=True, help="Multiply every deadline by this factor.")
+@click.option("--renew", "renews", is_flag=True, help="Write the cases that killed all mutants into killers.json.")
 def main(  # noqa: PLR0917 - one for each option
-    role: str, only: str, jobs: int, file: Path | None, draft: Path | None, time_scale: float
+    role: str, only: str, jobs: int, file: Path | None, draft: Path | None, time_scale: float, renews: bool
 ) -> None:
     """Mutation-test the suite with mutants of the reference server, the Node.js client or the asyncio client."""
     start, mutants = time.monotonic(), LABORATORIES[role].mutants()
@@ -70,6 +73,8 @@ def main(  # noqa: PLR0917 - one for each option
         file.write_text(json.dumps(_as_json(role, outcomes), indent=1) + "\n", "utf-8")
     missing = _without_mutant(role) if only == "*" else []
     killed = sum(outcome.is_good for outcome in outcomes)
+    if renews and only == "*" and killed == len(outcomes):
+        renew(role, {outcome.name: outcome.killer for outcome in outcomes})
     click.echo(f"{len(outcomes)} mutants, {killed} killed, {time.monotonic() - start:.0f} s")
     sys.exit(bool(faults or missing or killed < len(outcomes)))
 

@@ -45,6 +45,7 @@ class Knowledge:
 class ServerLaboratory:
     """Creates servers."""
 
+    name = "server"
     role: Role = "server"
     sanity = (
         "system/ping",

@@ -11,9 +11,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from kill_check import Laboratory
+from killers import known_killers
 from mutation import ClientMutant
 from run import LABORATORIES
 
+from conformance.cases.catalogue import all_cases
 from conformance.targets.supervisor import descendants
 
 MUTANTS = Path(__file__).parent
@@ -139,3 +142,12 @@ def test_every_edit_of_a_client_fits_its_source(role: str, folder: str) -> None:
         for edit in mutant.edits:
             texts[edit.file] = edit.applied(texts[edit.file])
         assert texts != sources, mutant.name
+
+
+@pytest.mark.parametrize("laboratory", LABORATORIES.values(), ids=LABORATORIES)
+def test_every_case_that_is_tried_first_claims_the_requirement_of_its_mutant(laboratory: Laboratory) -> None:
+    known, cases = laboratory.mutants(), all_cases()
+    killers = known_killers()[laboratory.name]
+    assert killers
+    for mutant, case in killers.items():
+        assert known[mutant].requirement in cases[case].requirements, mutant
