@@ -37,7 +37,7 @@ def test_broken(number):
 
 def ended(folder: Path, tests: str, *options: str) -> subprocess.CompletedProcess[str]:
     (folder / "test_it.py").write_text(tests, "utf-8")
-    command = [sys.executable, str(PROGRAM), *options, "test_it.py"]
+    command = [sys.executable, str(PROGRAM), "-n", "0", *options, "test_it.py"]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=120)
 
 

@@ -144,9 +144,11 @@ class Workshop:
             document["vectors"] = [each for each in document["vectors"] if each["id"] not in wrong]
             path.write_text(json.dumps(document), "utf-8")
 
-    def judge(self, waivers: Sequence[Waiver] = (), before: Release | None = None) -> Judgement:
-        """Let the gate judge it."""
-        return judge(before or self.before, Tree.read(self.root), waivers, TODAY)
+    def judge(
+        self, waivers: Sequence[Waiver] = (), before: Release | None = None, tree: Tree | None = None
+    ) -> Judgement:
+        """Let the gate judge it, as it is or as it was read."""
+        return judge(before or self.before, tree or Tree.read(self.root), waivers, TODAY)
 
 
 if __name__ == "__main__":

@@ -68,7 +68,8 @@ def test_breaking_edit_is_never_called_safe(edit: dict[str, Any], tmp_path: Path
     if edit.get("unreadable"):
         assert edit["unreadable"] in unreadable(workshop)
         return
-    judgement = workshop.judge()
+    tree = Tree.read(tmp_path)
+    judgement = workshop.judge(tree=tree)
     rules = sorted({each.rule.id for each in judgement.refused})
     if not edit["accept"]:
         assert not judgement.is_accepted, f"accepted, and it is not: {edit['story']}"
@@ -76,7 +77,7 @@ def test_breaking_edit_is_never_called_safe(edit: dict[str, Any], tmp_path: Path
         assert not judgement.is_accepted, "the gate has learnt to accept this; say so in the corpus"
     else:
         assert judgement.is_accepted, f"refused by {rules}: {[each.what for each in judgement.refused]}"
-        assert not contradictions(Tree.read(tmp_path))
+        assert not contradictions(tree)
     if edit["breaks"]:
         directions = {name for each in breaking(judgement) for name in each.directions}
         assert set(edit["breaks"]) <= directions, f"{rules} do not name them all"
@@ -85,16 +86,16 @@ def test_breaking_edit_is_never_called_safe(edit: dict[str, Any], tmp_path: Path
     for each in judgement.refused:
         assert each.witness or each.rule.id not in ("senders-broken", "receivers-broken")
         assert each.who or not each.directions, f"{each.rule.id} does not say whom it breaks"
-    assert not misplaced(judgement, tmp_path)
+    assert not misplaced(judgement, tree)
 
 
-def misplaced(judgement: Judgement, root: Path) -> list[str]:
+def misplaced(judgement: Judgement, tree: Tree) -> list[str]:
     """Return the refused findings that are shown far from every changed line."""
-    shown = [each for each in items(judgement, Tree.read(root)) if each.verdict == "refused"]
+    shown = [each for each in items(judgement, tree) if each.verdict == "refused"]
     return [
         f"{each.finding.rule.id} at {each.place}"
         for each in shown
-        if each.finding.rule.id not in ABOUT_THE_UNCHANGED and not is_near(each.place, root)
+        if each.finding.rule.id not in ABOUT_THE_UNCHANGED and not is_near(each.place, tree.root)
     ]
 
 
@@ -118,7 +119,11 @@ def changed_lines(old: list[str], new: list[str]) -> set[int]:
 @pytest.mark.parametrize(("edit", "version"), TOO_SMALL, ids=[f"{edit['id']}-{version}" for edit, version in TOO_SMALL])
 def test_too_small_number_is_refused(edit: dict[str, Any], version: str, tmp_path: Path) -> None:
     workshop = made(at_version(edit, version), tmp_path)
-    assert unreadable(workshop) or not workshop.judge().is_accepted
+    try:
+        tree = Tree.read(tmp_path)
+    except ReleaseError:
+        return
+    assert contradictions(tree) or not workshop.judge(tree=tree).is_accepted
 
 
 def unreadable(workshop: Workshop) -> str:

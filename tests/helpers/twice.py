@@ -25,8 +25,8 @@ TESTS_FAILED = 1
 def run(arguments: Sequence[str]) -> int:
     """Run the tests, tell which of them passed at the second try only, and return pytest's last exit status."""
     with tempfile.TemporaryDirectory() as cache:
-        command = [sys.executable, "-m", "pytest", "-o", f"cache_dir={cache}", *arguments]
-        status = subprocess.run([*command, *SIDE_BY_SIDE], check=False).returncode
+        command = [sys.executable, "-m", "pytest", "-o", f"cache_dir={cache}", *SIDE_BY_SIDE, *arguments]
+        status = subprocess.run(command, check=False).returncode
         failed = failures(Path(cache))
         if status != TESTS_FAILED or not 0 < len(failed) <= MOST_LATE:
             return status
