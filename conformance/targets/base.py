@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+import re
 
 from conformance.core.settings import Settings
 from conformance.core.versions import FIRST_VERSION, VERSION
@@ -61,3 +62,7 @@ class Target:
     def fresh(self, kind: str) -> str:
         """Return a name that no other case, worker or run uses."""
         return f"{kind}-{self.nonce}-{next(self._names)}"
+
+    def without_names(self, text: str) -> str:
+        """Return a text with the kind in place of each name that :meth:`fresh` made, which is another in each run."""
+        return re.sub(rf"-{self.nonce}(?:-\d+)?", "", text)

@@ -71,6 +71,19 @@ def test_a_case_that_returns_passes(nobody: ServerTarget) -> None:
     assert (result.verdict, result.message, result.trace) == (Verdict.PASS, "", [])
 
 
+def test_what_a_case_says_is_the_same_in_every_run(nobody: ServerTarget) -> None:
+    def run(context: ServerContext) -> None:
+        names = context.name("app"), context.name("a-channel")
+        violation = Violation(f"{names[0]!r} lost {names[1][:-2]}", received=names[0])
+        violation.awaited = f"a publish on {names[1]}"
+        raise violation
+
+    result = judged(nobody, made(run))
+    assert result.message == "'app' lost a-channel"
+    assert result.step == "'app' lost a-channel, waiting for a publish on a-channel"
+    assert nobody.nonce in result.received
+
+
 VERDICTS: dict[str, tuple[tuple[str, ...], Exception, Verdict]] = {
     "a broken MUST": ((MUST,), Violation("wrong", expected="right", received="bad"), Verdict.FAIL),
     "a broken SHOULD": ((SHOULD,), Violation("wrong", expected="right", received="bad"), Verdict.WARN),
