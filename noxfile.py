@@ -247,6 +247,13 @@ def responders(session: nox.Session) -> None:
     session.run("python", "tests/responders/run.py", *session.posargs)
 
 
+@nox.session(name="your-ci", tags=["nightly"])
+def your_ci(session: nox.Session) -> None:
+    """Follow docs/in-your-ci.md in an empty repository, to a red, a green and a red job."""
+    _install(session)
+    session.run("python", "tests/your_ci/follow_guide.py", env={"PYTHONPATH": str(Path("tests", "helpers").resolve())})
+
+
 @nox.session(tags=["ci"])
 def attack(session: nox.Session) -> None:
     """Attack the reference server on loopback: it must stay in its bounds and serve others."""

@@ -109,7 +109,7 @@ def test_guide_has_every_input_and_output_and_no_others() -> None:
     tables = re.findall(r"^\| (`.*?`) \| ", page.partition("### Shards")[0], re.MULTILINE)
     named = [name for row in tables for name in re.findall(r"`([\w-]+)`", row)]
     assert named == [*ACTION["inputs"], *ACTION["outputs"]]
-    blocks = [yaml.safe_load(each) for each in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)]
+    blocks = [yaml.safe_load(each) for each in re.findall(r"```yaml[^\n]*\n(.*?)```", page, re.DOTALL)]
     steps = [step for block in blocks for step in block.get("jobs", {}).get("conformance", block).get("steps", ())]
     given = [name for step in steps if "REVISION" in step.get("uses", "") for name in step["with"]]
     assert len(given) >= 5

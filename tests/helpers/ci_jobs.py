@@ -86,7 +86,7 @@ class Job:
                 continue  # as a job before did the same here, which takes most of the time
             ended = self._uses(step) if "uses" in step else self._shell(step, variables)
             status = status or ended
-        self.outputs["action"] = {name: self._value(each["value"]) for name, each in action["outputs"].items()}
+        self.outputs["action"] = {name: self.value(each["value"]) for name, each in action["outputs"].items()}
         return status
 
     def _shell(self, step: dict[str, Any], variables: dict[str, str]) -> int:
@@ -102,7 +102,7 @@ class Job:
             "GITHUB_STEP_SUMMARY": str(self.folder / "summary.md"),
             "RUNNER_TEMP": str(self.folder / "temp"),
         }
-        given |= {name: self._value(value) for name, value in step.get("env", {}).items()}
+        given |= {name: self.value(value) for name, value in step.get("env", {}).items()}
         done = _executed([*BASH, str(script)], self.workspace, environment(**given, **variables))
         self.output += done.stdout
         lines = output.read_text("utf-8").splitlines()
@@ -111,7 +111,7 @@ class Job:
 
     def _uses(self, step: dict[str, Any]) -> int:
         """Do what the named action would do."""
-        given = {name: self._value(str(value)) for name, value in step["with"].items()}
+        given = {name: self.value(str(value)) for name, value in step["with"].items()}
         match step["uses"].partition("@")[0]:
             case "actions/setup-python":
                 self.outputs[step["id"]] = {"python-path": sys.executable, "python-version": given["python-version"]}
@@ -125,7 +125,8 @@ class Job:
                 raise AssertionError(f"nothing does what {other} does")
         return 0
 
-    def _value(self, text: str) -> str:
+    def value(self, text: str) -> str:
+        """Return a text of a workflow with the values of its expressions."""
         return EXPRESSION.sub(lambda found: self._meaning(found["path"]), text)
 
     def _meaning(self, path: str) -> str:
