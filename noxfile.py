@@ -70,6 +70,12 @@ def _other_pythons() -> list[str] | None:
     return [each for each in PYTHONS if each != running and shutil.which(f"python{each}")] or None
 
 
+def _newest_python() -> list[str] | None:
+    """Return the newest of these, in a list."""
+    others = _other_pythons()
+    return others and others[-1:]
+
+
 @nox.session(tags=["ci"])
 def conformance(session: nox.Session) -> None:
     """Run the suite on the reference server and the Node client; with arguments: ipc-conformance run ARGUMENTS."""
@@ -100,18 +106,19 @@ def tests(session: nox.Session) -> None:
 
 @nox.session(name="tests-pythons", python=_other_pythons(), tags=["nightly"])
 def tests_pythons(session: nox.Session) -> None:
-    """Run the project's own tests on every other Python that is installed, except tests of files that are no code."""
+    """Run the project's own tests and the suite on each other Python; no tests of files that are no code."""
     _install(session)
     ignored = [f"--ignore=tests/{name}" for name in OF_FILES]
     session.run("python", "tests/helpers/twice.py", *ignored, *session.posargs)
+    if not session.posargs:
+        _test_on_this_python(session)
 
 
-@nox.session(python=_other_pythons(), tags=["ci"])
+@nox.session(python=_newest_python(), tags=["ci"])
 def pythons(session: nox.Session) -> None:
-    """Run the suite, the reference server and the asyncio client on every other Python that is installed."""
+    """Run the suite, the reference server and the asyncio client on the newest other Python that is installed."""
     _install(session)
-    _test(session, SERVER, *session.posargs)
-    _test(session, PYTHON_CLIENT, "--case", "client-handshake/*", "--case", "client-loss/*")
+    _test_on_this_python(session)
 
 
 @nox.session(tags=["quick"])
@@ -549,6 +556,12 @@ def _results(name: str) -> str:
 def _test(session: nox.Session, target: str, *options: str) -> None:
     """Run the suite on the target of a target file."""
     session.run("ipc-conformance", "run", "--target", target, *options)
+
+
+def _test_on_this_python(session: nox.Session) -> None:
+    """Run the suite on the reference server and, in part, on the asyncio client, all with the session's Python."""
+    _test(session, SERVER)
+    _test(session, PYTHON_CLIENT, "--case", "client-handshake/*", "--case", "client-loss/*")
 
 
 def _secured(session: nox.Session) -> str:
