@@ -30,6 +30,11 @@ LISTED = 25
 """Number of outcomes without a cause that are listed."""
 NAMED = 10
 """Number of unexpected outcomes that are named again at the end."""
+NEXT = (
+    "ipc-conformance report OLD.json NEW.json shows what changed between two runs.",
+    "run --known-failures FILE --update-known-failures expects these failures from then on.",
+)
+"""What else people do who have seen the first screen."""
 
 
 class Summary(Reporter):
@@ -73,7 +78,7 @@ def print_report(console: Console, run: Run, *, traces: bool = False, file: Path
                 console, result, describe(result, trace_lines=most, file=file) if traces or not result.known else []
             )
     if not is_by_cause:
-        print_lines(console, _rule_hint(fresh))
+        print_lines(console, [*map(fitted, rule), ""] if (rule := _rule_hint(fresh)) else [])
     if len(known) > FEW and not traces:
         print_lines(console, known_lines(known))
     if run.results and not is_by_cause:
@@ -86,11 +91,7 @@ def _rule_hint(explained: Iterable[CaseResult]) -> list[str]:
     """Return what shows more about the first requirement of explained failures; nothing without any."""
     broken = (identity for each in explained if is_bad(each) for identity in each.requirements if identity in load())
     identity = next(broken, "")
-    return (
-        [fitted(f"ipc-conformance spec show {identity} prints the rule, its section and its cases."), ""]
-        if identity
-        else []
-    )
+    return [f"ipc-conformance spec show {identity} prints the rule, its section and its cases."] if identity else []
 
 
 def _unexpected_lines(run: Run) -> list[str]:
@@ -121,8 +122,8 @@ def _print_causes(console: Console, run: Run, fresh: list[CaseResult], file: Pat
     if len(others) > LISTED:
         print_lines(console, [f"... and {len(others) - LISTED} more of these"])
     how = show_command(file) if file else "--json FILE writes all results; ipc-conformance show FILE"
-    hint = _rule_hint(each.example for each in causes) or [""]
-    print_lines(console, [fitted(f"{how} --cause ID explains a cause."), *hint])
+    hints = [f"{how} --cause ID explains a cause.", *_rule_hint(each.example for each in causes), *NEXT]
+    print_lines(console, [*map(fitted, hints), ""])
 
 
 def _print_result(console: Console, result: CaseResult, explained: list[str]) -> None:
