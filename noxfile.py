@@ -272,8 +272,8 @@ def attack(session: nox.Session) -> None:
 def interop(session: nox.Session) -> None:
     """Run the suites on a third-party server and client, compare with their expected failures, and run its examples."""
     _install(session, "test", "peer")
-    # Most of their cases wait, so more workers than cores cost little; a worker takes a second to start, though.
-    for role, workers, results in (("server", "8", "ipc-framework"), ("client", "4", "ipc-framework-client")):
+    # Most of their cases wait, so more workers than cores cost little. A driver has three seconds to start, though.
+    for role, workers, results in (("server", "16", "ipc-framework"), ("client", "4", "ipc-framework-client")):
         known = ("--known-failures", f"{FRAMEWORK}/known-failures-{role}.toml")
         options = ("-n", workers, "--seed", "1", "--json", _results(results))
         _test(session, f"{FRAMEWORK}/{role}.toml", *known, *options, *session.posargs)
