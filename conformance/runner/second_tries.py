@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from conformance.cases.catalogue import all_cases
+from conformance.core.machine import other_processes
 from conformance.core.settings import Settings
 from conformance.core.verdicts import TargetError, Verdict
 from conformance.results.case_result import CaseResult
@@ -26,7 +27,10 @@ from conformance.targets.server import ServerTarget
 MORE_TIME = 4.0
 """The factor for the deadlines of the last try."""
 BUDGET_SECONDS = 20.0
-"""No try begins after this time, which a time scale and a busy machine prolong; nor of a case that waited longer."""
+"""No try begins after this time, which a time scale and a busy machine prolong.
+
+Nor does one of a case that took longer, whatever the machine does: it would leave the others no time.
+"""
 BUSIEST = 4.0
 """The largest factor of that time for a busy machine."""
 
@@ -75,9 +79,9 @@ def try_again(config: TargetConfig, settings: Settings, baseline: Baseline, run:
         baseline: the known failures.
         run: the finished run.
     """
-    budget = BUDGET_SECONDS * max(1.0, settings.time_scale) * _busyness()
-    deadline = time.monotonic() + budget
+    budget = BUDGET_SECONDS * max(1.0, settings.time_scale)
     groups = in_groups(each for each in late_cases(run) if each.duration_ms / 1000 < budget or _starts_servers(each))
+    deadline = time.monotonic() + budget * _busyness()
     try:
         with (ClientTarget if config.client else ServerTarget)(config, settings) as target:
             if isinstance(target, ServerTarget) and run.survey:
@@ -88,12 +92,8 @@ def try_again(config: TargetConfig, settings: Settings, baseline: Baseline, run:
 
 
 def _busyness() -> float:
-    """Return how many processes there are for each core, from 1 to BUSIEST; 1 if the system does not tell."""
-    try:
-        waiting = os.getloadavg()[0] / (os.cpu_count() or 1)
-    except (AttributeError, OSError):  # as on Windows
-        return 1.0
-    return min(max(waiting, 1.0), BUSIEST)
+    """Return how many other processes there are for each core, from 1 to BUSIEST."""
+    return min(max(other_processes() / (os.cpu_count() or 1), 1.0), BUSIEST)
 
 
 def _starts_servers(result: CaseResult) -> bool:

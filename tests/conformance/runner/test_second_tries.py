@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -98,7 +99,7 @@ def scripted(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
             tried.append(identity)
             return by_case[identity]
 
-        monkeypatch.setattr(os, "getloadavg", lambda: (load, 0.0, 0.0))
+        monkeypatch.setattr(second_tries, "other_processes", lambda: load)
         monkeypatch.setattr(second_tries, "run_case", run_again)
         monkeypatch.setattr(second_tries, "ServerTarget", Nobody)
         run = Run(role="server", seed=0, results=results)
@@ -146,10 +147,17 @@ def test_a_busy_machine_has_more_time(
     load: float, factor: float, scripted: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
-    long, short = (replace(each, step=each.case) for each in late(2))
-    long.duration_ms = (second_tries.BUDGET_SECONDS * factor + 1) * 1000
-    short.duration_ms = (second_tries.BUDGET_SECONDS * factor - 1) * 1000
-    assert set(scripted([long, short], lambda result: result, load=load)) == {short.case}
+    clock = iter(count(0.0, 9.0))  # each try takes so long
+    monkeypatch.setattr(second_tries.time, "monotonic", lambda: next(clock))
+    results = [replace(each, step=each.case) for each in late(20)]
+    tries = scripted(results, lambda result: result, load=load)
+    assert len(tries) == second_tries.BUDGET_SECONDS * factor // 9
+
+
+def test_a_case_that_took_long_is_not_tried_on_a_busy_machine_either(scripted: Callable[..., list[str]]) -> None:
+    (long,) = late(1)
+    long.duration_ms = (second_tries.BUDGET_SECONDS + 1) * 1000
+    assert not scripted([long], lambda result: result, load=100.0)
 
 
 def test_a_case_that_starts_servers_is_tried_however_long_it_took(scripted: Callable[..., list[str]]) -> None:
