@@ -9,13 +9,14 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from conformance import PROTOCOL_VERSION, __version__
 from conformance.bench.load import Measurement
 from conformance.bench.workloads import BenchTarget, Workload
 from conformance.core.verdicts import TargetError, Violation
-from conformance.targets.process import ServerProcess
+from conformance.targets.process import ServerProcess, on_a_free_port
 
 FORMAT = "ipc-conformance-bench/1"
 SATURATED = 0.9
@@ -81,7 +82,7 @@ class BenchRun:
         with ExitStack() as stack:
             processes = {}
             for subject in self.subjects:
-                processes[subject.name] = ServerProcess(subject.command)
+                processes[subject.name] = on_a_free_port(partial(ServerProcess, subject.command))
                 stack.callback(processes[subject.name].stop)
             for number in range(1, self.rounds + 1):
                 on_round(number)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
+from functools import partial
 from typing import NoReturn
 
 import click
@@ -18,7 +19,7 @@ from conformance.proxy.relay import Link, Relay
 from conformance.reports.failure import describe
 from conformance.runner.case_runner import run_case
 from conformance.targets.manual_driver import HELP, ManualClientTarget
-from conformance.targets.process import ServerProcess
+from conformance.targets.process import ServerProcess, on_a_free_port
 from conformance.transport.address import Address, parse_address
 
 REFERENCE = "{python} -m reference_server --host {host} --port {port} --responder"
@@ -121,6 +122,7 @@ def _play(case_id: str) -> NoReturn:
 
 
 def _start(stack: contextlib.ExitStack, command: str | None) -> Address:
-    process = ServerProcess(command or REFERENCE.replace("{python}", f"'{sys.executable}'"))
+    command = command or REFERENCE.replace("{python}", f"'{sys.executable}'")
+    process = on_a_free_port(partial(ServerProcess, command))
     stack.callback(process.stop)
     return process.address

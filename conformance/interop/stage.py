@@ -7,6 +7,7 @@ import itertools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from conformance.core.roles import Role
@@ -31,7 +32,7 @@ from conformance.proxy.recorder import RecordedLink, Recorder
 from conformance.targets.client import ClientTarget
 from conformance.targets.config import START_SECONDS, TargetConfig
 from conformance.targets.driver import Driver
-from conformance.targets.process import ServerProcess
+from conformance.targets.process import ServerProcess, on_a_free_port
 from conformance.transport.address import Address
 
 ECHO = "conformance.echo"
@@ -68,12 +69,14 @@ class Server:
         """
         if self._process is None or not self._process.is_alive:
             self.kill()
-            self._process = ServerProcess(
+            start = partial(
+                ServerProcess,
                 self._config.command or "",
                 folder=self._config.folder,
                 environment=self._config.environment,
                 start_seconds=self._config.start_seconds or START_SECONDS,
             )
+            self._process = on_a_free_port(start)
 
     def obituary(self, seconds: float = 0.0) -> str:
         """Return how the server ended by itself, now or within some seconds; an empty text if it did not."""

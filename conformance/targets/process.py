@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shlex
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeVar
 
 from conformance.core.files import temporary_folder
 from conformance.core.text import quoted
@@ -27,6 +28,11 @@ STATE = "{state}"
 STOP_GRACE_SECONDS = 3.0
 FIRST_SIGNAL_STATUS = 128
 """The supervisor exits with 128 plus the number of the signal that ended the target, as shells do."""
+_IN_USE = re.compile(r"\b(?:address (?:is )?(?:already )?in use|EADDRINUSE|AddrInUse)\b", re.IGNORECASE)
+"""How servers of several languages say that another process has their port."""
+PORTS = 3
+"""On how many ports a server is started at most."""
+Started = TypeVar("Started", bound="ServerProcess")
 OBITUARY_SECONDS = 1.0
 """How long a process whose output has ended has to end itself."""
 
@@ -176,6 +182,10 @@ def _appending_file() -> IO[bytes]:
     return file
 
 
+class PortTakenError(TargetError):
+    """The server ended, and said that its address is in use: another process took the port before the server did."""
+
+
 class ServerProcess(SupervisedProcess):
     """A server that the kit started on a free port, accepting connections.
 
@@ -188,6 +198,7 @@ class ServerProcess(SupervisedProcess):
         state: the path for ``{state}``; by default one that is deleted with the process.
 
     Raises:
+        PortTakenError: the port is no longer free.
         TargetError: the command cannot be run, ended at once, or did not accept connections in time.
     """
 
@@ -226,7 +237,8 @@ class ServerProcess(SupervisedProcess):
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             if not self.is_alive:
-                raise TargetError(f"{shlex.join(self.command)}: {self.obituary()}")
+                said = self.obituary()
+                raise (PortTakenError if _IN_USE.search(said) else TargetError)(f"{shlex.join(self.command)}: {said}")
             with contextlib.suppress(OSError), self.address.connect(1.0):
                 return
             time.sleep(POLL_SECONDS)
@@ -235,6 +247,22 @@ class ServerProcess(SupervisedProcess):
             f"does the command use {self.address.placeholder}? A slow server needs --start-timeout SECONDS "
             f"(start_seconds in a target file). Its last output:\n{self.tail() or '(none)'}"
         )
+
+
+def on_a_free_port(start: Callable[[], Started]) -> Started:
+    """Start a server on a port that the kit chose; on another one if another process has taken it meanwhile.
+
+    Args:
+        start: creates the process, with a port of its own.
+
+    Raises:
+        PortTakenError: that happened again and again.
+        TargetError: as the process raises it.
+    """
+    for _ in range(PORTS - 1):
+        with contextlib.suppress(PortTakenError):
+            return start()
+    return start()
 
 
 def filled_in(command: str, places: Mapping[str, str]) -> list[str]:

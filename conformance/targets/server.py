@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -18,7 +19,7 @@ from conformance.protocol.responder import RESPONDER_APP
 from conformance.results.survey import Survey
 from conformance.targets.base import Target
 from conformance.targets.config import START_SECONDS, TargetConfig
-from conformance.targets.process import ServerProcess
+from conformance.targets.process import ServerProcess, on_a_free_port
 from conformance.targets.responder_probe import find_responder
 from conformance.transport.address import Address, TcpAddress, parse_address
 from conformance.transport.credentials import Credentials
@@ -145,13 +146,15 @@ class ServerTarget(Target):
             TargetError: it did not start.
         """
         assert self.options.command, "only a target with a command can be spawned"  # noqa: S101
-        return self.PROCESS(
+        start = partial(
+            self.PROCESS,
             self.options.command,
             folder=self.options.folder,
             environment=self.options.environment,
             start_seconds=(self.options.start_seconds or START_SECONDS) * max(1.0, self.time_scale),
             state=state,
         )
+        return on_a_free_port(start)
 
     def stop(self) -> None:
         """End the server if the kit started it; safe to call again."""

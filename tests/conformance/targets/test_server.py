@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from kit_commands import REFERENCE, invoke, mini, new_marker, nothing_left, processes_with, wait_until
+from kit_commands import REFERENCE, invoke, mini, new_marker, nothing_left, processes_with, script, wait_until
 from kit_scripted import Link, serving
 
 from conformance.core.settings import Settings
@@ -49,6 +49,45 @@ WRONG_FILES = {
     "a number for a string": ("server = 8888", "8888 is not of type 'string'"),
     "no time to start": ("command = 'x {port}'\nstart_seconds = 0", "0 is less than or equal to the minimum of 0"),
 }
+
+
+TAKEN = """
+import os, pathlib, sys
+file = pathlib.Path({file!r})
+ports = [*(file.read_text().split() if file.exists() else ()), sys.argv[1]]
+file.write_text(" ".join(ports))
+if len(ports) <= {times}:
+    sys.exit({complaint!r})
+os.execv(sys.executable, [sys.executable, {server!r}, "--port", sys.argv[1], "--wrong="])
+"""
+COMPLAINTS = (
+    "OSError: [Errno 98] Address already in use",
+    "Error: listen EADDRINUSE: address already in use 127.0.0.1:1",
+    "listen tcp 127.0.0.1:1: bind: address already in use",
+    'Os { code: 98, kind: AddrInUse, message: "Address in use" }',
+)
+
+
+def taken(folder: Path, times: int, complaint: str) -> tuple[str, Path]:
+    """Return the command of a server whose port is taken so often, and the file with the ports that it got."""
+    file, server = folder / "ports", Path(__file__).parents[2] / "helpers" / "kit_mini_server.py"
+    return script(folder, TAKEN.format(file=str(file), times=times, complaint=complaint, server=str(server))), file
+
+
+@pytest.mark.parametrize("complaint", COMPLAINTS)
+def test_server_whose_port_is_taken_gets_another(complaint: str, tmp_path: Path) -> None:
+    command, file = taken(tmp_path, 2, complaint)
+    with ServerTarget(TargetConfig(command=command), Settings()) as target:
+        assert isinstance(target.address, TcpAddress)
+        assert file.read_text().split()[-1] == str(target.address.port)
+    assert len(set(file.read_text().split())) == 3
+
+
+def test_server_that_always_finds_its_port_taken_has_failed(tmp_path: Path) -> None:
+    command, file = taken(tmp_path, 9, COMPLAINTS[0])
+    with pytest.raises(TargetError, match="Address already in use"), ServerTarget(TargetConfig(command=command)):
+        pass
+    assert len(file.read_text().split()) == 3
 
 
 @pytest.mark.parametrize("name", WRONG_OPTIONS)
