@@ -71,7 +71,7 @@ def _other_pythons() -> list[str] | None:
 
 
 def _newest_python() -> list[str] | None:
-    """Return the newest of these, in a list."""
+    """Return the newest of the other Pythons, in a list; None if there is none."""
     others = _other_pythons()
     return others and others[-1:]
 
@@ -118,7 +118,7 @@ def tests_pythons(session: nox.Session) -> None:
 def pythons(session: nox.Session) -> None:
     """Run the suite, the reference server and the asyncio client on the newest other Python that is installed."""
     _install(session)
-    _test_on_this_python(session)
+    _test_on_this_python(session, *session.posargs)
 
 
 @nox.session(tags=["quick"])
@@ -258,7 +258,9 @@ def responders(session: nox.Session) -> None:
 def your_ci(session: nox.Session) -> None:
     """Follow docs/in-your-ci.md in an empty repository, to a red, a green and a red job."""
     _install(session)
-    session.run("python", "tests/your_ci/follow_guide.py", env={"PYTHONPATH": str(Path("tests", "helpers").resolve())})
+    session.run(
+        "python", "tests/ci_of_others/follow_guide.py", env={"PYTHONPATH": str(Path("tests", "helpers").resolve())}
+    )
 
 
 @nox.session(tags=["ci"])
@@ -558,9 +560,9 @@ def _test(session: nox.Session, target: str, *options: str) -> None:
     session.run("ipc-conformance", "run", "--target", target, *options)
 
 
-def _test_on_this_python(session: nox.Session) -> None:
+def _test_on_this_python(session: nox.Session, *options: str) -> None:
     """Run the suite on the reference server and, in part, on the asyncio client, all with the session's Python."""
-    _test(session, SERVER)
+    _test(session, SERVER, *options)
     _test(session, PYTHON_CLIENT, "--case", "client-handshake/*", "--case", "client-loss/*")
 
 

@@ -27,10 +27,7 @@ from conformance.targets.server import ServerTarget
 MORE_TIME = 4.0
 """The factor for the deadlines of the last try."""
 BUDGET_SECONDS = 20.0
-"""No try begins after this time, which a time scale and a busy machine prolong.
-
-Nor does one of a case that took longer, whatever the machine does: it would leave the others no time.
-"""
+"""No try begins after this time, which a time scale and a busy machine prolong; nor of a case that waited longer."""
 BUSIEST = 4.0
 """The largest factor of that time for a busy machine."""
 
@@ -79,9 +76,9 @@ def try_again(config: TargetConfig, settings: Settings, baseline: Baseline, run:
         baseline: the known failures.
         run: the finished run.
     """
-    budget = BUDGET_SECONDS * max(1.0, settings.time_scale)
+    budget = BUDGET_SECONDS * max(1.0, settings.time_scale) * _busyness()
+    deadline = time.monotonic() + budget
     groups = in_groups(each for each in late_cases(run) if each.duration_ms / 1000 < budget or _starts_servers(each))
-    deadline = time.monotonic() + budget * _busyness()
     try:
         with (ClientTarget if config.client else ServerTarget)(config, settings) as target:
             if isinstance(target, ServerTarget) and run.survey:

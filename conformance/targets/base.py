@@ -65,4 +65,4 @@ class Target:
 
     def without_names(self, text: str) -> str:
         """Return a text with the kind in place of each name that :meth:`fresh` made, which is another in each run."""
-        return re.sub(rf"-{self.nonce}(?:-\d+)?", "", text)
+        return re.sub(rf"-{re.escape(self.nonce)}(?:-\d+)?", "", text)

@@ -59,6 +59,8 @@ def main(  # noqa: PLR0917 - one for each option
     role: str, only: str, jobs: int, file: Path | None, draft: Path | None, time_scale: float, renews: bool
 ) -> None:
     """Mutation-test the suite with mutants of the reference server, the Node.js client or the asyncio client."""
+    if renews and (only != "*" or draft):
+        raise click.UsageError("--renew needs all mutants: omit --only and --draft")
     start, mutants = time.monotonic(), LABORATORIES[role].mutants()
     if draft:
         drafts.choose(drafts.DRAFT, draft)
@@ -73,7 +75,7 @@ def main(  # noqa: PLR0917 - one for each option
         file.write_text(json.dumps(_as_json(role, outcomes), indent=1) + "\n", "utf-8")
     missing = _without_mutant(role) if only == "*" else []
     killed = sum(outcome.is_good for outcome in outcomes)
-    if renews and only == "*" and killed == len(outcomes):
+    if renews and killed == len(outcomes):
         renew(role, {outcome.name: outcome.killer for outcome in outcomes})
     click.echo(f"{len(outcomes)} mutants, {killed} killed, {time.monotonic() - start:.0f} s")
     sys.exit(bool(faults or missing or killed < len(outcomes)))

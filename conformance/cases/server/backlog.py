@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass, field
 
+from conformance.cases.server.leftovers import PAYLOAD_OCTETS
 from conformance.core.verdicts import Late, Violation
 from conformance.harness.decorators import case
 from conformance.harness.server_context import ServerContext
@@ -22,8 +23,6 @@ SHUTDOWN_OCTETS = 6 * MEBIBYTE
 SHORT, LONG = 64, 200_000
 MANY_SHORT, SOME_SHORT = 40, 4
 """Short messages ahead of each long one."""
-BUSY_OCTETS = 900_000
-"""Of a message that keeps a server busy for milliseconds; it fits into every frame limit."""
 SHUTDOWN_SECONDS = 2.0
 """Least patience with a server that stops: it may look for the signal no more than once a second."""
 
@@ -137,10 +136,11 @@ def arrives_in_order(context: ServerContext) -> None:
 def order_stays(context: ServerContext) -> None:
     """What is published while a slow reader catches up and the server is busy with another client, arrives in order."""
     made, other, nobody = backlog(context, short=0), context.connect(), context.name("nobody")
-    busy = codec.frame(codec.encode(other.message("publish", nobody, "x" * BUSY_OCTETS)))
+    busy = codec.frame(codec.encode(other.message("publish", nobody, "x" * PAYLOAD_OCTETS)))
     arrived: list[Message] = []
     for number in range(len(made.messages), 2 * len(made.messages)):
-        other.send_octets(busy)  # behind it, the server finds a publish, and room for what waits, at the same moment
+        # For milliseconds. Behind it, the server finds a publish, and room for what waits, at the same moment.
+        other.send_octets(busy)
         message = made.publisher.message("publish", made.channel, number)
         made.messages.append(message)
         made.publisher.send(message)

@@ -1,4 +1,4 @@
-"""Follow docs/in-your-ci.md in an empty repository: ``python tests/your_ci/follow_guide.py``.
+"""Follow docs/in-your-ci.md in an empty repository: ``python tests/ci_of_others/follow_guide.py``.
 
 The repository gets the server of docs/five-minutes.md, and the workflow of the guide. Its job is executed after each
 push, as GitHub would: it must be red first, and green with the known failures that the guide writes down. Then the
