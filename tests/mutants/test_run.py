@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -10,6 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import killers
 import pytest
 from kill_check import Laboratory
 from killers import known_killers
@@ -151,3 +153,18 @@ def test_every_case_that_is_tried_first_claims_the_requirement_of_its_mutant(lab
     assert killers
     for mutant, case in killers.items():
         assert known[mutant].requirement in cases[case].requirements, mutant
+
+
+def test_last_killers_are_renewed_for_one_laboratory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = known_killers()
+    monkeypatch.setattr(killers, "FILE", tmp_path / "killers.json")
+    killers.renew("client", {"HSK-001": "a/case"})
+    written = json.loads((tmp_path / "killers.json").read_text("utf-8"))
+    assert written == before | {"client": {"HSK-001": "a/case"}}
+
+
+def test_part_of_the_mutants_renews_nothing() -> None:
+    command = [sys.executable, str(MUTANTS / "run.py"), "--only", "SYS-005", "--renew"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 2
+    assert "--renew needs all mutants" in done.stderr
