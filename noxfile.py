@@ -111,14 +111,8 @@ def tests_pythons(session: nox.Session) -> None:
     ignored = [f"--ignore=tests/{name}" for name in OF_FILES]
     session.run("python", "tests/helpers/twice.py", *ignored, *session.posargs)
     if not session.posargs:
-        _test_on_this_python(session)
-
-
-@nox.session(python=_newest_python(), tags=["ci"])
-def pythons(session: nox.Session) -> None:
-    """Run the suite, the reference server and the asyncio client on the newest other Python that is installed."""
-    _install(session)
-    _test_on_this_python(session, *session.posargs)
+        _test(session, SERVER)
+        _test(session, PYTHON_CLIENT, "--case", "client-handshake/*", "--case", "client-loss/*")
 
 
 @nox.session(tags=["quick"])
@@ -311,9 +305,9 @@ def node(session: nox.Session) -> None:
     node_tools.run_tests(session, executable, "test", "test/patterns", "test/express")
 
 
-@nox.session(name="python-client", tags=["ci"])
+@nox.session(name="python-client", python=_newest_python(), tags=["ci"])
 def python_client(session: nox.Session) -> None:
-    """Run the suite on the asyncio client, over TCP and unix sockets."""
+    """Run the suite on the asyncio client, over TCP and unix sockets, on the newest other Python that is installed."""
     _install(session)
     _test(session, PYTHON_CLIENT, "--json", _results("python_client"), *session.posargs)
     chosen = ("--case", "client-handshake/*", "--case", "client-loss/*")
@@ -441,9 +435,9 @@ def gate(session: nox.Session) -> None:
     session.run("ipc-conformance", "gate", *session.posargs)
 
 
-@nox.session(tags=["ci"])
+@nox.session(python=_newest_python(), tags=["ci"])
 def replay(session: nox.Session) -> None:
-    """Send the golden vectors of this major version's releases to the reference server."""
+    """Send the golden vectors of this major version's releases to the reference server, on the newest other Python."""
     _install(session)
     releases = {tuple(map(int, path.stem.split("."))): path for path in Path("spec", "releases").glob("*.json")}
     latest = max(releases)
@@ -558,12 +552,6 @@ def _results(name: str) -> str:
 def _test(session: nox.Session, target: str, *options: str) -> None:
     """Run the suite on the target of a target file."""
     session.run("ipc-conformance", "run", "--target", target, *options)
-
-
-def _test_on_this_python(session: nox.Session, *options: str) -> None:
-    """Run the suite on the reference server and, in part, on the asyncio client, all with the session's Python."""
-    _test(session, SERVER, *options)
-    _test(session, PYTHON_CLIENT, "--case", "client-handshake/*", "--case", "client-loss/*")
 
 
 def _secured(session: nox.Session) -> str:

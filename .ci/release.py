@@ -91,8 +91,14 @@ def copy_project(folder: Path) -> None:
     with tempfile.TemporaryDirectory() as place:
         packed = Path(place, "commit.tar")
         _said("git", "-c", "tar.umask=0022", "archive", f"--output={packed}", "HEAD")
-        with tarfile.open(packed) as archive:
-            archive.extractall(folder, filter="data")
+        _unpack(packed, folder)
+
+
+def _unpack(packed: Path, folder: Path) -> None:
+    """Unpack an archive; Python 3.11.3 and older have no filters."""
+    with tarfile.open(packed) as archive:
+        archive.extraction_filter = getattr(tarfile, "data_filter", None)
+        archive.extractall(folder)  # noqa: S202 - filtered where Python can, and made by these commands
 
 
 def distributions(project: Path, made: Path, variables: Mapping[str, str]) -> None:
@@ -101,8 +107,7 @@ def distributions(project: Path, made: Path, variables: Mapping[str, str]) -> No
     (sdist,) = made.glob("*.tar.gz")
     normalize(sdist, int(variables["SOURCE_DATE_EPOCH"]))
     with tempfile.TemporaryDirectory() as place:
-        with tarfile.open(sdist) as archive:
-            archive.extractall(place, filter="data")
+        _unpack(sdist, Path(place))
         _hook("wheel", Path(place, sdist.name.removesuffix(".tar.gz")), made, variables)
 
 

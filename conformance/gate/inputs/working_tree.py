@@ -12,7 +12,7 @@ import jsonschema_rs
 
 from conformance.gate.inputs.descriptions import MEMBERS, TERMS, read_descriptions
 from conformance.gate.inputs.spec_tables import Found, read_tables
-from conformance.gate.inputs.strict_json import read_object, read_text
+from conformance.gate.inputs.strict_json import parse_object, read_object, read_text
 from conformance.gate.inputs.table_columns import FILLED, KEYS, PARTS
 from conformance.gate.model.release import FOLDER, Release, ReleaseError
 from conformance.gate.model.spec_table import Table
@@ -217,8 +217,9 @@ def _vectors(root: Path, paths: list[Path]) -> dict[str, tuple[Any, Place]]:
     for path in paths:
         text = read_text(path)
         lines = {name: number for number, line in enumerate(text.splitlines(), 1) for name in _ID.findall(line)}
-        for vector in _listed(path):
-            place = _at(root, path, lines.get(vector["id"], 1))
+        file = _inside(root, path)
+        for vector in _listed(parse_object(text, str(path)), path):
+            place = Place(file, lines.get(vector["id"], 1))
             if vector["id"] in found:
                 raise ReleaseError(f"{place}: the vector {vector['id']} exists twice; rename one")
             found[vector["id"]] = vector, place
@@ -228,9 +229,8 @@ def _vectors(root: Path, paths: list[Path]) -> dict[str, tuple[Any, Place]]:
 _ID = re.compile(r'"id": "([^"]+)"')
 
 
-def _listed(path: Path) -> list[Any]:
+def _listed(content: dict[str, Any], path: Path) -> list[Any]:
     """Return the vectors of a file, with the members that the rules need."""
-    content = read_object(path)
     error = next(_VECTORS.iter_errors(content), None)
     if error is not None:
         place = join_pointer(*error.instance_path) or "the root"
