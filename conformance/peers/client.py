@@ -350,13 +350,18 @@ class ClientPeer(FramedConnection):
         Raises:
             Violation: a message is missing, additional, changed or out of order.
         """
-        with self.needing("delivery"):
+        with self.needing(self._delivery_of(messages)):
             self.check_deliveries(self._arriving(messages), messages, why)
+
+    def _delivery_of(self, messages: list[Message]) -> str:
+        """Return the ability of the survey that the delivery of messages to this connection needs."""
+        is_own = any(str(each.get("message_id")).startswith(f"{self.label}-") for each in messages)
+        return "own_delivery" if is_own else "delivery"
 
     def _arriving(self, messages: list[Message]) -> list[Message]:
         """Return what arrives ahead of a marker; without one that has a place in the order, wait for the messages."""
         arrived = self.barrier()
-        if not self.expectations.watch_seconds or self.expectations.survey.lacks("delivery"):
+        if not self.expectations.watch_seconds or self.expectations.survey.lacks(self._delivery_of(messages)):
             return arrived
         try:
             while len(arrived) < len(messages):
@@ -365,8 +370,7 @@ class ClientPeer(FramedConnection):
             return arrived
         return arrived
 
-    @staticmethod
-    def check_deliveries(arrived: list[Message], messages: list[Message], why: str) -> None:
+    def check_deliveries(self, arrived: list[Message], messages: list[Message], why: str) -> None:
         """Show that what arrived is exactly ``messages``, in order; an absent ``reply_to`` equals null (ENV-008).
 
         Raises:
@@ -375,11 +379,12 @@ class ClientPeer(FramedConnection):
         found, wanted = ([{"reply_to": None} | each for each in some] for some in (arrived, messages))
         if not codec.same(found, wanted):
             expected, received = codec.contrast(codec.shorten(wanted), codec.shorten(found))
-            raise Violation(
-                why,
-                expected=f"{len(wanted)} message(s): {expected}",
-                received=f"{len(found)} message(s): {received}",
-            )
+            with self.blaming(self._delivery_of(messages)):
+                raise Violation(
+                    why,
+                    expected=f"{len(wanted)} message(s): {expected}",
+                    received=f"{len(found)} message(s): {received}",
+                )
 
     def expect_response(self, request: Message) -> Message:
         """Return the next frame, which must be the response to ``request`` (REQ-002, REQ-003)."""

@@ -155,8 +155,12 @@ def _explanations(result: CaseResult) -> tuple[str, ...]:
     step = step_of(result)
     if _stands_for_itself(step):
         return ()
-    tried = including(result.case.removeprefix(SURVEY)) if result.case.startswith(SURVEY) else ()
-    return (*abilities_of(result), *tried)
+    return (*abilities_of(result), *including(_tried_ability(result.case)))
+
+
+def _tried_ability(case: str) -> str:
+    """Return the ability that a case of the survey tries; nothing for another case."""
+    return case.removeprefix(SURVEY).replace("-", "_") if case.startswith(SURVEY) else ""
 
 
 def _stands_for_itself(step: Step) -> bool:
@@ -185,7 +189,7 @@ def _cause(results: Sequence[CaseResult], survey: Survey, untested: tuple[str, .
 
 def _requirements(results: Sequence[CaseResult], ability: str) -> tuple[str, ...]:
     """Return the requirements of the ability's own case; without one, those of most cases."""
-    own = next((each.requirements for each in results if each.case == f"{SURVEY}{ability}"), None)
+    own = next((each.requirements for each in results if ability and _tried_ability(each.case) == ability), None)
     return BASIC_REQUIREMENTS.get(ability) or tuple(own or common_requirements(results))
 
 

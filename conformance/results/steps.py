@@ -16,7 +16,7 @@ ABILITIES = {
     "an error": ANY_ERROR,
 }
 """The abilities that some waits need, unless the result names one."""
-INCLUDED = {"profiles": "limits", "no_connection_id": "echo"}
+INCLUDED = {"profiles": "limits", "no_connection_id": "echo", "own_delivery": "delivery"}
 """Abilities that one fault usually takes away together with another, or that are tried with it."""
 NO_LIMITS = "The acknowledgement does not state the limits, the protocol or the profiles"
 """What is wrong with a server whether the survey saw it or one case."""

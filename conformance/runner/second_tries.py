@@ -26,7 +26,7 @@ from conformance.targets.server import ServerTarget
 
 MORE_TIME = 4.0
 """The factor for the deadlines of the last try."""
-BUDGET_SECONDS = 20.0
+BUDGET_SECONDS = 12.0
 """No try begins after this time, which a time scale and a busy machine prolong; nor of a case that waited longer."""
 BUSIEST = 4.0
 """The largest factor of that time for a busy machine."""

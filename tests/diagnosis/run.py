@@ -1,8 +1,8 @@
 """Runs the suite on crippled reference servers, and checks the diagnosis: ``python tests/diagnosis/run.py``.
 
-Each server lacks one ability (``tests/helpers/lacking_server.py``). The report must name that first, and few other
-causes. A server that is only slow breaks no requirement: then the survey must name the ability, or measure the time.
-``--markdown`` prints the table of docs/diagnosis.md. Names of abilities choose servers.
+Each server lacks one ability (``tests/helpers/lacking_server.py``, or a mutant). The report must name that first, and
+few other causes. A server that is only slow breaks no requirement: then the survey must name the ability, or measure
+the time. ``--markdown`` prints the table of docs/diagnosis.md. Names of abilities choose servers.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ from typing import Any
 
 import click
 
-LACKING = Path(__file__).parents[1] / "helpers" / "lacking_server.py"
+TESTS = Path(__file__).parents[1]
+LACKING = TESTS / "helpers" / "lacking_server.py"
+MUTANT = TESTS / "mutants" / "serve.py"
 MOST_OTHERS = 3
 """The largest number of causes besides the first."""
 
@@ -32,12 +34,14 @@ class Lack:
         first: the id of the first cause; empty if the server breaks no requirement.
         slow: the ability that the survey must show as slow; empty if none.
         answer_seconds: the least time that the survey must measure for an answer.
+        mutant: the mutant that lacks it; empty for a server behind the relay.
     """
 
     what: str
     first: str
     slow: str = ""
     answer_seconds: float = 0.0
+    mutant: str = ""
 
 
 LACKS = {
@@ -48,6 +52,7 @@ LACKS = {
     "quick-answers": Lack("answers 300 ms late", "", answer_seconds=0.25),
     "many-connections": Lack("serves one connection at a time", "no-many-connections"),
     "long-life": Lack("ends after 50 messages", "process-ends"),
+    "own-delivery": Lack("delivers nothing to its publisher", "no-own-delivery", mutant="SUB-010"),
     "many-connections-later": Lack("does not read from connections after the hundredth", "stops-serving"),
 }
 
@@ -56,7 +61,8 @@ def results_of(name: str) -> dict[str, Any]:
     """Return the results file of a run with defaults on a server that lacks something."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "results.json"
-        command = f"{sys.executable} {LACKING} {name} --port {{port}}"
+        server = f"{MUTANT} {LACKS[name].mutant} --responder" if LACKS[name].mutant else f"{LACKING} {name}"
+        command = f"{sys.executable} {server} --port {{port}}"
         options = ["--server-cmd", command, "--seed", "1", "--json", str(file)]
         with (Path(folder) / "output").open("w") as output:
             subprocess.run(

@@ -177,7 +177,7 @@ def written_in_other_ways(context: ServerContext) -> None:
     peer.send_body(codec.encode(peer.message("publish", channel, "@")).replace(b'"@"', text))
     request = peer.message("request", "conformance.echo", "@")
     peer.send_body(codec.encode(request).replace(b'"@"', text))
-    with peer.blaming("echo"):
+    with peer.blaming("own_delivery", "echo"):
         both = peer.receive(), peer.receive()
     for arrived in both:
         if not codec.same(arrived["payload"], EQUAL):

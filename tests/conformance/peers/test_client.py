@@ -333,6 +333,15 @@ def test_deliveries_are_compared_in_number_order_and_content(sent: tuple[str, ..
     assert caught.value.received.startswith(f"{len(sent)} message(s)")
 
 
+@pytest.mark.parametrize(("publisher", "ability"), [("A", "own_delivery"), ("B", "delivery"), ("AA", "delivery")])
+def test_deliveries_name_the_ability_that_they_need(publisher: str, ability: str) -> None:
+    with connected(after_handshake(news)) as connection:
+        connection.handshake()
+        with pytest.raises(Violation) as caught:
+            connection.expect_deliveries([{"message_id": f"{publisher}-1"}])
+    assert caught.value.ability == ability
+
+
 def test_deliveries_need_no_reply_to() -> None:
     with connected(after_handshake(lambda link: news(link, "a", "b"))) as connection:
         deliveries("a", "b")(connection)

@@ -50,6 +50,12 @@ def test_printable_text_stays_as_it_is() -> None:
     assert quoted("\x1b[1m\x1b[38;5;245mone\x1b[0m\ntwo") == "| one\n| two"
 
 
+def test_long_lines_of_an_output_are_cut_in_the_middle() -> None:
+    assert quoted(f"{'a' * 400}\n{'a' * 300}{'b' * 300}") == (
+        f"| {'a' * 400}\n| {'a' * 200} ... (200 characters) ... {'b' * 200}"
+    )
+
+
 def test_failure_shows_the_purpose_of_its_case() -> None:
     assert "  purpose   A ping is answered." in describe(failed(purpose="A ping is answered."))
 

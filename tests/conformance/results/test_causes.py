@@ -156,6 +156,17 @@ def test_missing_ability_that_the_step_needed_is_the_cause() -> None:
     assert found[0].sentence == "The server does not answer pings"
 
 
+def test_what_the_survey_tried_under_a_name_of_several_words_has_that_cause() -> None:
+    results = [
+        bad("survey/own-delivery", f"{LATE}a publish", rule="SUB-010"),
+        bad("a/1", "a body of 255 octets did not come back as it was", needed="own_delivery", rule="FRM-008"),
+    ]
+    (found,) = causes_of(results, survey("own_delivery"))
+    assert (found.id, found.requirements) == ("no-own-delivery", ("SUB-010",))
+    (found,) = causes_of(results, survey("own_delivery", "delivery"))
+    assert found.id == "no-delivery"
+
+
 def test_without_any_error_answer_all_missing_errors_have_one_cause() -> None:
     results = [
         bad("a/1", f"{LATE}the error no_handler", needed="error.no_handler"),

@@ -106,9 +106,10 @@ class Machine:
         request = client.peer.request_message("conformance.echo" if handled else "nobody", {"n": what})
         client.peer.send(request)
         arrived = []
-        while (answer := client.peer.receive("the response")).get("reply_to") != request["message_id"]:
-            arrived.append(answer)
-        self._compare(arrived, client.member.take_owed())
+        with client.peer.blaming("echo" if handled else "error.no_handler"):
+            while (answer := client.peer.receive("the response")).get("reply_to") != request["message_id"]:
+                arrived.append(answer)
+        client.peer.check_deliveries(arrived, client.member.take_owed(), SURPRISE)
         if not handled:
             client.peer.check_error(answer, "no_handler", request)
         elif answer["payload"] != request["payload"]:
@@ -131,7 +132,7 @@ class Machine:
 
     def listen(self, client: Client, _what: int) -> None:
         """Compare what has arrived at a connection with what it has to get."""
-        self._compare(client.peer.barrier(), client.member.take_owed())
+        client.peer.check_deliveries(client.peer.barrier(), client.member.take_owed(), SURPRISE)
 
     def leave(self, client: Client, what: int) -> None:
         """End the connection, in order or with a reset (SUB-009, ISO-007)."""
@@ -141,7 +142,7 @@ class Machine:
             client.peer.reset()
             return
         client.peer.end_sending()
-        self._compare(client.peer.receive_until_end(), client.member.take_owed())
+        client.peer.check_deliveries(client.peer.receive_until_end(), client.member.take_owed(), SURPRISE)
 
     def _channel(self, what: int) -> str:
         return self._channels[what % len(self._channels)]
@@ -161,14 +162,8 @@ class Machine:
         *arrived, last = older.peer.receive_until_end() or [{}]
         if not last:
             raise Violation("a connection was replaced without the error session_replaced")
-        self._compare(arrived, older.member.take_owed())
+        older.peer.check_deliveries(arrived, older.member.take_owed(), SURPRISE)
         older.peer.check_error(last, "session_replaced", None)
-
-    @staticmethod
-    def _compare(arrived: list[Message], owed: list[Message]) -> None:
-        found = [{"reply_to": None} | each for each in arrived]
-        if not codec.same(found, owed):
-            raise Violation(SURPRISE, expected=codec.shorten(owed), received=codec.shorten(found))
 
 
 Verb = Callable[[Machine, Client, int], Any]
