@@ -37,8 +37,8 @@ PYTHONS = ["3.11", "3.12", "3.13"]
 OTHER_NODES = ["16.17.0", "18", "24"]
 OLD_FRAMEWORKS = ["1.0.0", "1.1.0"]
 """Earlier releases of ipc-framework, for the matrix; the lock file of each is peer-MAJOR-MINOR-PATCH.txt."""
-LOCKS = ("dev", "test", "nox", "docs", "mutation", "release", "node", "peer", "peer-1-0-0", "peer-1-1-0")
-CONSTRAINED = ("test", "nox", "docs", "mutation", "release")
+LOCKS = ("dev", "test", "nox", "docs", "mutation", "release", "plots", "node", "peer", "peer-1-0-0", "peer-1-1-0")
+CONSTRAINED = ("test", "nox", "docs", "mutation", "release", "plots")
 """Locks with the versions of dev.txt, as far as they have the same packages."""
 IMPLEMENTATIONS = "conformance/implementations"
 FRAMEWORK = f"{IMPLEMENTATIONS}/ipc_framework"
@@ -46,6 +46,8 @@ SERVER = f"{IMPLEMENTATIONS}/reference_server/default.toml"
 CLIENT = f"{IMPLEMENTATIONS}/node_client/default.toml"
 PYTHON_CLIENT = f"{IMPLEMENTATIONS}/python_client/default.toml"
 SECURITY = ("--case", "security/*", "--case", "golden/security-*")
+DRAWN = os.pathsep.join(("docs/pictures", "docs/site"))
+"""Folders of programs that draw, whose modules import each other."""
 OF_FILES = ("ci", "ci_of_others", "docs", "schemas", "gate/test_corpus.py", "gate/test_rules.py")
 """Tests of files that are no Python code, and judgements of the gate: the result is the same on every Python."""
 CUT_THEMSELVES = (
@@ -291,7 +293,7 @@ def interop_matrix(session: nox.Session) -> None:
     environment = {"IPC_FRAMEWORK_RELEASES": str(place)}
     session.run("ipc-conformance", "interop", *options, "--markdown", str(page), *session.posargs, env=environment)
     if not session.posargs and page.read_text("utf-8") != Path("docs/interop.md").read_text("utf-8"):
-        session.error(f"docs/interop.md is out of date; replace it by {page}")
+        session.error(f"docs/interop.md is out of date; replace it by {page}, then run nox -s picture")
 
 
 @nox.session(tags=["ci"])
@@ -401,14 +403,14 @@ def typing(session: nox.Session) -> None:
     _install(session, "dev", "docs")
     session.run("mypy", "conformance", "reference_server", "noxfile.py", ".ci/release.py")
     builder = [str(path) for name in ("pictures", "site") for path in sorted(Path("docs", name).glob("*.py"))]
-    session.run("mypy", "--cache-dir", ".mypy_cache/site", *builder, env={"MYPYPATH": "docs/site"})
+    session.run("mypy", "--cache-dir", ".mypy_cache/site", *builder, env={"MYPYPATH": DRAWN})
     # Tests may lack annotations, but existing ones must be correct. Each set of options needs its own cache, or the two
     # runs would invalidate each other's. MYPYPATH is pytest's pythonpath; the other folders repeat module names.
     imported = [f"tests/{name}" for name in ("attacks", "gate", "helpers", "machine_made", "mutants", "seed")]
     others = [str(path) for path in sorted(Path("tests").iterdir()) if path.name[0].isalpha()]
     others = [path for path in others if path not in imported]
     options = ("--cache-dir", ".mypy_cache/tests", *UNTYPED)
-    path = {"MYPYPATH": os.pathsep.join([*imported, "docs/site"])}
+    path = {"MYPYPATH": os.pathsep.join([*imported, DRAWN])}
     session.run("mypy", *options, *imported, env=path)
     session.run("mypy", *options, "--explicit-package-bases", *others, env=path)
 
@@ -485,13 +487,15 @@ def release(session: nox.Session) -> None:
 
 @nox.session(tags=["slow"])
 def picture(session: nox.Session) -> None:
-    """Draw the picture of the README: the first screen of a report about ipc-framework."""
-    _install(session, "test", "peer")
+    """Draw the pictures of the pages: the plots, and the first screen of a report about ipc-framework."""
+    _install(session, "test", "peer", "plots")
+    session.run("python", "docs/pictures/plots.py")
     results = _results("picture")
     options = ("-n", "16", "--seed", "1", "--json", results)
     command = ("ipc-conformance", "run", "--target", f"{FRAMEWORK}/server.toml", *options, *session.posargs)
     session.run(*command, success_codes=[0, 1])
     session.run("python", "docs/pictures/first_screen.py", results, "docs/pictures/first-screen.svg")
+    session.run("pytest", "-q", "tests/docs/test_pictures.py")
 
 
 @nox.session(tags=["slow"], allow_parallel=False)

@@ -18,7 +18,7 @@ has the number of stories that:
 
 - *work*: everything happened that the story expects
 - are *noted*: it worked, but a requirement was not followed, or users have to do something themselves
-- are *broken*: something did not happen. The requirement that was broken names the side at fault.
+- are *broken*: something did not happen. The causes at the end name the side at fault.
 
 `nox -s interop-matrix` runs the matrix. It fails if a cell changes, or if this page is out of date.
 `ipc-conformance interop` runs it for your own client or server ([how](testing-a-client.md#with-every-server)). This
@@ -27,6 +27,10 @@ page is generated; do not edit it:
 ```console
 $ ipc-conformance interop --json results/interop-matrix.json --markdown docs/interop.md
 ```
+
+![How many stories work, are noted, or are broken, by the client or by the server, for each pair](pictures/interop.svg)
+
+`nox -s picture` draws this from the table and the causes.
 """
 
 
@@ -73,11 +77,11 @@ def _causes(matrix: Matrix, expectations: Expectations) -> Iterator[str]:
 
 
 def _heading(cause: Cause) -> str:
-    """Return the message, which names the party, and the requirement."""
+    """Return the message, the requirement if there is one, and the party."""
     message = cause.message[0].upper() + cause.message[1:]
     found = requirements.load().get(cause.requirement)
-    link = f" ([{found.id}](../{requirements.section_link(found)}))" if found else f" (fault of the {cause.party})"
-    return message + link
+    link = f"[{found.id}](../{requirements.section_link(found)}), " if found else ""
+    return f"{message} ({link}fault of the {cause.party})"
 
 
 def _reasons(cause: Cause, outcomes: list[Outcome], expectations: Expectations) -> list[str]:

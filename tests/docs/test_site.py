@@ -77,10 +77,18 @@ def test_links_lead_to_pages_of_the_site(link: str, leads: str) -> None:
     assert found == f"See [x]({leads}), [y]({leads}).\n```\n[x]({link})\n```\n"
 
 
-def test_pictures_are_staged_as_they_are(staged: Path) -> None:
-    picture = "docs/pictures/first-screen.svg"
+@pytest.mark.parametrize(
+    ("page", "link"),
+    [
+        ("README.md", "docs/pictures/first-screen.svg"),
+        ("docs/interop.md", "pictures/interop.svg"),
+        ("docs/reference-server.md", "pictures/performance.svg"),
+    ],
+)
+def test_pictures_are_staged_as_they_are(staged: Path, page: str, link: str) -> None:
+    picture = Path(page).parent / link
     assert (staged / picture).read_bytes() == (ROOT / picture).read_bytes()
-    assert f"]({picture})" in (staged / "README.md").read_text("utf-8")
+    assert f"]({link})" in (staged / page).read_text("utf-8")
 
 
 @pytest.mark.parametrize("link", ["nowhere.md", "../nowhere.py", "../tests/docs/nowhere"])

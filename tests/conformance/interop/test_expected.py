@@ -152,7 +152,8 @@ def test_the_page_tells_notes_from_what_broke_a_story(tmp_path: Path) -> None:
     assert (expected.verdict, expected.causes) == (Verdict.BROKEN, (CAUSE, note))
     for outcome in (expected, cell(Verdict.BROKEN, CAUSE, note)):
         text = page(matrix(outcome), expectations)
-        odd, silent = text.index("### It is odd"), text.index("### It is silent")
+        odd = text.index("### It is odd (fault of the client)\n")
+        silent = text.index("### It is silent ([REQ-001](../spec/05-requests.md#answering), fault of the server)\n")
         assert "- note, `request`: our new one" in text[odd:silent]
         assert "- broken, `request`: our new one" in text[silent:]
         assert "- broken" not in text[odd:silent]
