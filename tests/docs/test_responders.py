@@ -15,7 +15,7 @@ FOLDER = ROOT / "docs" / "responders"
 RUNNER = ROOT / "tests" / "responders" / "run.py"
 TEXT = (ROOT / "docs" / "responder.md").read_text("utf-8")
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", TEXT, re.DOTALL)
-ENDINGS = {"python": "py", "js": "js", "go": "go", "rust": "rs", "java": "java"}
+ENDINGS = {"python": "py", "js": "js", "go": "go", "rust": "rs", "java": "java", "csharp": "cs"}
 HANDLERS = re.findall(
     r"^\| `conformance\.(\w+)` \|", (ROOT / "spec" / "13-responder.md").read_text("utf-8"), re.MULTILINE
 )
@@ -37,7 +37,7 @@ def test_code_of_the_page_is_that_of_the_program(language: str, code: str) -> No
 
 
 def test_page_and_session_name_every_program_and_start_it_alike(runner: dict[str, Any]) -> None:
-    rows = re.findall(r"^\| ([\w.]+) \| \[(\S+)\]\(responders/(\S+)\) \| (.+) \|$", TEXT, re.MULTILINE)
+    rows = re.findall(r"^\| ([\w.#]+) \| \[(\S+)\]\(responders/(\S+)\) \| (.+) \|$", TEXT, re.MULTILINE)
     listed = [(language, file, re.findall("`(.+?)`", commands)) for language, file, _, commands in rows]
     programs = runner["PROGRAMS"]
     assert listed == [(each.language, each.file, [*filter(None, (each.build, each.run))]) for each in programs]
@@ -63,12 +63,12 @@ def run(runner: dict[str, Any], absent: set[str], problems: list[str]) -> Result
 def test_programs_without_a_tool_are_named_and_counted(runner: dict[str, Any]) -> None:
     done = run(runner, {"go"}, [])
     assert "Go: not run, go is not installed\n" in done.output
-    assert "4 of 5 programs ran, " in done.output
+    assert "5 of 6 programs ran, " in done.output
     assert done.exit_code == 0
 
 
 def test_session_fails_if_a_case_fails_or_too_few_programs_ran(runner: dict[str, Any]) -> None:
-    assert run(runner, {"go", "rustc", "javac", "node"}, []).exit_code == 1
+    assert run(runner, {"go", "rustc", "javac", "mcs", "node"}, []).exit_code == 1
     done = run(runner, set(), ["fail requests/echo-of-null: no answer"])
     assert done.exit_code == 1
     assert "  fail requests/echo-of-null: no answer\n" in done.output

@@ -59,8 +59,9 @@ PROGRAMS = (
     Program(
         "Rust", "responder.rs", "./responder-rs --port {port}", "rustc --edition 2021 -o responder-rs responder.rs"
     ),
-    # On a busy machine, a JVM that has just started needs seconds for its first answer.
+    # On a busy machine, a JVM or Mono that has just started needs seconds for its first answer.
     Program("Java", "Responder.java", "java Responder --port {port}", "javac Responder.java", "3"),
+    Program("C#", "Responder.cs", "mono Responder.exe --port {port}", "mcs Responder.cs", "3"),
 )
 
 
