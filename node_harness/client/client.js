@@ -15,7 +15,7 @@ const { Subscriptions } = require('./subscriptions');
 const DEFAULT_REQUEST_TIMEOUT = 10000;
 
 /** How long a server may read nothing before `disconnect` gives up the rest, in milliseconds. */
-const DEFAULT_PATIENCE = 5000;
+const DEFAULT_PATIENCE = 30000;
 
 /** @typedef {import('./envelope').Message} Message */
 
@@ -102,8 +102,8 @@ class IPCClient {
    * End the connection, or the attempts to make one. Requests in flight are rejected; messages sent are delivered, for
    * as long as the server reads.
    * @param {object} [options]
-   * @param {number} [options.timeout] how long the server may read nothing before the rest is given up, in ms; default
-   *   5000
+   * @param {number} [options.timeout] how long the system may take nothing before the rest is given up, in ms; default
+   *   30000
    * @returns {Promise<{lostBytes: number}>} once the system has taken everything, or the rest was given up: how many
    *   octets, at most, were lost. The `onError` handlers are told of a loss, too; never rejects
    * @throws {TypeError}
@@ -482,7 +482,7 @@ class IPCClient {
  * @param {number} patience in milliseconds
  */
 function lossError(octets, patience) {
-  const why = `the server read nothing for ${patience} ms, or ended first`;
+  const why = `the server read nothing, or next to nothing, for ${patience} ms, or ended first`;
   return new IPCError('connection_lost', `disconnect() lost up to ${octets} octets: ${why}`);
 }
 

@@ -110,7 +110,7 @@ class Connection {
 
   /**
    * End the connection, or the attempts to make one. Calls no event.
-   * @param {number} patience how long the server may read nothing before what was sent is given up, in milliseconds
+   * @param {number} patience how long the system may take nothing before what was sent is given up, in milliseconds
    * @returns {Promise<number>} how many octets, at most, were lost; the one of the latest link, if there is none now
    */
   close(patience) {

@@ -180,7 +180,7 @@ export class IPCClient {
 
   /**
    * End the connection, or the attempts to make one. Requests in flight are rejected; messages sent are delivered, for as
-   * long as the server reads. After `timeout` milliseconds (default 5000) in which it reads nothing, the rest is given up.
+   * long as the server reads. After `timeout` milliseconds (default 30000) in which it reads nothing, the rest is given up.
    * Resolves once the system has taken everything, or the rest was given up, to the number of octets that were lost, at
    * most; `onError` is told of a loss, too. Never rejects.
    */

@@ -144,7 +144,7 @@ class Link {
 
   /**
    * End the link in order: what was sent is still delivered, nothing more is received.
-   * @param {number} patience how long the server may read nothing before the rest is given up, in milliseconds
+   * @param {number} patience how long the system may take nothing before the rest is given up, in milliseconds
    * @returns {Promise<number>} how many octets, at most, were lost
    */
   close(patience) {

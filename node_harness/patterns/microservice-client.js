@@ -126,10 +126,11 @@ class MicroserviceClient {
 
 /**
  * @param {any} options
- * @returns {{host?: string, port?: number | string}} none when there is a path
+ * @returns {{host?: string, port?: number | string}} none when the options say where the servers are
  */
-function addressOptions({ host, port, path }) {
-  return path == null ? { host: host ?? process.env.IPC_HOST, port: port ?? portOfEnvironment() } : {};
+function addressOptions({ host, port, path, servers }) {
+  if (path != null || servers != null) return {};
+  return { host: host ?? process.env.IPC_HOST, port: port ?? portOfEnvironment() };
 }
 
 /** @returns {number | undefined} */

@@ -3,6 +3,7 @@
 // When and how often a client tries to connect again, and to which server.
 
 const assert = require('node:assert/strict');
+const dns = require('node:dns');
 const { setTimeout: sleep } = require('node:timers/promises');
 const { delayBefore } = require('../client/reconnector');
 const { Candidates } = require('../client/candidates');
@@ -10,7 +11,7 @@ const { IPCClient } = require('..');
 const { acceptAgain, acknowledgement, barrier, connectedPair, recordedClient, scriptedServer } = require('./helper');
 const { makeFolder } = require('./folder');
 const { freePort } = require('./reference');
-const { test } = require('./runner');
+const { replace, test } = require('./runner');
 
 const NODE_16 = '16.20.2';
 
@@ -79,6 +80,17 @@ test('a server that acknowledges and ends at once uses up the attempts', async (
   assert.equal(server.waiting, 0);
   assert.deepEqual(events.slice(-3), ['error connection_lost', 'lost', 'error reconnect_failed']);
   assert.equal(client.getConnectionInfo().status, 'disconnected');
+});
+
+test('a connection that was open for a while has worked, although nothing arrived on it', async (t) => {
+  const { server, peer, events } = await connectedPair(t, { reconnectAttempts: 1, heartbeatInterval: 0 });
+  let current = peer;
+  for (let loss = 0; loss < 2; loss += 1) {
+    await sleep(1100);
+    current.end();
+    current = (await acceptAgain(server)).peer;
+  }
+  assert.ok(!events.includes('error reconnect_failed'), events.join());
 });
 
 test('reconnectAttempts can be Infinity', async (t) => {
@@ -184,6 +196,24 @@ test('versions of Node that try one address of a name are told to try both kinds
   for (const version of ['18.13.0', '19.3.0', '20.0.0', '24.1.0']) {
     assert.deepEqual(triedBy(new Candidates(addresses, version)), ['localhost', '::1', '/x']);
   }
+});
+
+test('such a version tries the second kind when nothing listens at the first', async (t) => {
+  const server = await scriptedServer(t); // at 127.0.0.1
+  const families = [];
+  replace(t, dns, 'lookup', (_host, { family }, done) => {
+    families.push(family);
+    // The first answer is an address at which nothing listens.
+    process.nextTick(done, null, families.length === 1 ? '127.0.0.9' : '127.0.0.1', 4);
+  });
+  const { versions } = process;
+  t.after(() => Object.defineProperty(process, 'versions', { value: versions }));
+  Object.defineProperty(process, 'versions', { value: { ...versions, node: '18.12.1' } });
+  const { client } = recordedClient(t, server.port, { host: 'localhost' });
+  const opened = client.connect();
+  await acceptAgain(server);
+  assert.equal(await opened, true);
+  assert.deepEqual(families, [4, 6]);
 });
 
 test('localhost is found on a server that has only one of its addresses', async (t) => {

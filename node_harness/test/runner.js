@@ -2,9 +2,12 @@
 
 const nodeTest = require('node:test');
 
+/** Far longer than any test takes: one that waits for ever fails. */
+const TIMEOUT_MS = 120000;
+
 /** `test` of Node's test runner, whose context has no `after` in Node 16. */
 function test(name, body) {
-  nodeTest(name, async () => {
+  nodeTest(name, { timeout: TIMEOUT_MS }, async () => {
     const cleanUps = [];
     try {
       await body({ after: (cleanUp) => cleanUps.push(cleanUp) });

@@ -289,6 +289,7 @@ test('host and port come from the environment unless they are given', async (t) 
   Object.assign(process.env, { IPC_HOST: '127.0.0.2', IPC_PORT: '8899' });
   assert.deepEqual(address(), ['127.0.0.2', 8899, 'microservices']);
   assert.deepEqual(address({ host: '127.0.0.3', port: 9000, appId: 'mine' }), ['127.0.0.3', 9000, 'mine']);
+  assert.deepEqual(address({ servers: ['127.0.0.4:9001', '127.0.0.5:9002'] }), ['127.0.0.4', 9001, 'microservices']);
   process.env.IPC_PORT = 'eighty';
   assert.throws(() => new MicroserviceClient('a'), { name: 'TypeError', message: /IPC_PORT \(eighty\) must be/ });
 });
