@@ -161,11 +161,12 @@ def _run(  # noqa: PLR0917 - what a run consists of
         return
     if target.command and outcome.selected >= FEW_CASES:
         try:
-            outcome.survey = survey_of(target, settings)
+            outcome.survey, outcome.handlers = survey_of(target, settings)
         except TargetError as error:
             outcome.unreachable = str(error)
             return
         arguments = [*arguments, f"--ipc-survey-json={json.dumps(outcome.survey.as_json())}"]
+        arguments = [*arguments, f"--ipc-handlers={','.join(sorted(outcome.handlers))}"]
     plan = PytestPlan(arguments, workers or chosen_workers(target, outcome), in_order=bounds.seconds is not None)
     with RunProgress(Console(stderr=True), outcome) as progress:
         execute(plan, outcome, [progress], bounds)

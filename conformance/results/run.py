@@ -43,6 +43,8 @@ class Run:
     """Errors of the kit outside any case."""
     survey: Survey | None = None
     """What the server can do; None for a client, and when no survey was made."""
+    handlers: frozenset[str] | None = None
+    """The handlers of the responder that the server has, if the survey found out; not in the file."""
     part: Part | None = None
     """Which shards of a divided run it has; None if it was not divided."""
     selected: int = 0

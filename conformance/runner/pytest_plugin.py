@@ -57,6 +57,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--ipc-survey-json", metavar="JSON", help="The survey of the server as ipc-conformance run made it."
     )
+    group.addoption("--ipc-handlers", metavar="NAMES", help="The handlers of the responder that the survey found.")
     group.addoption("--ipc-known-failures", metavar="FILE", type=Path, help="Expected failures (TOML).")
 
 
@@ -155,14 +156,21 @@ def ipc_target(
     _allow_open_files()
     settings = chosen_settings(_values(pytestconfig, Settings), ipc_judge.baseline)
     try:
-        kind = ClientTarget if ipc_target_options.client else ServerTarget
-        with kind(ipc_target_options, settings) as target:
+        with _target(pytestconfig, ipc_target_options, settings) as target:
             if isinstance(target, ServerTarget):
                 ipc_judge.survey = _survey(pytestconfig, target)
             yield target
     except TargetError as error:
         request.session.shouldstop = "the target cannot be tested"  # or each of two thousand cases would report it
         pytest.fail(f"{UNREACHABLE}{error}", pytrace=False)
+
+
+def _target(config: pytest.Config, options: TargetConfig, settings: Settings) -> ServerTarget | ClientTarget:
+    if options.client:
+        return ClientTarget(options, settings)
+    found: str | None = config.getoption("--ipc-handlers")
+    handlers = None if found is None else frozenset(filter(None, found.split(",")))
+    return ServerTarget(options, settings, handlers=handlers)
 
 
 def _survey(config: pytest.Config, target: ServerTarget) -> Survey | None:

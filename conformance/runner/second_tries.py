@@ -80,12 +80,16 @@ def try_again(config: TargetConfig, settings: Settings, baseline: Baseline, run:
     deadline = time.monotonic() + budget
     groups = in_groups(each for each in late_cases(run) if each.duration_ms / 1000 < budget or _starts_servers(each))
     try:
-        with (ClientTarget if config.client else ServerTarget)(config, settings) as target:
+        with _target(config, settings, run) as target:
             if isinstance(target, ServerTarget) and run.survey:
                 target.adopt(run.survey, is_patient=True)
             _Tries(target, settings, baseline, deadline).try_all(groups)
     except TargetError:  # it does not start again, so the first verdicts stand
         return
+
+
+def _target(config: TargetConfig, settings: Settings, run: Run) -> ServerTarget | ClientTarget:
+    return ClientTarget(config, settings) if config.client else ServerTarget(config, settings, handlers=run.handlers)
 
 
 def _busyness() -> float:

@@ -39,14 +39,14 @@ def ability_of(case: Case) -> str:
     return case.id.partition("/")[2].replace("-", "_")
 
 
-def survey_of(config: TargetConfig, settings: Settings) -> Survey:
-    """Start or reach a server, and return its survey.
+def survey_of(config: TargetConfig, settings: Settings) -> tuple[Survey, frozenset[str]]:
+    """Start or reach a server, and return its survey, and which handlers of the responder it has.
 
     Raises:
         TargetError: it cannot be started or reached.
     """
     with ServerTarget(config, settings) as target:
-        return make_survey(target)
+        return make_survey(target), target.responder
 
 
 def make_survey(target: ServerTarget) -> Survey:

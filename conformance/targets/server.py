@@ -67,14 +67,28 @@ class ServerTarget(Target):
     """The server under test during a run.
 
     Use as a context manager: entering starts or reaches the server, leaving ends a server that the kit started.
+
+    Args:
+        options: how to start or reach it.
+        settings: those of the run.
+        nonce: makes the names of this target's cases unique.
+        handlers: the handlers of the responder that it has, if they are known; otherwise it is asked.
     """
 
     PROBE_PATIENCE_SECONDS = 1.0
     PROCESS: ClassVar[type[ServerProcess]] = ServerProcess
     """How the target starts its servers."""
 
-    def __init__(self, options: TargetConfig, settings: Settings | None = None, *, nonce: str = "") -> None:
+    def __init__(
+        self,
+        options: TargetConfig,
+        settings: Settings | None = None,
+        *,
+        nonce: str = "",
+        handlers: frozenset[str] | None = None,
+    ) -> None:
         super().__init__(options, settings, nonce=nonce)
+        self._known_handlers = handlers
         self.address: Address = parse_address(options.server) if options.server else TcpAddress("", 0)
         self.acknowledgement: dict[str, Any] = {}
         self.expectations = Expectations()
@@ -241,7 +255,7 @@ class ServerTarget(Target):
         return probe
 
     def _explore(self) -> None:
-        """Find out what the server announces and which responder channels it has; restart it if it hangs after that.
+        """Find out what the server announces, and its handlers if they are not known; restart it if it hangs then.
 
         Raises:
             TargetError: no server answers a connect message, or the server requires a token or TLS that was not given.
@@ -267,6 +281,9 @@ class ServerTarget(Target):
             ) from None
         self.acknowledgement = probe.acknowledgement["payload"] if probe.acknowledgement else {}
         probe.discard()
+        if self._known_handlers is not None:
+            self.responder = self._known_handlers
+            return
         try:
             self.responder = find_responder(self.probe, self.PROBE_PATIENCE_SECONDS * self.time_scale)
         except Violation as violation:

@@ -698,13 +698,17 @@ public class Responder {
         }
     }
 
-    public static void main(String[] arguments) throws IOException {
+    public static void main(String[] arguments) throws IOException, InterruptedException {
         int port = Integer.parseInt(arguments[List.of(arguments).indexOf("--port") + 1]);
         try (ServerSocket listener = new ServerSocket(port, 256, InetAddress.getLoopbackAddress())) {
             while (true) {
-                Socket socket = listener.accept();
-                socket.setTcpNoDelay(true);
-                new Thread(new Connection(socket)::serve).start();
+                try {
+                    Socket socket = listener.accept();
+                    socket.setTcpNoDelay(true);
+                    new Thread(new Connection(socket)::serve).start();
+                } catch (IOException full) {
+                    Thread.sleep(10); // no descriptor is free until a connection ends
+                }
             }
         }
     }

@@ -23,8 +23,12 @@ from reference_server.client.messages import (
 from reference_server.client.options import Options
 from reference_server.protocol.errors import FrameTooLargeError, MalformedFrameError
 
-# A link that ends waits so long for the server to read on, in seconds.
-_LINGER: Final = 5.0
+# A link that ends waits so long for the system to take more, in seconds. A system takes more only when about a megabyte
+# of its buffers has become free, so in less time a server that reads slowly would look like one that does not read.
+_LINGER: Final = 30.0
+
+# How long the ends of TLS may take, in seconds.
+_SHUTDOWN: Final = 5.0
 
 # When everything is on its way, it waits so long for the server to end its side.
 _FAREWELL: Final = 1.0
@@ -156,7 +160,7 @@ class Link(asyncio.Protocol):
         """End the link in order (HSK-028): everything that was sent is delivered, if the server reads it.
 
         Returns:
-            How many octets were not delivered, because the server did not read for 5 seconds.
+            How many octets were not delivered, because the server did not read for 30 seconds, or next to nothing.
         """
         transport = self._transport
         if transport is None or self._state is not _State.OPEN:
@@ -259,7 +263,7 @@ class Link(asyncio.Protocol):
         options = self._options
         tls: dict[str, Any] = {}
         if options.tls is not None:
-            tls = {"ssl": options.tls, "ssl_shutdown_timeout": _LINGER}
+            tls = {"ssl": options.tls, "ssl_shutdown_timeout": _SHUTDOWN}
         if options.path is not None:
             name = options.server_hostname or _LOCAL_NAME if options.tls else None
             await self._loop.create_unix_connection(lambda: self, options.path, server_hostname=name, **tls)
@@ -296,7 +300,7 @@ class Link(asyncio.Protocol):
         else:
             # TLS: asyncio cannot end one side alone, and has yet to send some octets.
             transport.close()
-            await self._progress(asyncio.shield(self._gone), _LINGER)
+            await self._progress(asyncio.shield(self._gone), _SHUTDOWN)
 
     async def _progress(self, wanted: Any, seconds: float) -> int:
         """Wait for something, or until the link is gone or no octet left or arrived in so many seconds.

@@ -78,7 +78,7 @@ def scripted(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
     tried: list[str] = []
 
     class Nobody:
-        def __init__(self, *_: object) -> None:
+        def __init__(self, *_: object, **__: object) -> None:
             self.settings = SETTINGS
 
         def __enter__(self) -> Nobody:

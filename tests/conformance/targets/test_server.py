@@ -186,6 +186,8 @@ def test_responder_of_the_reference_server_is_found_whole() -> None:
         assert target.responder == frozenset(RESPONDER)
     with ServerTarget(TargetConfig(command=REFERENCE)) as target:
         assert target.responder == frozenset(RESPONDER) - {"services"}
+    with ServerTarget(TargetConfig(command=REFERENCE), handlers=frozenset({"echo"})) as target:
+        assert target.responder == {"echo"}
 
 
 def test_exploring_a_mute_server_takes_one_scaled_wait() -> None:
