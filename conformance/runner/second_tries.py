@@ -28,6 +28,8 @@ MORE_TIME = 4.0
 """The factor for the deadlines of the last try."""
 BUDGET_SECONDS = 12.0
 """No try begins after this time, which a time scale and a busy machine prolong; nor of a case that waited longer."""
+CERTAIN_FAILURES = 100
+"""With so many failures that rest on no deadline, there is half of that time: nothing late changes the verdict."""
 BUSIEST = 4.0
 """The largest factor of that time for a busy machine."""
 
@@ -76,7 +78,10 @@ def try_again(config: TargetConfig, settings: Settings, baseline: Baseline, run:
         baseline: the known failures.
         run: the finished run.
     """
+    certain = [each for each in run.results if each.verdict is Verdict.FAIL and not each.late and not each.expected]
     budget = BUDGET_SECONDS * max(1.0, settings.time_scale) * _busyness()
+    if len(certain) >= CERTAIN_FAILURES:
+        budget /= 2
     deadline = time.monotonic() + budget
     groups = in_groups(each for each in late_cases(run) if each.duration_ms / 1000 < budget or _starts_servers(each))
     try:
@@ -136,8 +141,11 @@ class _Tries:
         return None
 
     def _go_on(self, group: list[CaseResult], alone: CaseResult | None) -> None:
-        """Try with more time what was late again, then the other cases of its group alone; and so on."""
-        while alone:
+        """Try with more time what was late again, then the other cases of its group alone; and so on.
+
+        A try that would probably last beyond the deadline is not begun.
+        """
+        while alone and time.monotonic() + MORE_TIME * alone.duration_ms / 1000 <= self._deadline:
             patient = self._try(group[0], MORE_TIME)
             if patient.late and not self._is_known(patient):
                 return

@@ -155,6 +155,26 @@ def test_a_busy_machine_has_more_time(
     assert len(tries) == second_tries.BUDGET_SECONDS * factor // 9
 
 
+@pytest.mark.parametrize(
+    ("certain", "tries"), [(second_tries.CERTAIN_FAILURES - 1, 4), (second_tries.CERTAIN_FAILURES, 2)]
+)
+def test_a_server_with_many_certain_failures_has_less_time(
+    certain: int, tries: int, scripted: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter(count(0.0, 3.0))  # each try takes so long
+    monkeypatch.setattr(second_tries, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    results = late(20 + certain)
+    for number, each in enumerate(results):
+        each.step, each.late = each.case, number < 20
+    assert len(scripted(results, lambda result: result)) == tries
+
+
+def test_a_try_with_more_time_is_not_begun_if_it_would_last_too_long(scripted: Callable[..., list[str]]) -> None:
+    long, short = (replace(each, step=each.case) for each in late(2))
+    long.duration_ms = second_tries.BUDGET_SECONDS * 1000 / second_tries.MORE_TIME
+    assert scripted([long, short], lambda result: result) == [short.case, long.case, short.case]
+
+
 def test_a_case_that_took_long_on_a_busy_machine_is_tried(scripted: Callable[..., list[str]]) -> None:
     (long,) = late(1)
     long.duration_ms = (second_tries.BUDGET_SECONDS + 1) * 1000
