@@ -371,20 +371,29 @@ class ClientPeer(FramedConnection):
         return arrived
 
     def check_deliveries(self, arrived: list[Message], messages: list[Message], why: str) -> None:
-        """Show that what arrived is exactly ``messages``, in order; an absent ``reply_to`` equals null (ENV-008).
+        """Show that what arrived at this connection is exactly ``messages``, in order.
 
         Raises:
             Violation: it is not.
         """
+        with self.blaming(self._delivery_of(messages)):
+            self.compare_deliveries(arrived, messages, why)
+
+    @staticmethod
+    def compare_deliveries(arrived: list[Message], messages: list[Message], why: str) -> None:
+        """Compare what arrived with ``messages``, in order; an absent ``reply_to`` equals null (ENV-008).
+
+        Raises:
+            Violation: it is something else.
+        """
         found, wanted = ([{"reply_to": None} | each for each in some] for some in (arrived, messages))
         if not codec.same(found, wanted):
             expected, received = codec.contrast(codec.shorten(wanted), codec.shorten(found))
-            with self.blaming(self._delivery_of(messages)):
-                raise Violation(
-                    why,
-                    expected=f"{len(wanted)} message(s): {expected}",
-                    received=f"{len(found)} message(s): {received}",
-                )
+            raise Violation(
+                why,
+                expected=f"{len(wanted)} message(s): {expected}",
+                received=f"{len(found)} message(s): {received}",
+            )
 
     def expect_response(self, request: Message) -> Message:
         """Return the next frame, which must be the response to ``request`` (REQ-002, REQ-003)."""
