@@ -184,7 +184,7 @@ function recordedClient(t, port, options = {}, appId = 'app') {
     events.push(`error ${error.code ?? error.message}`);
     errors.put(error);
   });
-  t.after(() => client.disconnect());
+  t.after(() => client.disconnect({ timeout: 100 })); // some servers of these tests do not read
   return {
     client,
     events,
