@@ -4,7 +4,6 @@
 // The example handlers of the reference server in a browser: users, and a page that shows what happens to them.
 // Environment: PORT (3000), IPC_HOST (localhost), IPC_PORT (8888).
 
-const path = require('path');
 const { IPCExpressService, usersRouter } = require('.');
 
 const SERVICES = ['api', 'user_service', 'processor', 'data_service'];
@@ -14,7 +13,8 @@ const CHANNELS = ['notifications', 'events', 'status'];
 async function main() {
   const service = new IPCExpressService({ services: SERVICES, reads: READS, channels: CHANNELS });
   service.app.use('/api/users', usersRouter());
-  service.app.get('/', (req, res) => res.sendFile(path.join(__dirname, 'example.html')));
+  // With a path instead of a root, Express finds nothing below a folder whose name begins with a dot, as pnpm has one.
+  service.app.get('/', (req, res) => res.sendFile('example.html', { root: __dirname }));
   for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => service.stop());
   await service.start(Number(process.env.PORT || 3000));
   service.client.onError((error) => console.error(error.message));

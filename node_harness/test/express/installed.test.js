@@ -15,9 +15,10 @@ const { test } = require('../runner');
 
 const EXPRESS = path.dirname(require.resolve('express/package.json'));
 
-/** Install the packed package into a folder, and Express next to it when it is wanted. */
+/** Install the packed package below a hidden folder, as pnpm does, and Express next to it when it is wanted. */
 async function installWithExpress(t, wanted = true) {
-  const folder = makeFolder(t);
+  const folder = path.join(makeFolder(t), '.hidden');
+  fs.mkdirSync(folder);
   await install(folder);
   if (wanted) fs.symlinkSync(EXPRESS, path.join(folder, 'node_modules', 'express'), 'dir');
   return folder;
