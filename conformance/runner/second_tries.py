@@ -26,10 +26,12 @@ from conformance.targets.server import ServerTarget
 
 MORE_TIME = 4.0
 """The factor for the deadlines of the last try."""
-BUDGET_SECONDS = 12.0
+BUDGET_SECONDS = 20.0
 """No try begins after this time, which a time scale and a busy machine prolong; nor of a case that waited longer."""
 CERTAIN_FAILURES = 100
-"""With so many failures that rest on no deadline, there is half of that time: nothing late changes the verdict."""
+"""With so many failures that rest on no deadline, nothing that was late changes the verdict."""
+SMALL_BUDGET_SECONDS = 6.0
+"""The time for such a server; no try with more time begins that would probably not end in it."""
 BUSIEST = 4.0
 """The largest factor of that time for a busy machine."""
 
@@ -79,16 +81,16 @@ def try_again(config: TargetConfig, settings: Settings, baseline: Baseline, run:
         run: the finished run.
     """
     certain = [each for each in run.results if each.verdict is Verdict.FAIL and not each.late and not each.expected]
-    budget = BUDGET_SECONDS * max(1.0, settings.time_scale) * _busyness()
-    if len(certain) >= CERTAIN_FAILURES:
-        budget /= 2
+    has_failed = len(certain) >= CERTAIN_FAILURES
+    seconds = SMALL_BUDGET_SECONDS if has_failed else BUDGET_SECONDS
+    budget = seconds * max(1.0, settings.time_scale) * _busyness()
     deadline = time.monotonic() + budget
     groups = in_groups(each for each in late_cases(run) if each.duration_ms / 1000 < budget or _starts_servers(each))
     try:
         with _target(config, settings, run) as target:
             if isinstance(target, ServerTarget) and run.survey:
                 target.adopt(run.survey, is_patient=True)
-            _Tries(target, settings, baseline, deadline).try_all(groups)
+            _Tries(target, settings, baseline, deadline, has_failed=has_failed).try_all(groups)
     except TargetError:  # it does not start again, so the first verdicts stand
         return
 
@@ -118,11 +120,14 @@ class _Tries:
     A longer wait is seldom the answer, and takes most of the time. So each group is tried without it first.
     """
 
-    def __init__(self, target: Target, settings: Settings, baseline: Baseline, deadline: float) -> None:
+    def __init__(
+        self, target: Target, settings: Settings, baseline: Baseline, deadline: float, *, has_failed: bool
+    ) -> None:
         self._target = target
         self._settings = settings
         self._baseline = baseline
         self._deadline = deadline
+        self._has_failed = has_failed
         self._is_over = False  # whether the target serves nobody any more, since an earlier try
 
     def try_all(self, groups: list[list[CaseResult]]) -> None:
@@ -141,16 +146,17 @@ class _Tries:
         return None
 
     def _go_on(self, group: list[CaseResult], alone: CaseResult | None) -> None:
-        """Try with more time what was late again, then the other cases of its group alone; and so on.
-
-        A try that would probably last beyond the deadline is not begun.
-        """
-        while alone and time.monotonic() + MORE_TIME * alone.duration_ms / 1000 <= self._deadline:
+        """Try with more time what was late again, then the other cases of its group alone; and so on."""
+        while alone and not self._is_too_long(alone):
             patient = self._try(group[0], MORE_TIME)
             if patient.late and not self._is_known(patient):
                 return
             self._change(group.pop(0), [alone, patient])
             alone = self._first_late(group)
+
+    def _is_too_long(self, alone: CaseResult) -> bool:
+        """Return true if the server has failed anyway, and more time would probably last beyond the deadline."""
+        return self._has_failed and time.monotonic() + MORE_TIME * alone.duration_ms / 1000 > self._deadline
 
     def _is_known(self, tried: CaseResult) -> bool:
         """Return true if a try is what the known failures expect of its case, which a late one may be, too."""

@@ -156,7 +156,7 @@ def test_a_busy_machine_has_more_time(
 
 
 @pytest.mark.parametrize(
-    ("certain", "tries"), [(second_tries.CERTAIN_FAILURES - 1, 4), (second_tries.CERTAIN_FAILURES, 2)]
+    ("certain", "tries"), [(second_tries.CERTAIN_FAILURES - 1, 6), (second_tries.CERTAIN_FAILURES, 2)]
 )
 def test_a_server_with_many_certain_failures_has_less_time(
     certain: int, tries: int, scripted: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
@@ -169,10 +169,17 @@ def test_a_server_with_many_certain_failures_has_less_time(
     assert len(scripted(results, lambda result: result)) == tries
 
 
-def test_a_try_with_more_time_is_not_begun_if_it_would_last_too_long(scripted: Callable[..., list[str]]) -> None:
-    long, short = (replace(each, step=each.case) for each in late(2))
-    long.duration_ms = second_tries.BUDGET_SECONDS * 1000 / second_tries.MORE_TIME
-    assert scripted([long, short], lambda result: result) == [short.case, long.case, short.case]
+@pytest.mark.parametrize(
+    ("certain", "tries"), [(second_tries.CERTAIN_FAILURES - 1, 2), (second_tries.CERTAIN_FAILURES, 1)]
+)
+def test_only_a_server_that_has_failed_gets_no_try_that_would_last_too_long(
+    certain: int, tries: int, scripted: Callable[..., list[str]]
+) -> None:
+    long, *others = late(1 + certain)
+    long.duration_ms = second_tries.SMALL_BUDGET_SECONDS * 1000 / second_tries.MORE_TIME
+    for each in others:
+        each.late = False
+    assert scripted([long, *others], lambda result: result) == [long.case] * tries
 
 
 def test_a_case_that_took_long_on_a_busy_machine_is_tried(scripted: Callable[..., list[str]]) -> None:
